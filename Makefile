@@ -1,0 +1,38 @@
+# Everything happens in .venv; the stamp makes the set-up run again only when the pins or the package metadata change.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+.PHONY: demo test test-slow lint format bench clean
+
+demo: $(STAMP)   ## simulate, distil, train with AMRB and report, in about two minutes
+	$(BIN)/rmaat demo --out demo
+
+test: $(STAMP)   ## the default suite
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: $(STAMP)   ## the tests that take minutes each
+	$(BIN)/python -m pytest -m slow
+
+lint: $(STAMP)   ## ruff (rules and formatting) and the type checker
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/basedpyright
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(STAMP)
+	$(BIN)/rmaat bench
+
+# torch first: a later package that asks for "torch" would otherwise fetch its newest build, CUDA included.
+$(STAMP): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[test,lint]"
+	touch $(STAMP)
+
+clean:
+	rm -rf $(VENV) build dist demo *.egg-info

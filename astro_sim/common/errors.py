@@ -1,0 +1,25 @@
+"""The one exception that means "you can mend this": wrong use or bad input."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class InputError(ValueError):
+    """Wrong use or bad input, told in one line: what, where, and what was expected.
+
+    The command line prints the message and exits with 2. Anything else that escapes is a defect of ours and keeps
+    its traceback.
+    """
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Name the nearest known name, or list them all when none is near.
+
+    Returns
+    -------
+    str
+        ``"did you mean 'ltp'?"`` or ``"known: ltp, stp"``.
+    """
+    known = sorted(known)
+    near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.6)
+    return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"

@@ -1,0 +1,74 @@
+"""A progress line with an estimate of the time left: on a terminal only, and only for work past two seconds."""
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from types import TracebackType
+from typing import Self, TypeVar
+
+Item = TypeVar("Item")
+
+
+class Progress:
+    """Context manager around a rich progress line on stderr; silent when stderr is not a terminal.
+
+    Parameters
+    ----------
+    label : str
+        What is being done.
+    total : int
+        Number of steps; `advance` counts them.
+    patience : float
+        Seconds of work before the line appears.
+    """
+
+    def __init__(self, label: str, total: int, patience: float = 2.0) -> None:
+        self.label, self.total, self.patience = label, total, patience
+        self.done = 0
+        self._started = time.monotonic()
+        self._bar = None
+
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        """Count ``steps`` as done and show ``note`` (loss, accuracy, ...) behind the line."""
+        self.done += steps
+        if self._bar is None and sys.stderr.isatty() and time.monotonic() - self._started > self.patience:
+            self._open()
+        if self._bar is not None:
+            self._bar.update(self._task, completed=self.done, note=note)
+
+    def _open(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.progress import Progress as RichProgress
+
+        self._bar = RichProgress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self._bar.start()
+        self._task = self._bar.add_task(self.label, total=self.total, note="")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+
+def track(items: Iterable[Item], label: str, total: int) -> Iterator[Item]:
+    """Iterate with a progress line."""
+    with Progress(label, total) as progress:
+        for item in items:
+            yield item
+            progress.advance()

@@ -1,0 +1,116 @@
+"""Frozen, validated settings whose every field carries its unit, meaning and source."""
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from astro_sim.common.errors import InputError, did_you_mean
+
+
+def quantity(default: Any, unit: str, meaning: str, source: str, **bounds: Any) -> Any:
+    """Declare a field of `Settings`: its value, unit ("1" if it has none), meaning and source, on one line.
+
+    ``bounds`` are pydantic's (``gt``, ``ge``, ``lt``, ``le``, ...). Infinities and NaN are refused everywhere.
+    """
+    if isinstance(default, float):
+        bounds.setdefault("allow_inf_nan", False)
+    return Field(default, description=meaning, json_schema_extra={"unit": unit, "source": source}, **bounds)
+
+
+class Settings(BaseModel):
+    """Base of every settings class: frozen, closed, validated once at construction.
+
+    Raises
+    ------
+    InputError
+        Field, what was expected and what was given; for an unknown field the nearest name.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise InputError(explain(error, type(self))) from None
+
+    def replace(self, **changes: Any) -> Self:
+        """Copy with ``changes``, validated like a new one."""
+        return type(self)(**{**self.model_dump(), **changes})
+
+    @classmethod
+    def unit(cls, name: str) -> str:
+        """Unit of field ``name``; "1" for a pure number."""
+        extra = cls.model_fields[name].json_schema_extra
+        return str(extra.get("unit", "1")) if isinstance(extra, dict) else "1"
+
+
+def explain(error: ValidationError, model: type[BaseModel]) -> str:
+    """Turn pydantic's errors into one line: field, expected, got."""
+    parts = []
+    for item in error.errors(include_url=False):
+        name = ".".join(str(part) for part in item["loc"]) or model.__name__
+        if item["type"] == "extra_forbidden":
+            parts.append(f"unknown setting {name!r} of {model.__name__}; {did_you_mean(name, model.model_fields)}")
+        elif item["type"] == "missing":
+            parts.append(f"{name}: missing")
+        elif item["type"] == "value_error":
+            parts.append(str(item["ctx"]["error"]) if "ctx" in item else item["msg"])
+        else:
+            expected = item["msg"].removeprefix("Input should be ")
+            unit = model.unit(name) if issubclass(model, Settings) and name in model.model_fields else "1"
+            parts.append(f"{name}: expected {expected}{'' if unit == '1' else f' ({unit})'}, got {item['input']!r}")
+    return "; ".join(parts)
+
+
+def parse_assignments(pairs: Iterable[str]) -> dict[str, Any]:
+    """Read ``NAME=VALUE`` words (``--set``): values as in TOML, a bare word as a string.
+
+    Examples
+    --------
+    >>> parse_assignments(["cycles=24", "layout=ring", "layouts=['ring', 'line']"])
+    {'cycles': 24, 'layout': 'ring', 'layouts': ['ring', 'line']}
+    """
+    values: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        name, text = name.strip(), text.strip()
+        if not (equals and name and text):
+            raise InputError(f"--set {pair!r}: expected NAME=VALUE")
+        if name in values:
+            raise InputError(f"--set {name}: given twice")
+        try:
+            values[name] = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            values[name] = text
+    return values
+
+
+def load_toml(path: str | Path) -> dict[str, Any]:
+    """Read a TOML settings file, or raise `InputError` naming file and line."""
+    path = Path(path)
+    try:
+        with path.open("rb") as stream:
+            return tomllib.load(stream)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such settings file") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not a TOML file: {error}") from None
+
+
+def split_settings(values: Mapping[str, Any], *models: type[Settings]) -> list[dict[str, Any]]:
+    """Share out flat ``values`` among settings classes whose field names do not overlap.
+
+    Raises
+    ------
+    InputError
+        A name that none of ``models`` has, with the nearest that one has.
+    """
+    known = [name for model in models for name in model.model_fields]
+    for name in values:
+        if name not in known:
+            raise InputError(f"unknown setting {name!r}; {did_you_mean(name, known)}")
+    return [{name: value for name, value in values.items() if name in model.model_fields} for model in models]

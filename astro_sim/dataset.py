@@ -1,0 +1,159 @@
+"""The dataset: what every experiment gives, how it is described, written and read.
+
+A dataset is an `xarray.Dataset` with named dimensions. Every variable carries ``units`` and ``long_name``; the
+attributes carry where it came from (experiment, model, seed, every setting, versions, a digest). What an experiment
+promises is its `Contents`; both writer and reader check it.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from astro_sim.common.errors import InputError, did_you_mean
+from astro_sim.common.files import digest, versions, whole_file
+
+SCHEMA_VERSION = 1
+
+REQUIRED_ATTRIBUTES = ("experiment", "model", "seed", "settings", "versions", "digest", "schema_version")
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What the dataset of one experiment holds at least: variable -> its dimensions."""
+
+    variables: Mapping[str, tuple[str, ...]]
+
+
+CONTENTS: dict[str, Contents] = {
+    "stp": Contents(
+        {
+            "p_s": ("layout", "time", "post", "pre"),
+            "s": ("layout", "time", "post", "pre"),
+            "position": ("layout", "post", "pre", "axis"),
+        }
+    ),
+    "ltp": Contents({"p_l_cycle": ("cycle", "post", "pre"), "p_l": ("time", "post", "pre"), "tau_cycle": ()}),
+    "spatial": Contents({"p_s_peak": ("post", "pre"), "distance": ("post", "pre")}),
+    "frequency": Contents({"calcium": ("rate", "post", "pre")}),
+}
+
+# What the variables mean, for all experiments: name -> (unit, description).
+VARIABLES: dict[str, tuple[str, str]] = {
+    "time": ("s", "time since the start of the protocol"),
+    "pre": ("1", "index of the presynaptic neuron"),
+    "post": ("1", "index of the postsynaptic neuron"),
+    "cycle": ("1", "number of completed stimulation cycles"),
+    "rate": ("Hz", "rate of the stimulus pulses"),
+    "axis": ("1", "coordinate axis"),
+    "layout": ("1", "arrangement of the astrocyte processes in space"),
+    "x_pre": ("a.u.", "activity of the presynaptic neurons"),
+    "x_post": ("a.u.", "activity of the postsynaptic neurons"),
+    "s": ("a.u.", "synaptic facilitation"),
+    "p_s": ("a.u.", "fast calcium of the astrocyte process (STP)"),
+    "p_l": ("a.u.", "slow calcium of the astrocyte process (LTP)"),
+    "p_l_cycle": ("a.u.", "slow calcium at the end of each cycle; cycle 0 is the start"),
+    "p_s_peak": ("a.u.", "largest fast calcium within the cycle"),
+    "calcium": ("a.u.", "calcium proxy: fast calcium averaged over the measuring window"),
+    "input_pre": ("a.u.", "input to the presynaptic neurons"),
+    "input_post": ("a.u.", "input to the postsynaptic neurons"),
+    "position": ("spacing", "position of the astrocyte process"),
+    "distance": ("spacing", "distance of the process from the active one"),
+    "tau_cycle": ("s", "length of one stimulation cycle"),
+}
+
+
+def describe(dataset: xr.Dataset, experiment: str, model: str, seed: int, settings: Mapping[str, Any]) -> xr.Dataset:
+    """Attach units, descriptions and provenance.
+
+    The digest covers experiment, model, seed and settings: equal digests mean equal questions. No clock is read, so
+    that the same run writes the same file.
+    """
+    for name, variable in dataset.variables.items():
+        unit, meaning = VARIABLES[str(name)]
+        variable.attrs.update(units=unit, long_name=meaning)
+    question = {"experiment": experiment, "model": model, "seed": seed, "settings": dict(settings)}
+    dataset.attrs = {
+        "title": f"{experiment} experiment, {model} model",
+        "experiment": experiment,
+        "model": model,
+        "seed": seed,
+        "settings": json.dumps(question["settings"], sort_keys=True),
+        "versions": json.dumps(versions("rmaat", "numpy", "numba", "xarray")),
+        "digest": digest(question),
+        "schema_version": SCHEMA_VERSION,
+    }
+    return check(dataset)
+
+
+def settings_of(dataset: xr.Dataset) -> dict[str, Any]:
+    """The settings that made ``dataset``."""
+    return json.loads(dataset.attrs["settings"])
+
+
+def check(dataset: xr.Dataset, experiment: str | None = None, where: str = "dataset") -> xr.Dataset:
+    """Hold a dataset against the schema and return it.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+    experiment : str, optional
+        Demand this experiment; otherwise the one that its attributes name.
+    where : str
+        What to call it in messages, a path for instance.
+
+    Raises
+    ------
+    InputError
+        Not a dataset of ours, another schema version, a variable or dimension missing, NaN inside.
+    """
+    for name in REQUIRED_ATTRIBUTES:
+        if name not in dataset.attrs:
+            raise InputError(f"{where}: not a dataset of astro_sim (attribute {name!r} is missing)")
+    version = int(dataset.attrs["schema_version"])
+    if version != SCHEMA_VERSION:
+        raise InputError(f"{where}: dataset schema {version}; this version reads {SCHEMA_VERSION}")
+    found = str(dataset.attrs["experiment"])
+    if experiment is not None and found != experiment:
+        raise InputError(f"{where}: expected a dataset of the experiment {experiment!r}, found {found!r}")
+    if found not in CONTENTS:
+        raise InputError(f"{where}: unknown experiment {found!r}; {did_you_mean(found, CONTENTS)}")
+    for name, dims in CONTENTS[found].variables.items():
+        if name not in dataset:
+            raise InputError(f"{where}: variable {name!r} is missing; a dataset of {found!r} needs it")
+        if dataset[name].dims != dims:
+            raise InputError(f"{where}: variable {name!r} has dimensions {dataset[name].dims}, expected {dims}")
+        if not np.isfinite(dataset[name].values).all():
+            raise InputError(f"{where}: variable {name!r} holds NaN or infinite values")
+    return dataset
+
+
+def write(dataset: xr.Dataset, path: str | Path) -> None:
+    """Write a checked dataset as netCDF 4, whole or not at all."""
+    check(dataset)
+    with whole_file(path) as temporary:
+        dataset.to_netcdf(temporary, engine="h5netcdf")
+
+
+def read(path: str | Path, experiment: str | None = None) -> xr.Dataset:
+    """Read a dataset wholly into memory, identical to what was written.
+
+    Raises
+    ------
+    InputError
+        No such file, not netCDF or truncated, or refused by `check`.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such dataset")
+    try:
+        with xr.open_dataset(path, engine="h5netcdf", decode_times=False) as stored:
+            dataset = stored.load()
+    except (OSError, RuntimeError, ValueError, KeyError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{path}: not a readable netCDF file, perhaps truncated ({reason})") from None
+    return check(dataset, experiment, where=str(path))

@@ -1,0 +1,57 @@
+"""Calcium against stimulation rate: the curve whose exponent the model's presynaptic state takes over."""
+
+import numpy as np
+import xarray as xr
+
+from astro_sim.common.errors import InputError
+from astro_sim.common.settings import quantity
+from astro_sim.experiments import Experiment
+from astro_sim.experiments.shared import CHOSEN, PlacedSettings, indices, position_variable
+from astro_sim.macro.model import MacroModel
+from astro_sim.macro.parameters import MacroParameters
+from astro_sim.stimuli import pulse_train
+
+
+class FrequencySettings(PlacedSettings):
+    """Trains of pulses to every neuron, one train a rate."""
+
+    rates: tuple[float, ...] = quantity(
+        tuple(float(rate) for rate in range(1, 11)), "Hz", "pulse rates", "AT Fig. 3: 1 to 10 Hz", min_length=3
+    )
+    width: float = quantity(0.02, "s", "length of one pulse", CHOSEN, gt=0)
+    amplitude: float = quantity(5.0, "a.u.", "input to every neuron during a pulse", CHOSEN)
+    transient: float = quantity(10.0, "s", "train before the measuring window", CHOSEN, ge=0)
+    window: float = quantity(10.0, "s", "measuring window", CHOSEN, gt=0)
+    interval: float = quantity(0.01, "s", "between samples of the average", CHOSEN, gt=0)
+
+    def model_post_init(self, _: object) -> None:
+        low, high = min(self.rates), max(self.rates)
+        if not (low > 0 and high * self.width <= 1 and len(set(self.rates)) == len(self.rates)):
+            raise ValueError(
+                f"rates: expected different ones above 0 and up to 1/width = {1 / self.width:g} Hz, got {self.rates}"
+            )
+
+
+def run(settings: FrequencySettings, parameters: MacroParameters, generator: np.random.Generator) -> xr.Dataset:
+    """Average p^s over a whole number of periods in the window, for every rate."""
+    n = parameters.n
+    at = settings.place(n, generator)
+    model = MacroModel(parameters, at)
+    input_ = np.full(n, settings.amplitude)
+    calcium = []
+    for rate in settings.rates:
+        periods = int(np.floor(settings.window * rate + 1e-9))
+        if periods < 1:
+            raise InputError(f"window: expected at least one period at {rate:g} Hz, got {settings.window:g} s")
+        total = (int(np.ceil(settings.transient * rate)) + periods) / rate
+        result = model.run(pulse_train(rate, settings.width, total, input_, input_), settings.interval)
+        inside = result.time >= total - periods / rate - 1e-9
+        time, p_s = result.time[inside], result.state.p_s[inside]
+        calcium.append(np.trapezoid(p_s, time, axis=0) / (time[-1] - time[0]))
+    return xr.Dataset(
+        {"calcium": (("rate", "post", "pre"), np.stack(calcium)), "position": position_variable(at)},
+        indices(n, rate=np.array(settings.rates), axis=np.arange(at.shape[-1])),
+    )
+
+
+EXPERIMENT = Experiment("calcium proxy against stimulation rate", FrequencySettings, run)

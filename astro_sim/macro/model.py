@@ -1,0 +1,144 @@
+"""The macro model as one object: parameters, positions, the coupling that follows, and how to run it."""
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from astro_sim.common.errors import InputError
+from astro_sim.macro import geometry
+from astro_sim.macro.equations import MacroState, rest
+from astro_sim.macro.parameters import MacroParameters
+from astro_sim.macro.solver import integrate
+from astro_sim.stimuli import Stimulus
+
+Array = NDArray[np.float64]
+
+RK4_REAL_LIMIT = 2.78  # classical Runge-Kutta is stable for real rates up to 2.785 / h
+
+
+class LatchingWarning(UserWarning):
+    """The resting state is not stable: p^s need not decay between stimuli."""
+
+
+class NumericalError(InputError):
+    """The integration left the finite numbers."""
+
+
+@dataclass(frozen=True)
+class MacroRun:
+    """Sampled states of one run.
+
+    Attributes
+    ----------
+    time : array, (time,)
+        s.
+    state : MacroState
+        Each field with a leading time axis.
+    input_pre, input_post : array, (time, n)
+        Input in force just after each sample (at the last one: just before it).
+    final : array, (states,)
+        Packed state at the end.
+    """
+
+    time: Array
+    state: MacroState
+    input_pre: Array
+    input_post: Array
+    final: Array
+
+
+class MacroModel:
+    """The macro model at given positions of its processes.
+
+    Parameters
+    ----------
+    parameters : MacroParameters
+    positions : array, (post, pre, axis)
+        In units of process spacing.
+
+    Raises
+    ------
+    InputError
+        Positions of another size, or a step beyond the solver's stability bound.
+
+    Warns
+    -----
+    LatchingWarning
+        The resting state is unstable, so activity may latch instead of decaying between stimuli.
+    """
+
+    def __init__(self, parameters: MacroParameters, positions: Array) -> None:
+        self.parameters = p = parameters
+        self.positions = geometry.check_positions(positions, p.n)
+        self.coupling = geometry.coupling(self.positions, p.scale, p.coupling)
+        fastest = max(
+            p.lambda_ / p.tau_n, p.beta / p.tau_s, (p.gamma_s + p.coupling) / p.tau_p_s, (p.gamma_l + 1) / p.tau_p_l
+        )
+        if p.dt * fastest > RK4_REAL_LIMIT:
+            bound = RK4_REAL_LIMIT / fastest
+            raise InputError(f"dt: expected at most {bound:.3g} s, where the solver turns unstable, got {p.dt:g} s")
+        if not self.rests:
+            warnings.warn(
+                f"the resting state is unstable (gamma_s = {p.gamma_s:g}, beta = {p.beta:g}, rho(T) = "
+                f"{self.spectral_radius:.3g}): p^s may latch instead of decaying between stimuli",
+                LatchingWarning,
+                stacklevel=2,
+            )
+
+    @property
+    def spectral_radius(self) -> float:
+        """rho(T); T is symmetric."""
+        size = self.parameters.n**2
+        return float(np.abs(np.linalg.eigvalsh(self.coupling.reshape(size, size))).max())
+
+    @property
+    def rests(self) -> bool:
+        """Whether p^s decays between stimuli.
+
+        Linearised at rest, where every non-linearity has slope 1, the loop between s and p^s is stable exactly if
+        gamma^s > rho(T) and beta (gamma^s - rho(T)) > 1.
+        """
+        p = self.parameters
+        margin = p.gamma_s - self.spectral_radius
+        return margin > 0 and p.beta * margin > 1
+
+    def run(
+        self, stimulus: Stimulus, interval: float, start: Array | None = None, hold_ltp: bool = False
+    ) -> MacroRun:
+        """Integrate through ``stimulus`` and sample every ``interval`` seconds (and at its end).
+
+        Parameters
+        ----------
+        stimulus : Stimulus
+        interval : float
+            Between samples, s.
+        start : array, (states,), optional
+            Packed state to start from; rest by default.
+        hold_ltp : bool
+            Hold p^l at its start (burn-in).
+
+        Raises
+        ------
+        NumericalError
+            A state left the finite numbers; names the variable and the time.
+        """
+        n = self.parameters.n
+        times, inputs, is_sample = stimulus.sampled(interval)
+        first = rest(n).pack() if start is None else start
+        packed = integrate(first, times, inputs, self.coupling, self.parameters, hold_ltp)
+        broken = ~np.isfinite(packed)
+        if broken.any():
+            row = int(np.flatnonzero(broken.any(axis=1))[0])
+            fields = MacroState.unpack(broken[row], n)
+            name = next(name for name, part in zip(MacroState._fields, fields, strict=True) if part.any())
+            raise NumericalError(f"{name} left the finite numbers at {times[row]:g} s; try a smaller dt or weaker drive")
+        in_force = np.append(inputs, inputs[-1:], axis=0)[is_sample]
+        return MacroRun(
+            time=times[is_sample],
+            state=MacroState.unpack(packed[is_sample], n),
+            input_pre=in_force[:, :n],
+            input_post=in_force[:, n:],
+            final=packed[-1],
+        )

@@ -1,0 +1,24 @@
+"""From simulated plasticity to a laws file that a model consumes and a reader can trust.
+
+>>> import astro_sim, bridge
+>>> laws = bridge.fit_laws([astro_sim.simulate("ltp", cycles=24)])
+>>> laws.save("laws.json")
+>>> laws.retention(16)
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bridge.distil import fit_laws
+    from bridge.laws import Laws
+
+_HOME = {"Laws": "bridge.laws", "fit_laws": "bridge.distil"}
+
+__all__ = ["Laws", "fit_laws"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,95 @@
+"""The run folder: what a training run leaves behind for people, the report and a resume.
+
+    RUN/run.json             what was asked: task, model, every setting, data, laws digest, versions, machine
+    RUN/laws.json            the laws the model was built with
+    RUN/metrics.jsonl        one line a logged step: split, step, loss, accuracy, ...
+    RUN/model.safetensors    the weights at the end, the laws' digest in the metadata
+    RUN/evaluation.json      accuracy on the test split, written by `rmaat evaluate`
+    RUN/checkpoints/         what `--resume` continues from
+
+This module reads it without importing torch.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from astro_sim.common.errors import InputError
+from astro_sim.common.files import read_json
+from bridge.laws import Laws
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A run folder, read.
+
+    Attributes
+    ----------
+    path : Path
+    run : dict
+        Contents of run.json: ``task``, ``model``, ``settings``, ``model_config``, ``data``, ``laws_digest``,
+        ``parameters`` (their number), ``versions``, ``machine``.
+    laws : Laws or None
+    metrics : list of dict
+        Each with ``split`` ("train" or "valid"), ``step``, ``loss``, ``accuracy`` and ``seconds``.
+    evaluation : dict or None
+        ``split``, ``accuracy``, ``loss``, ``examples``, ``majority`` (share of the most frequent class), ``step``.
+    finished : bool
+        Whether the final weights are there.
+    """
+
+    path: Path
+    run: dict[str, Any]
+    laws: Laws | None
+    metrics: list[dict[str, Any]]
+    evaluation: dict[str, Any] | None
+    finished: bool
+
+
+def is_run(path: str | Path) -> bool:
+    """Whether ``path`` looks like a run folder."""
+    return (Path(path) / "run.json").is_file()
+
+
+def read_run(path: str | Path) -> RunRecord:
+    """Read a run folder, finished or not.
+
+    Raises
+    ------
+    InputError
+        No run.json, another schema version, or a broken file inside.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        raise InputError(f"{path}: no such run folder")
+    run = read_json(path / "run.json", "run record (run.json)")
+    if not isinstance(run, dict) or run.get("schema_version") != SCHEMA_VERSION:
+        version = run.get("schema_version") if isinstance(run, dict) else None
+        raise InputError(f"{path / 'run.json'}: run schema {version}; this version reads {SCHEMA_VERSION}")
+    evaluation = path / "evaluation.json"
+    laws = path / "laws.json"
+    return RunRecord(
+        path=path,
+        run=run,
+        laws=Laws.load(laws) if laws.is_file() else None,
+        metrics=read_metrics(path / "metrics.jsonl"),
+        evaluation=read_json(evaluation, "evaluation") if evaluation.is_file() else None,
+        finished=(path / "model.safetensors").is_file(),
+    )
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """Parse metrics.jsonl. A last line without newline is a write that was cut off, and is left out."""
+    if not path.is_file():
+        return []
+    text = path.read_text(encoding="utf-8")
+    rows = []
+    for number, line in enumerate(text[: text.rfind("\n") + 1].splitlines(), start=1):
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError as error:
+            raise InputError(f"{path}, line {number}: not JSON: {error}") from None
+    return rows
