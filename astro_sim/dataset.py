@@ -6,11 +6,13 @@ promises is its `Contents`; both writer and reader check it.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import xarray as xr
 
@@ -39,7 +41,7 @@ CONTENTS: dict[str, Contents] = {
     ),
     "ltp": Contents({"p_l_cycle": ("cycle", "post", "pre"), "p_l": ("time", "post", "pre"), "tau_cycle": ()}),
     "spatial": Contents({"p_s_peak": ("post", "pre"), "distance": ("post", "pre")}),
-    "frequency": Contents({"calcium": ("rate", "post", "pre")}),
+    "frequency": Contents({"calcium": ("rate", "post", "pre"), "rate": ("rate",)}),
 }
 
 # What the variables mean, for all experiments: name -> (unit, description).
@@ -114,19 +116,27 @@ def check(dataset: xr.Dataset, experiment: str | None = None, where: str = "data
     for name in REQUIRED_ATTRIBUTES:
         if name not in dataset.attrs:
             raise InputError(f"{where}: not a dataset of astro_sim (attribute {name!r} is missing)")
-    version = int(dataset.attrs["schema_version"])
-    if version != SCHEMA_VERSION:
+    version = dataset.attrs["schema_version"]
+    if not (isinstance(version, int | np.integer) and version == SCHEMA_VERSION):
         raise InputError(f"{where}: dataset schema {version}; this version reads {SCHEMA_VERSION}")
     found = str(dataset.attrs["experiment"])
     if experiment is not None and found != experiment:
         raise InputError(f"{where}: expected a dataset of the experiment {experiment!r}, found {found!r}")
     if found not in CONTENTS:
         raise InputError(f"{where}: unknown experiment {found!r}; {did_you_mean(found, CONTENTS)}")
+    try:
+        settings_of(dataset)
+    except (TypeError, ValueError):
+        raise InputError(f"{where}: attribute 'settings' is not JSON") from None
+    if not re.fullmatch("[0-9a-f]{64}", str(dataset.attrs["digest"])):
+        raise InputError(f"{where}: attribute 'digest' is not a SHA-256")
     for name, dims in CONTENTS[found].variables.items():
         if name not in dataset:
             raise InputError(f"{where}: variable {name!r} is missing; a dataset of {found!r} needs it")
         if dataset[name].dims != dims:
             raise InputError(f"{where}: variable {name!r} has dimensions {dataset[name].dims}, expected {dims}")
+        if dataset[name].dtype.kind not in "fiu":
+            raise InputError(f"{where}: variable {name!r} holds {dataset[name].dtype}, expected numbers")
         if not np.isfinite(dataset[name].values).all():
             raise InputError(f"{where}: variable {name!r} holds NaN or infinite values")
     return dataset
@@ -151,6 +161,8 @@ def read(path: str | Path, experiment: str | None = None) -> xr.Dataset:
     if not path.is_file():
         raise InputError(f"{path}: no such dataset")
     try:
+        with h5py.File(path):
+            pass  # where h5netcdf fails to open a file, it prints a traceback beside the error that it raises
         with xr.open_dataset(path, engine="h5netcdf", decode_times=False) as stored:
             dataset = stored.load()
     except (OSError, RuntimeError, ValueError, KeyError) as error:

@@ -44,14 +44,14 @@ def simulate(experiment: str, model: str = "macro", seed: int = 0, **parameters:
     """
     if model not in MODELS:
         raise InputError(f"unknown model {model!r}; {did_you_mean(model, MODELS)}")
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
         raise InputError(f"seed: expected a whole number from 0, got {seed!r}")
     chosen = experiments.get(experiment)
     protocol, constants = split_settings(parameters, chosen.settings, MacroParameters)
     settings = chosen.settings(**protocol)
     macro = MacroParameters(**{**chosen.defaults, **constants})
     dataset = chosen.run(settings, macro, np.random.default_rng(seed))
-    return describe(dataset, experiment, model, seed, {**settings.model_dump(mode="json"), **macro.model_dump(mode="json")})
+    return describe(dataset, experiment, model, int(seed), {**settings.model_dump(mode="json"), **macro.model_dump(mode="json")})
 
 
 def describe_settings(experiment: str) -> list[tuple[str, Any, str, str]]:

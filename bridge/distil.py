@@ -10,7 +10,7 @@ from astro_sim.common.errors import InputError
 from astro_sim.common.files import versions
 from astro_sim.dataset import check, settings_of
 from bridge import families
-from bridge.fitting import CurveFit, Estimate, fit_curve, fit_slope
+from bridge.fitting import ROUNDING, CurveFit, Estimate, fit_curve, fit_slope
 from bridge.laws import Candidate, Laws, LawsDocument, Number, RetentionLaw, Source
 
 Array = NDArray[np.float64]
@@ -67,6 +67,8 @@ def retention_law(dataset: xr.Dataset, family: str | None = None) -> RetentionLa
         raise InputError(f"p_l_cycle: expected at least {FEWEST_CYCLES} cycles to fit a law to, got {len(rise)}")
     if not (rise[-1] > 0 and np.abs(rise).max() < 2 * rise[-1]):
         raise InputError("p_l_cycle: expected a curve that rises from cycle 0 to the last; this one is flat or falls")
+    if np.ptp(rise) <= ROUNDING * rise[-1]:
+        raise InputError("p_l_cycle: expected a rise over several cycles; this curve is flat after the first")
     tried = families.FAMILIES.values() if family is None else [families.get(family)]
     fits = sorted((fit_curve(rise, each) for each in tried), key=lambda fit: (not fit.converged, fit.aicc))
     best = fits[0]
@@ -83,7 +85,7 @@ def retention_law(dataset: xr.Dataset, family: str | None = None) -> RetentionLa
         residuals=[float(value) for value in best.residuals],
         r_squared=best.r_squared,
         converged=best.converged,
-        concave=best.family.concave(best.values),
+        concave=bool(best.family.concave(best.values)),
         peak_cycle=best.family.peak_cycle(best.values, horizon=len(rise)),
         candidates=[_candidate(fit) for fit in fits],
     )

@@ -43,7 +43,7 @@ class CurveFit:
     aicc : float
         Corrected Akaike criterion; infinite when there are too few cycles for the number of parameters.
     converged : bool
-        The optimiser stopped at a minimum and the curvature there gives finite standard errors.
+        The optimiser stopped at a minimum inside the bounds, where the curvature gives finite standard errors.
     """
 
     family: Family
@@ -88,11 +88,14 @@ def fit_curve(rise: Array, family: Family) -> CurveFit:
     guess = {"tau": float(max(0.3, np.interp(0.63, np.maximum.accumulate(data), t)))}
     for p in family.parameters:
         start.add(f"log_{p.name}", value=np.log(guess.get(p.name, 1.0)), min=np.log(p.low), max=np.log(p.high))
-    found = lmfit.minimize(residual, start, method="least_squares", xtol=1e-13, ftol=1e-13, gtol=1e-13)
+    with np.errstate(invalid="ignore"):  # a singular curvature gives NaN errors, which `converged` reports
+        found = lmfit.minimize(residual, start, method="least_squares", xtol=1e-13, ftol=1e-13, gtol=1e-13)
 
     count, free = len(data), len(start)
     errors = {name: found.params[name].stderr for name in start}
-    converged = bool(found.success) and all(e is not None and np.isfinite(e) for e in errors.values())
+    inside = all(min(p.value - p.min, p.max - p.value) > 1e-6 for p in found.params.values())
+    finite = all(e is not None and np.isfinite(e) for e in errors.values())
+    converged = bool(found.success) and inside and finite
     quantile = stats.t.ppf(0.5 + CONFIDENCE / 2, count - free) if count > free else np.nan
 
     def estimate(name: str, unit: float = 1.0) -> Estimate:

@@ -25,7 +25,7 @@ Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
 class _Closed(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class Number(_Closed):
@@ -104,12 +104,16 @@ class Laws:
     def __init__(self, document: LawsDocument) -> None:
         self.document = document
         self.family = families.get(document.retention.family)
-        found, expected = set(document.retention.parameters), {p.name for p in self.family.parameters}
+        found = sorted(document.retention.parameters)
+        expected = sorted(p.name for p in self.family.parameters)
         if found != expected:
             raise InputError(f"retention law {self.family.name!r}: expected parameters {expected}, got {found}")
         for p in self.family.parameters:
-            if document.retention.parameters[p.name].value <= 0:
-                raise InputError(f"retention law {self.family.name!r}: expected {p.name} > 0")
+            value = document.retention.parameters[p.name].value
+            # Fitted as logarithms: a value at its bound comes back rounded.
+            if not p.low * (1 - 1e-9) <= value <= p.high * (1 + 1e-9):
+                bounds = f"{p.low:g} to {p.high:g}"
+                raise InputError(f"{self.family.name} law: expected {p.name} in {bounds}, got {value:g}")
 
     @property
     def parameters(self) -> dict[str, float]:

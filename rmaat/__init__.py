@@ -1,0 +1,32 @@
+"""RMAAT, the Recurrent Memory Augmented Astromorphic Transformer (arXiv 2601.00426).
+
+>>> import rmaat, bridge
+>>> config = rmaat.RMAATConfig(vocabulary=16, classes=10)
+>>> model = rmaat.build_model("rmaat", config, bridge.Laws.load("laws.json"))
+>>> logits = model(tokens, lengths)
+
+Names are loaded on first use: importing the package does not import torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rmaat.attention import AstromorphicAttention
+    from rmaat.config import RMAATConfig
+    from rmaat.model import RMAAT, build_model
+
+_HOME = {
+    "AstromorphicAttention": "rmaat.attention",
+    "RMAAT": "rmaat.model",
+    "RMAATConfig": "rmaat.config",
+    "build_model": "rmaat.model",
+}
+
+__all__ = ["RMAAT", "AstromorphicAttention", "RMAATConfig", "build_model"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,285 @@
+"""The front door: one verb a room, each loaded only when it is called, so that ``rmaat --help`` answers at once.
+
+Exit status: 0 on success, 2 on wrong use or bad input (one line on stderr, nothing written), 130 when interrupted.
+"""
+
+import sys
+import warnings
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from astro_sim.common.errors import InputError
+from astro_sim.common.settings import load_toml, parse_assignments
+
+# Typer carries a copy of click or imports it, depending on its version; this is the base of its errors in both.
+UsageError: Any = typer.BadParameter.__mro__[1]
+
+app = typer.Typer(
+    name="rmaat",
+    help="Simulate an astrocyte, distil its laws, train a transformer with them, and look.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Set = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a setting; repeatable.")]
+Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
+
+
+@app.command()
+def simulate(
+    experiment: Annotated[str, typer.Argument(help="stp, ltp, spatial or frequency.")],
+    out: Annotated[Path | None, typer.Option(help="Dataset to write (netCDF).")] = None,
+    model: Annotated[str, typer.Option(help="Model of the astrocyte: macro.")] = "macro",
+    seed: Seed = 0,
+    set_: Set = None,
+    settings: Annotated[bool, typer.Option("--settings", help="List the settings of EXPERIMENT and stop.")] = False,
+) -> None:
+    """Run an experiment and write its dataset.
+
+    Example: rmaat simulate ltp --out ltp.nc --set cycles=24 --set burn_in=3
+    """
+    from astro_sim.simulation import describe_settings
+    from astro_sim.simulation import simulate as run
+
+    if settings:
+        _table(("setting", "default", "unit", "meaning"), describe_settings(experiment))
+        return
+    if out is None:
+        raise InputError("simulate: expected --out X.nc")
+    dataset = run(experiment, model, seed, **parse_assignments(set_ or []))
+    from astro_sim.dataset import write
+
+    write(dataset, out)
+    sizes = ", ".join(f"{name} {size}" for name, size in dataset.sizes.items())
+    print(f"{out}: {dataset.attrs['title']} ({sizes})")
+
+
+@app.command()
+def fit(
+    datasets: Annotated[list[Path], typer.Argument(metavar="X.nc...", help="One ltp; also spatial and frequency.")],
+    out: Annotated[Path, typer.Option(help="Laws file to write (JSON).")],
+    family: Annotated[str | None, typer.Option(help="Law family; by default the one with the lowest AICc.")] = None,
+) -> None:
+    """Distil the laws from datasets.
+
+    Example: rmaat fit ltp.nc spatial.nc frequency.nc --out laws.json
+    """
+    from astro_sim.dataset import read
+    from bridge.distil import fit_laws
+
+    laws = fit_laws([read(path) for path in datasets], family)
+    laws.save(out)
+    _table(("law", "value", "95 % interval", "unit"), _laws_rows(laws))
+    print(f"{out}: digest {laws.digest[:12]}")
+
+
+@app.command()
+def data(
+    task: Annotated[str, typer.Argument(help="listops or text.")],
+    out: Annotated[Path, typer.Option(help="Data folder to make.")],
+    source: Annotated[Path | None, typer.Option(help="What you downloaded; without it the task is generated.")] = None,
+    seed: Seed = 0,
+    set_: Set = None,
+) -> None:
+    """Generate a task's data, or convert the official files.
+
+    Example: rmaat data listops --out data/listops --set train=8000 --set valid=500 --set test=500
+    """
+    from rmaat import tasks
+    from rmaat.tasks.storage import prepare
+
+    settings = tasks.get(task).settings(**parse_assignments(set_ or []))
+    manifest = prepare(task, out, settings, source, seed)
+    rows = [
+        (name, split["examples"], split["shortest"], split["longest"], _majority(split["labels"]))
+        for name, split in manifest["splits"].items()
+    ]
+    _table(("split", "examples", "shortest", "longest", "majority share"), rows)
+    print(f"{out}: {task}, {manifest['origin']}, digest {manifest['digest'][:12]}")
+
+
+@app.command()
+def train(
+    task: Annotated[str, typer.Argument(help="listops or text.")],
+    laws: Annotated[Path, typer.Option(help="Laws file.")],
+    out: Annotated[Path, typer.Option(help="Run folder to make, or with --resume to go on with.")],
+    data: Annotated[Path | None, typer.Option(help="Data folder.  [default: data/TASK]")] = None,
+    model: Annotated[str, typer.Option(help="Model of the family: rmaat.")] = "rmaat",
+    config: Annotated[Path | None, typer.Option(help="Settings file (TOML); --set goes on top.")] = None,
+    set_: Set = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest checkpoint, exactly.")] = False,
+) -> None:
+    """Train a model with the laws.
+
+    Example: rmaat train listops --laws laws.json --data data/listops --out runs/listops --config configs/listops.toml
+    """
+    from bridge.laws import Laws
+
+    given = load_toml(config) if config else {}
+    overrides = parse_assignments(set_ or [])
+    given = {name: value for name, value in _flat(given).items() if name not in overrides}
+    loaded = Laws.load(laws)
+    from rmaat.training.engine import train as run
+
+    record = run(task, data or Path("data") / task, loaded, out, model, {**given, **overrides}, resume)
+    last = {row["split"]: row for row in record.metrics}
+    rows = [(name, row["step"], f"{row['loss']:.3f}", f"{row['accuracy']:.3f}") for name, row in last.items()]
+    _table(("split", "step", "loss", "accuracy"), rows)
+    print(f"{out}: {record.run['parameters']:,} parameters; measure it with: rmaat evaluate {out}")
+
+
+@app.command()
+def evaluate(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")],
+    data: Annotated[Path | None, typer.Option(help="Data folder; by default the one of the run.")] = None,
+    split: Annotated[str, typer.Option(help="Split to measure on.")] = "test",
+    json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Measure a finished run on a whole split.
+
+    Example: rmaat evaluate runs/listops --json
+    """
+    from rmaat.records import read_run
+
+    read_run(run)  # a wrong folder is told before torch is loaded
+    from rmaat.training.engine import evaluate as measure
+
+    result = measure(run, data, split)
+    if json_:
+        _print_json(result)
+    else:
+        _table(("split", "examples", "accuracy", "majority", "loss"), [_result_row(result)])
+
+
+@app.command()
+def report(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Datasets, laws, runs, or folders of them.")],
+    out: Annotated[Path, typer.Option(help="HTML file to write.")],
+) -> None:
+    """Make one self-contained HTML report of whatever is given.
+
+    Example: rmaat report demo --out report.html
+    """
+    from analysis.report import build_report
+
+    build_report(paths, out)
+    print(f"{out}: {out.stat().st_size / 1e6:.1f} MB")
+
+
+@app.command()
+def bench(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME...]", help="Benchmarks; all by default.")] = None,
+    json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Folder to keep the results in, a JSON file each.")] = None,
+) -> None:
+    """Measure, side by side, on this machine. Needs a checkout: benchmarks are not installed.
+
+    Example: rmaat bench amrb-memory macro-solver
+    """
+    root = Path(__file__).resolve().parents[1]
+    if not (root / "benchmarks" / "registry.py").is_file():
+        raise InputError("bench: expected a checkout of the project; the installed package has no benchmarks/")
+    sys.path.insert(0, str(root))
+    from benchmarks.registry import run
+
+    results = run(names or [], out)
+    if json_:
+        _print_json(results)
+        return
+    for result in results:
+        print(f"\n{result['name']}: {result['what']}")
+        _table(tuple(result["rows"][0]), [tuple(row.values()) for row in result["rows"]])
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder to make.")] = Path("demo"),
+    seed: Seed = 0,
+) -> None:
+    """All of it, small, in minutes: simulate, fit, data, train, evaluate, report.
+
+    Example: rmaat demo --out demo
+    """
+    from rmaat.demo import run
+
+    run(out, seed, {"simulate": simulate, "fit": fit, "data": data, "train": train, "evaluate": evaluate, "report": report})
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line and return the exit status."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    warnings.showwarning = _show_warning
+    try:
+        typer.main.get_command(app).main(args=arguments or ["--help"], prog_name="rmaat", standalone_mode=False)
+    except InputError as error:
+        return _refuse(str(error))
+    except UsageError as error:
+        verb = error.ctx.info_name if error.ctx and error.ctx.parent else ""
+        return _refuse(f"{error.format_message().rstrip('.')}; see rmaat {verb + ' ' if verb else ''}--help")
+    except (typer.Abort, KeyboardInterrupt):
+        return 130
+    except OSError as error:
+        return _refuse(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+    return 0
+
+
+def _refuse(message: str) -> int:
+    print("rmaat: " + " ".join(message.split()), file=sys.stderr)
+    return 2
+
+
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    print("rmaat: warning: " + " ".join(str(message).split()), file=sys.stderr)
+
+
+def _flat(values: dict[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        flat.update(value if isinstance(value, dict) else {name: value})
+    return flat
+
+
+def _majority(labels: dict[str, int]) -> str:
+    return f"{max(labels.values()) / sum(labels.values()):.3f}" if labels else "-"
+
+
+def _result_row(result: dict[str, Any]) -> tuple[Any, ...]:
+    return (
+        result["split"],
+        result["examples"],
+        f"{result['accuracy']:.4f}",
+        f"{result['majority']:.4f}",
+        f"{result['loss']:.4f}",
+    )
+
+
+def _laws_rows(laws: Any) -> list[tuple[Any, ...]]:
+    document = laws.document
+    numbers = {f"retention, {laws.family.name}: {name}": n for name, n in document.retention.parameters.items()}
+    numbers |= {"spatial decay": document.spatial_decay, "presynaptic exponent": document.presynaptic_exponent}
+    return [
+        (name, f"{n.value:.5g}", "none" if n.low is None else f"{n.low:.5g} to {n.high:.5g}", n.unit)
+        for name, n in numbers.items()
+        if n is not None
+    ]
+
+
+def _print_json(value: Any) -> None:
+    import json
+
+    print(json.dumps(value, indent=2))
+
+
+def _table(header: tuple[str, ...], rows: list[Any]) -> None:
+    """Print aligned columns; plain text, so that it can be piped."""
+    cells = [tuple(str(cell) for cell in row) for row in [header, *rows]]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
+    for row in cells:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -51,6 +51,7 @@ class Progress:
             TextColumn("{task.fields[note]}"),
             console=Console(stderr=True),
             transient=True,
+            redirect_stdout=False,  # stdout is for results, and may be a file
         )
         self._bar.start()
         self._task = self._bar.add_task(self.label, total=self.total, note="")

@@ -15,8 +15,6 @@ def quantity(default: Any, unit: str, meaning: str, source: str, **bounds: Any) 
 
     ``bounds`` are pydantic's (``gt``, ``ge``, ``lt``, ``le``, ...). Infinities and NaN are refused everywhere.
     """
-    if isinstance(default, float):
-        bounds.setdefault("allow_inf_nan", False)
     return Field(default, description=meaning, json_schema_extra={"unit": unit, "source": source}, **bounds)
 
 
@@ -29,7 +27,7 @@ class Settings(BaseModel):
         Field, what was expected and what was given; for an unknown field the nearest name.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
     def __init__(self, **values: Any) -> None:
         try:
@@ -51,8 +49,9 @@ class Settings(BaseModel):
 def explain(error: ValidationError, model: type[BaseModel]) -> str:
     """Turn pydantic's errors into one line: field, expected, got."""
     parts = []
+    expectations: dict[str, tuple[list[str], str]] = {}  # name -> what it may be, ending
     for item in error.errors(include_url=False):
-        name = ".".join(str(part) for part in item["loc"]) or model.__name__
+        name = _path(item["loc"], model)
         if item["type"] == "extra_forbidden":
             parts.append(f"unknown setting {name!r} of {model.__name__}; {did_you_mean(name, model.model_fields)}")
         elif item["type"] == "missing":
@@ -60,10 +59,20 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
         elif item["type"] == "value_error":
             parts.append(str(item["ctx"]["error"]) if "ctx" in item else item["msg"])
         else:
-            expected = item["msg"].removeprefix("Input should be ")
+            expected = item["msg"].removeprefix("Input should be ").removeprefix("Tuple should have ")
+            expected = expected.partition(", unable to parse")[0]
             unit = model.unit(name) if issubclass(model, Settings) and name in model.model_fields else "1"
-            parts.append(f"{name}: expected {expected}{'' if unit == '1' else f' ({unit})'}, got {item['input']!r}")
+            ending = f"{'' if unit == '1' else f' ({unit})'}, got {item['input']!r}"
+            expectations.setdefault(name, ([], ending))[0].append(expected)
+    parts += [f"{name}: expected {' or '.join(either)}{end}" for name, (either, end) in expectations.items()]
     return "; ".join(parts)
+
+
+def _path(loc: tuple[int | str, ...], model: type[BaseModel]) -> str:
+    """Dotted path of a field. Settings are flat: behind the name, a word is the tag of a union, left out."""
+    if issubclass(model, Settings):
+        loc = loc[:1] + tuple(part for part in loc[1:] if isinstance(part, int))
+    return ".".join(str(part) for part in loc) or model.__name__
 
 
 def parse_assignments(pairs: Iterable[str]) -> dict[str, Any]:
@@ -97,6 +106,8 @@ def load_toml(path: str | Path) -> dict[str, Any]:
             return tomllib.load(stream)
     except FileNotFoundError:
         raise InputError(f"{path}: no such settings file") from None
+    except IsADirectoryError:
+        raise InputError(f"{path}: a folder; expected a settings file") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not a TOML file: {error}") from None
 

@@ -27,9 +27,9 @@ class PlacedSettings(Settings):
         """Positions (post, pre, axis), given or by layout."""
         if self.positions is None:
             return geometry.positions(self.layout, n, generator)
-        if len({len(row) for row in self.positions}) != 1:
+        if len({len(row) for row in self.positions}) > 1:
             raise InputError("positions: expected the same number of coordinates in every row")
-        return geometry.check_positions(np.array(self.positions), n)
+        return geometry.check_positions(np.array(self.positions, dtype=float), n)
 
 
 def drive(amplitude: float, n: int, cv: float, generator: np.random.Generator) -> tuple[Array, Array]:

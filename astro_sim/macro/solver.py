@@ -8,13 +8,14 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from astro_sim.macro.equations import NON_LINEARITIES
 from astro_sim.macro.parameters import MacroParameters
 
 Array = NDArray[np.float64]
 
-_CODES = {name: code for code, name in enumerate(NON_LINEARITIES)}
-_TANH, _RECTIFIED, _SOFTSIGN, _LINEAR = (_CODES[name] for name in ("tanh", "rectified", "softsign", "linear"))
+# Stated here, not derived from the order of NON_LINEARITIES: numba's cache on disk keeps the numbers that it
+# compiled and looks for changes in this file alone.
+_TANH, _RECTIFIED, _SOFTSIGN, _LINEAR = range(4)
+_CODES = {"tanh": _TANH, "rectified": _RECTIFIED, "softsign": _SOFTSIGN, "linear": _LINEAR}
 
 
 @njit(cache=True)

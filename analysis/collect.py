@@ -1,0 +1,162 @@
+"""From the paths on the command line to what they hold: datasets, laws, runs."""
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from astro_sim import dataset as datasets
+from astro_sim.common.errors import InputError
+from bridge.laws import KIND, Laws
+from rmaat.records import RunRecord, is_run, read_run
+
+EXPECTED = "expected a dataset (.nc), a laws file (.json), a run folder, or a folder that holds such"
+DATA_KIND = "rmaat-data"  # of the manifest in a folder that `rmaat data` made
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A dataset and the path it came from."""
+
+    path: Path
+    data: xr.Dataset
+
+    @property
+    def experiment(self) -> str:
+        """Name of the experiment."""
+        return str(self.data.attrs["experiment"])
+
+    @property
+    def digest(self) -> str:
+        """Digest of the question that the dataset answers."""
+        return str(self.data.attrs["digest"])
+
+
+@dataclass(frozen=True)
+class LawsFile:
+    """Laws and the path they came from."""
+
+    path: Path
+    laws: Laws
+
+
+@dataclass
+class Inputs:
+    """Everything that was found, in the order given; folders alphabetically."""
+
+    datasets: list[Dataset] = field(default_factory=list)
+    laws: list[LawsFile] = field(default_factory=list)
+    runs: list[RunRecord] = field(default_factory=list)
+
+    def of(self, experiment: str) -> list[Dataset]:
+        """Datasets of one experiment."""
+        return [found for found in self.datasets if found.experiment == experiment]
+
+    def laws_from(self, dataset: Dataset) -> Laws | None:
+        """The first laws that rest on this very dataset; None if none do."""
+        for each in self.laws:
+            if any(source.digest == dataset.digest for source in each.laws.document.sources):
+                return each.laws
+        return None
+
+
+def collect(paths: Sequence[str | Path]) -> Inputs:
+    """Read whatever ``paths`` hold.
+
+    Parameters
+    ----------
+    paths : sequence of path
+        Datasets (.nc), laws (.json), run folders, or folders of such; these are searched to the bottom,
+        without hidden folders, data folders and the insides of runs. What is met twice is taken once.
+
+    Returns
+    -------
+    Inputs
+        Laws inside run folders count as laws too, once a digest.
+
+    Raises
+    ------
+    InputError
+        No path, a path that does not exist or is of no known kind, an empty folder, or a broken file.
+    """
+    if not paths:
+        raise InputError(f"report: no path given; {EXPECTED}")
+    found, seen = Inputs(), set[Path]()
+    for given in map(Path, paths):
+        taken = 0
+        for path in _candidates(given):
+            taken += 1
+            if path.resolve() not in seen:
+                seen.add(path.resolve())
+                _take(path, found)
+        if not taken:
+            raise InputError(f"{given}: nothing to report in this folder; {EXPECTED}")
+    # Laws inside runs come last: a laws file that was named is the better name for the same laws.
+    for run in found.runs:
+        if run.laws is not None:
+            found.laws.append(LawsFile(run.path / "laws.json", run.laws))
+    found.laws = list({each.laws.digest: each for each in reversed(found.laws)}.values())[::-1]
+    return found
+
+
+def _candidates(given: Path) -> Iterator[Path]:
+    """The files and run folders that ``given`` stands for."""
+    if not given.exists():
+        raise InputError(f"{given}: no such file or folder; {EXPECTED}")
+    if given.is_file():
+        if given.suffix not in (".nc", ".json"):
+            raise InputError(f"{given}: not something to report on; {EXPECTED}")
+        yield given
+    elif is_run(given):
+        yield given
+    elif _is_data(given):
+        raise InputError(f"{given}: a data folder of {DATA_KIND!r}; {EXPECTED}")
+    else:
+        yield from _search(given)
+
+
+def _search(folder: Path) -> Iterator[Path]:
+    for place, folders, files in os.walk(folder):
+        at = Path(place)
+        here = sorted(name for name in folders if not name.startswith(".") and name != "data")
+        runs = [name for name in here if is_run(at / name)]
+        folders[:] = [name for name in here if name not in runs and not _is_data(at / name)]
+        for name in sorted(files):
+            file = at / name
+            if not name.startswith(".") and (file.suffix == ".nc" or _claims_laws(file)):
+                yield file
+        yield from (at / name for name in runs)
+
+
+def _take(path: Path, found: Inputs) -> None:
+    if path.is_dir():
+        found.runs.append(read_run(path))
+    elif path.suffix == ".nc":
+        found.datasets.append(Dataset(path, datasets.read(path)))
+    else:
+        found.laws.append(LawsFile(path, Laws.load(path)))
+
+
+def _peek(path: Path) -> Any:
+    """Parsed JSON, or None where there is none; whether that is an error is the caller's to say."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def _claims_laws(path: Path) -> bool:
+    """Folders hold many JSON files: one is ours to read if it says so, or by its name if it cannot speak."""
+    if path.suffix != ".json":
+        return False
+    raw = _peek(path)
+    return path.name == "laws.json" if raw is None else isinstance(raw, dict) and raw.get("kind") == KIND
+
+
+def _is_data(folder: Path) -> bool:
+    raw = _peek(folder / "manifest.json")
+    return isinstance(raw, dict) and raw.get("kind") == DATA_KIND

@@ -1,0 +1,138 @@
+"""The numbers behind the pictures, for the report's figures and those for print alike."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike, NDArray
+
+from bridge.laws import Laws
+
+Array = NDArray[np.float64]
+
+MOST_POINTS = 2000  # of one trace; more than a screen has columns
+TOTALS = (4, 8, 16, 32)  # T; the paper uses 16 segments and fewer
+
+# Okabe and Ito (2008): told apart with any colour vision. Not black and yellow, lost on dark and on light.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+GREY = "#808080"
+
+
+def colour(index: int) -> str:
+    """Colour of the ``index``-th line; starts over after the sixth."""
+    return PALETTE[index % len(PALETTE)]
+
+
+def thin(x: ArrayLike, y: ArrayLike, most: int = MOST_POINTS) -> tuple[Array, Array]:
+    """At most ``most`` points of a curve.
+
+    The ends stay, and of every stretch its lowest and highest point: a stride would alias a square wave and
+    lose peaks.
+    """
+    x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+    if len(x) <= most:
+        return x, y
+    keep = {0, len(x) - 1}
+    for stretch in np.array_split(np.arange(len(x)), most // 2 - 1):
+        keep.update((int(stretch[np.argmin(y[stretch])]), int(stretch[np.argmax(y[stretch])])))
+    order = np.array(sorted(keep))
+    return x[order], y[order]
+
+
+def per_synapse(variable: xr.DataArray) -> Array:
+    """(time, post, pre) -> (time, synapses)."""
+    return variable.transpose(..., "post", "pre").values.reshape(variable.sizes[variable.dims[0]], -1)
+
+
+def distinct(curves: Array, tolerance: float = 1e-6) -> Array:
+    """Columns of (time, curves) that differ by more than ``tolerance`` of the largest value."""
+    kept: list[int] = []
+    for index in range(curves.shape[1]):
+        apart = np.abs(curves[:, kept] - curves[:, [index]]).max(axis=0)
+        if (apart > tolerance * np.abs(curves).max()).all():
+            kept.append(index)
+    return curves[:, kept]
+
+
+def stimulus_on(dataset: xr.Dataset) -> list[tuple[float, float]]:
+    """Periods (start, end) in seconds during which any neuron gets input; none if inputs are not stored."""
+    names = [name for name in ("input_pre", "input_post") if name in dataset]
+    if not names:
+        return []
+    on = np.zeros(dataset.sizes["time"], dtype=bool)
+    for name in names:
+        on |= (np.abs(dataset[name].transpose("time", ...).values) > 0).any(axis=1)
+    time = dataset["time"].values
+    # Inputs are those in force just after a sample, so a change at a sample begins or ends a period there.
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], on, [False]]).astype(int)))
+    ends = np.append(time, time[-1])
+    return [(float(ends[a]), float(ends[b])) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def law_level(laws: Laws, cycles: ArrayLike) -> Array:
+    """The fitted curve p^l at ``cycles`` (not only whole ones), a.u."""
+    law = laws.document.retention
+    return law.start + law.amplitude.value * laws.family.level(cycles, laws.parameters)
+
+
+@dataclass(frozen=True)
+class Retention:
+    """RetentionFactor(t, T) at t = 1 .. T.
+
+    Attributes
+    ----------
+    total : int
+        T.
+    t, factor : array, (T,)
+    low, high : array, (T,), or None
+        Envelope over the ends of the parameters' 95 % intervals; None where the fit gave no interval.
+    extrapolates : bool
+        T lies beyond the simulated cycles, so the whole curve does: p_T normalises it.
+    """
+
+    total: int
+    t: Array
+    factor: Array
+    low: Array | None
+    high: Array | None
+    extrapolates: bool
+
+
+def retention_curves(laws: Laws, totals: Sequence[int] = TOTALS) -> list[Retention]:
+    """RetentionFactor with its band, for every T in ``totals``."""
+    numbers = laws.document.retention.parameters
+    ends = {name: (number.low, number.high) for name, number in numbers.items()}
+    known = all(low is not None and high is not None and 0 < low < high < 1e6 for low, high in ends.values())
+    curves = []
+    for total in totals:
+        low = high = None
+        if known:
+            corners = [dict(zip(ends, corner, strict=True)) for corner in product(*ends.values())]
+            band = np.stack([laws.family.retention(total, corner) for corner in corners])  # type: ignore[arg-type]
+            low, high = band.min(axis=0), band.max(axis=0)
+        curves.append(
+            Retention(
+                total=total,
+                t=np.arange(1, total + 1, dtype=float),
+                factor=laws.retention(total),
+                low=low,
+                high=high,
+                extrapolates=total > laws.fitted_cycles,
+            )
+        )
+    return curves
+
+
+def series(metrics: Sequence[dict], split: str, name: str) -> tuple[Array, Array]:
+    """Steps and values of one metric of one split; rows without it are left out."""
+    rows = [
+        (row["step"], row[name])
+        for row in metrics
+        if row.get("split") == split
+        and isinstance(row.get(name), int | float)
+        and isinstance(row.get("step"), int)
+    ]
+    steps, values = zip(*rows, strict=True) if rows else ((), ())
+    return np.array(steps, dtype=float), np.array(values, dtype=float)

@@ -1,0 +1,150 @@
+"""Figures for print (matplotlib): the same curves as the report's, on paper."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from analysis.curves import TOTALS, colour, law_level, per_synapse, retention_curves, series, stimulus_on
+from astro_sim.common.errors import InputError
+from astro_sim.common.files import whole_file
+from bridge.laws import Laws
+from rmaat.records import RunRecord
+
+# No date in the file: the same data give the same file.
+METADATA: dict[str, dict[str, str | None]] = {
+    ".png": {},
+    ".svg": {"Date": None},
+    ".pdf": {"CreationDate": None},
+}
+MARKERS = "osD^v"
+STYLES = ("-", "--", "-.", ":")  # layouts can coincide
+INCHES = (9.0, 6.5)
+DPI = 150  # of a PNG
+
+
+def overview(
+    datasets: Sequence[xr.Dataset], laws: Laws, record: RunRecord | None = None, *, path: str | Path
+) -> None:
+    """Draw the whole line in four panels: one cycle, the LTP curve with its law, retention, training.
+
+    Parameters
+    ----------
+    datasets : sequence of xarray.Dataset
+        The first ``stp`` dataset gives p^s by layout; without one, an ``ltp`` dataset gives its first cycle.
+    laws : Laws
+    record : RunRecord, optional
+        Its accuracy over steps.
+    path : path
+        PNG, SVG or PDF by its suffix; written whole or not at all.
+
+    Raises
+    ------
+    InputError
+        Another suffix.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in METADATA:
+        raise InputError(f"{path}: expected a name that ends in {', '.join(METADATA)}")
+    figure = Figure(figsize=INCHES, layout="constrained")
+    (cycle, law), (factor, accuracy) = figure.subplots(2, 2)
+    _one_cycle(cycle, datasets)
+    _law(law, laws)
+    _retention(factor, laws)
+    _training(accuracy, record)
+    for letter, axes in zip("abcd", (cycle, law, factor, accuracy), strict=True):
+        axes.set_title(f"{letter}  {axes.get_title()}", loc="left", fontsize=10, fontweight="bold")
+        axes.set_title("")
+        axes.spines[["top", "right"]].set_visible(False)
+    # The salt names the parts of an SVG; without one they are random.
+    with matplotlib.rc_context({"svg.hashsalt": "rmaat"}), whole_file(path) as temporary:
+        figure.savefig(temporary, dpi=DPI, metadata=METADATA[path.suffix.lower()])
+
+
+def _one_cycle(axes: Axes, datasets: Sequence[xr.Dataset]) -> None:
+    by_name = {str(dataset.attrs["experiment"]): dataset for dataset in reversed(datasets)}
+    axes.set(xlabel="time (s)", ylabel="a.u.")
+    if "stp" in by_name:
+        axes.set(title="STP in one cycle, by layout", ylabel=r"$p^s$ (a.u.)")
+        data = by_name["stp"]
+        time = data["time"].values
+        for index, layout in enumerate(data["layout"].values):
+            p_s = per_synapse(data["p_s"].sel(layout=layout))
+            axes.fill_between(
+                time, p_s.min(axis=1), p_s.max(axis=1), color=colour(index), alpha=0.2, linewidth=0
+            )
+            style = STYLES[index % len(STYLES)]
+            axes.plot(time, p_s.mean(axis=1), style, color=colour(index), label=str(layout))
+        _shade(axes, data.isel(layout=0))
+    elif "ltp" in by_name and all(name in by_name["ltp"] for name in ("s", "p_s")):
+        axes.set(title="First cycle")
+        data = by_name["ltp"]
+        data = data.sel(time=data["time"] <= float(data["tau_cycle"]))
+        names = {"s": "$s$", "p_s": "$p^s$", "p_l": "$p^l$"}
+        for index, (name, label) in enumerate(names.items()):
+            axes.plot(data["time"], per_synapse(data[name]).mean(axis=1), color=colour(index), label=label)
+        _shade(axes, data)
+    else:
+        axes.set(title="One cycle")
+        return _nothing(axes, "no stp or ltp dataset given")
+    axes.legend(frameon=False, fontsize=8)
+
+
+def _law(axes: Axes, laws: Laws) -> None:
+    document, n = laws.document.retention, laws.fitted_cycles
+    axes.set(title="LTP curve and its law", xlabel="cycle", ylabel=r"$p^l$ (a.u.)")
+    inside, beyond = np.linspace(0, n, 200), np.linspace(n, 2 * n, 200)
+    axes.plot(
+        inside, law_level(laws, inside), color=colour(1), label=f"{document.family.replace('_', ' ')} law"
+    )
+    axes.plot(beyond, law_level(laws, beyond), color=colour(1), linestyle="--", label="extrapolated")
+    data = [document.start, *document.samples]
+    axes.plot(range(n + 1), data, "o", color=colour(0), markersize=4, label="simulated, cycle ends")
+    axes.legend(frameon=False, fontsize=8)
+
+
+def _retention(axes: Axes, laws: Laws) -> None:
+    axes.set(title="Retention", xlabel="segment t", ylabel="RetentionFactor(t, T)")
+    for index, curve in enumerate(retention_curves(laws, TOTALS)):
+        style = "--" if curve.extrapolates else "-"
+        label = f"T = {curve.total}" + (", extrapolated" if curve.extrapolates else "")
+        if curve.low is not None and curve.high is not None:
+            axes.fill_between(curve.t, curve.low, curve.high, color=colour(index), alpha=0.2, linewidth=0)
+        marker = MARKERS[index % len(MARKERS)]
+        axes.plot(curve.t, curve.factor, style, marker=marker, markersize=3, color=colour(index), label=label)
+    axes.set_ylim(bottom=0)
+    axes.legend(frameon=False, fontsize=8)
+
+
+def _training(axes: Axes, record: RunRecord | None) -> None:
+    axes.set(title="Training", xlabel="step", ylabel="accuracy")
+    drawn = False
+    for index, split in enumerate(("train", "valid") if record else ()):
+        steps, values = series(record.metrics if record else [], split, "accuracy")
+        if len(steps):
+            width, alpha = (2.0, 1.0) if split == "valid" else (0.7, 0.5)
+            axes.plot(steps, values, color=colour(index), label=split, linewidth=width, alpha=alpha)
+            drawn = True
+    if not drawn:
+        return _nothing(axes, "no run given" if record is None else "no logged steps yet")
+    majority = ((record and record.evaluation) or {}).get("majority")
+    if majority is not None:
+        axes.axhline(majority, color="#808080", linestyle=":", label="majority class (test)")
+    axes.set_ylim(bottom=0)
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    axes.legend(frameon=False, fontsize=8)
+
+
+def _nothing(axes: Axes, why: str) -> None:
+    axes.text(0.5, 0.5, why, transform=axes.transAxes, ha="center", va="center", color="#808080")
+    axes.set(xticks=[], yticks=[])
+
+
+def _shade(axes: Axes, dataset: xr.Dataset) -> None:
+    for start, end in stimulus_on(dataset):
+        axes.axvspan(start, end, color="#808080", alpha=0.12, linewidth=0)

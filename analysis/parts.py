@@ -1,0 +1,122 @@
+"""What a section of the report is made of, and how numbers are written in it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import plotly.graph_objects as go
+
+from bridge.laws import Number
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A figure: what it shows in one sentence for those who do not see it, and a caption for everyone."""
+
+    figure: go.Figure
+    alt: str
+    caption: str
+    height: int = 340  # CSS pixels
+    kind: str = "plot"
+
+
+@dataclass(frozen=True)
+class Plots:
+    """Small figures side by side where there is room, below one another where there is not."""
+
+    plots: Sequence[Plot]
+    kind: str = "plots"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table; the first cell of a row is its header. ``text`` names the columns that are not numbers."""
+
+    caption: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    text: Sequence[str] = ()
+    kind: str = "table"
+
+
+@dataclass(frozen=True)
+class Text:
+    """A paragraph; with ``note`` one that says what is missing or must not be overlooked."""
+
+    text: str
+    note: bool = False
+    kind: str = "text"
+
+
+@dataclass(frozen=True)
+class Bullets:
+    """A list of sentences."""
+
+    items: Sequence[str]
+    kind: str = "bullets"
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A heading within a section."""
+
+    text: str
+    kind: str = "heading"
+
+
+@dataclass(frozen=True)
+class Code:
+    """Commands, folded away behind ``summary`` on screen and open in print."""
+
+    summary: str
+    code: str
+    kind: str = "code"
+
+
+@dataclass
+class Section:
+    """A section of the report; ``anchor`` is its address within the page."""
+
+    anchor: str
+    title: str
+    parts: list[Any] = field(default_factory=list)
+
+    def add(self, *parts: Any) -> None:
+        """Append parts."""
+        self.parts.extend(parts)
+
+
+def missing(what: str, command: str) -> Text:
+    """The note in place of something that no path gave."""
+    return Text(f"No {what} among the given paths. Make one with: {command}", note=True)
+
+
+def number(value: float, digits: int = 4) -> str:
+    """``digits`` significant digits, with a true minus sign."""
+    return f"{value:.{digits}g}".replace("-", "−")
+
+
+def count(value: Any) -> str:
+    """A whole number with thousands set apart; anything else as it is."""
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """A share as percent; a dash for none."""
+    return "–" if share is None else f"{100 * share:.{digits}f}\N{NO-BREAK SPACE}%"
+
+
+def r_squared(value: float) -> str:
+    """R²; close to 1 as its distance from 1, where the digits are."""
+    rest = 1.0 - value
+    if abs(rest) < 1e-9:
+        return "1 (to within 1e-9)"
+    return f"1 − {rest:.1e}" if 0 < rest < 1e-3 else number(value)
+
+
+def interval(n: Number) -> str:
+    """Value, unit and 95 % interval of a fitted number."""
+    unit = "" if n.unit == "1" else f" {n.unit.replace('1/spacing', 'per spacing')}"
+    if n.low is None or n.high is None:
+        return f"{number(n.value)}{unit} (the fit gives no interval)"
+    return f"{number(n.value)}{unit} (95 % interval {number(n.low)} to {number(n.high)})"

@@ -1,0 +1,168 @@
+"""Where everything comes from: settings, seeds, digests, versions, and the commands that make it."""
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from analysis.collect import Dataset, Inputs, LawsFile
+from analysis.parts import Code, Heading, Section, Table, Text, count
+from analysis.runs import examples_of, labels
+from astro_sim.common.files import versions
+from astro_sim.dataset import settings_of
+from rmaat.records import RunRecord
+
+# Filled in from the task, not set by anyone.
+DERIVED = ("vocabulary", "classes")
+
+
+def provenance(inputs: Inputs, paths: Sequence[str], out: str) -> Section:
+    """Provenance of every input, and of this page."""
+    section = Section("provenance", "Provenance")
+    if inputs.datasets:
+        section.add(Heading("Datasets"))
+        section.add(
+            Table(
+                "Seeds, digests and versions of the datasets",
+                ["path", "experiment", "model", "seed", "digest", "versions"],
+                [_dataset(each) for each in inputs.datasets],
+                ["experiment", "model", "digest", "versions"],
+            )
+        )
+        section.add(
+            *(
+                Code(f"{each.path}: every setting, as the command that makes it", simulate(each))
+                for each in inputs.datasets
+            )
+        )
+    if inputs.laws:
+        section.add(Heading("Laws"))
+        section.add(
+            Table(
+                "Laws files and what they rest on",
+                ["path", "digest", "fitted to (seed, digest)", "versions"],
+                [_laws(each) for each in inputs.laws],
+                ["digest", "fitted to (seed, digest)", "versions"],
+            )
+        )
+        section.add(
+            *(Code(f"{each.path}: the command that makes it", fit(each, inputs)) for each in inputs.laws)
+        )
+    for label, run in zip(labels(inputs.runs), inputs.runs, strict=True):
+        section.add(Heading(f"Run {label}"))
+        section.add(
+            Table("What was trained, on what, where", ["setting", "value"], _run(run), ["value"]),
+            Code(f"{label}: the commands that make it", train(run, inputs)),
+        )
+    section.add(
+        Heading("This page"),
+        Text(
+            "Drawn from the files above and nothing else; no clock is read, so the same files give the same "
+            "page. Versions: " + _pairs(versions("rmaat", "numpy", "xarray", "plotly", "jinja2"))
+        ),
+        Code("The command that makes this page", _join(["rmaat", "report", *paths, "--out", out])),
+    )
+    return section
+
+
+def simulate(each: Dataset) -> str:
+    """The command line that makes a dataset, every setting spelled out."""
+    attributes = each.data.attrs
+    words = ["rmaat", "simulate", each.experiment, "--out", str(each.path)]
+    words += ["--model", str(attributes["model"]), "--seed", str(int(attributes["seed"]))]
+    return _join([*words, *_sets(settings_of(each.data))])
+
+
+def fit(each: LawsFile, inputs: Inputs) -> str:
+    """The command line that makes a laws file; datasets by path where they were given, else by experiment."""
+    given = {dataset.digest: str(dataset.path) for dataset in inputs.datasets}
+    sources = each.laws.document.sources
+    names = [given.get(source.digest, f"{source.experiment}.nc") for source in sources]
+    return _join(["rmaat", "fit", *names, "--out", str(each.path)])
+
+
+def train(run: RunRecord, inputs: Inputs) -> str:
+    """The command lines that make a run: as recorded, or put together from its settings."""
+    recorded = run.run.get("command")
+    if isinstance(recorded, str) and recorded:
+        command = recorded
+    else:
+        settings = {**(run.run.get("model_config") or {}), **(run.run.get("settings") or {})}
+        settings = {name: value for name, value in settings.items() if name not in DERIVED}
+        words = ["rmaat", "train", str(run.run.get("task", "TASK"))]
+        if run.laws is not None:
+            same = [each.path for each in inputs.laws if each.laws.digest == run.laws.digest]
+            words += ["--laws", str(same[0] if same else run.path / "laws.json")]
+        data = run.run.get("data") or {}
+        words += ["--data", str(data["path"])] if "path" in data else []
+        words += ["--out", str(run.path), "--model", str(run.run.get("model", "rmaat"))]
+        command = _join([*words, *_sets(settings)])
+    return command + "\n" + _join(["rmaat", "evaluate", str(run.path)])
+
+
+def _dataset(each: Dataset) -> list[str]:
+    a = each.data.attrs
+    made = _pairs(json.loads(a["versions"]))
+    return [str(each.path), each.experiment, str(a["model"]), str(int(a["seed"])), each.digest, made]
+
+
+def _laws(each: LawsFile) -> list[str]:
+    document = each.laws.document
+    rests = "; ".join(
+        f"{source.experiment} ({source.seed}, {source.digest[:12]}…)" for source in document.sources
+    )
+    return [str(each.path), each.laws.digest, rests, _pairs(document.versions)]
+
+
+def _run(run: RunRecord) -> list[list[str]]:
+    record = run.run
+    rows = [["folder", str(run.path)]]
+    for name in ("task", "model", "parameters", "laws_digest"):
+        if record.get(name) is not None:
+            rows.append([name, count(record[name])])
+    for split in ("train", "valid", "test"):
+        if (examples := examples_of(run, split)) is not None:
+            rows.append([f"{split} examples", count(examples)])
+    data = record.get("data") or {}
+    rows += [[f"data.{name}", str(data[name])] for name in ("path", "digest") if name in data]
+    for group in ("settings", "model_config"):
+        rows += [[name, _shown(value)] for name, value in (record.get(group) or {}).items()]
+    rows += [[group, _pairs(record[group])] for group in ("versions", "machine") if record.get(group)]
+    return rows
+
+
+def _pairs(values: Any) -> str:
+    return (
+        ", ".join(f"{name} {value}" for name, value in values.items())
+        if isinstance(values, Mapping)
+        else str(values)
+    )
+
+
+def _shown(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _sets(settings: Mapping[str, Any]) -> list[str]:
+    """``--set NAME=VALUE`` for every setting; JSON's values are TOML's, but TOML has no null."""
+    words = []
+    for name, value in settings.items():
+        if value is not None:
+            words += ["--set", f"{name}={_toml(value)}"]
+    return words
+
+
+def _toml(value: Any) -> str:
+    # A bare word is read as a string, unless it is one of TOML's own.
+    bare = isinstance(value, str) and value.isidentifier() and value not in ("true", "false", "inf", "nan")
+    return value if bare else json.dumps(value)
+
+
+def _join(words: Sequence[str]) -> str:
+    """Quoted for a shell, one setting a line."""
+    lines = [""]
+    for word in words:
+        if word == "--set":
+            lines.append("    ")
+        lines[-1] += shlex.quote(word) + " "
+    return "\\\n".join(lines).rstrip()

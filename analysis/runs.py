@@ -1,0 +1,181 @@
+"""The sections on the model: training curves, and results beside the paper's."""
+
+from collections import Counter
+from typing import Any
+
+from analysis import paper, plots
+from analysis.collect import Inputs
+from analysis.curves import series
+from analysis.parts import Plot, Section, Table, Text, count, missing, number, percent
+from analysis.words import wilson
+from rmaat.records import RunRecord
+
+TRAIN = "rmaat train listops --laws laws.json --out RUN"
+
+
+def labels(runs: list[RunRecord]) -> list[str]:
+    """Names of the run folders; whole paths where two folders share one."""
+    names = Counter(run.path.name for run in runs)
+    return [run.path.name if names[run.path.name] == 1 else str(run.path) for run in runs]
+
+
+def training(inputs: Inputs) -> Section:
+    """Loss and accuracy over steps, for all runs in one figure a task."""
+    section = Section("training", "Training")
+    if not inputs.runs:
+        section.add(missing("run folder", TRAIN))
+        return section
+    named = list(zip(labels(inputs.runs), inputs.runs, strict=True))
+    for label, run in named:
+        if not run.finished:
+            text = f"{label}: not finished (model.safetensors is missing); continue with: {TRAIN} --resume"
+            section.add(Text(text.replace("RUN", str(run.path)).replace("listops", _task(run)), note=True))
+        if not run.metrics:
+            section.add(Text(f"{label}: no logged steps yet (metrics.jsonl is missing or empty)", note=True))
+    for task in dict.fromkeys(_task(run) for _, run in named):
+        logged = [(label, run) for label, run in named if _task(run) == task and run.metrics]
+        if not logged:
+            continue
+        last = [
+            f"{label} ends at {split} loss {number(values[-1], 3)}"
+            for label, run in logged
+            for split in ("train", "valid")
+            if len(values := series(run.metrics, split, "loss")[1])
+        ]
+        section.add(
+            Plot(
+                plots.training(logged),
+                f"Loss and accuracy over training steps on {task}: " + "; ".join(last) + ".",
+                f"{task}: training (thin) and validation (thick); dotted: share of the most frequent class "
+                "in the test split.",
+                560,
+            )
+        )
+    return section
+
+
+def results(inputs: Inputs) -> Section:
+    """Test accuracy of every run beside the paper's number, and the paper's own tables."""
+    section = Section("results", "Results beside the paper’s")
+    if inputs.runs:
+        section.add(
+            Text(
+                "These runs are NOT comparable to the paper's: they are small, of one seed each, and trained "
+                "on a fraction of the paper's budget. The difference is there so that nobody has to work it "
+                "out; it is no verdict.",
+                note=True,
+            ),
+            Table(
+                "Test accuracy; difference in percentage points, ours minus the paper's",
+                [
+                    "run",
+                    "task",
+                    "model",
+                    "ours",
+                    "95 % interval",
+                    "majority",
+                    "paper",
+                    "difference",
+                    "comparable?",
+                ],
+                [_result(label, run) for label, run in zip(labels(inputs.runs), inputs.runs, strict=True)],
+                ["task", "model", "comparable?"],
+            ),
+        )
+        for label, run in zip(labels(inputs.runs), inputs.runs, strict=True):
+            if run.evaluation is None:
+                text = f"{label}: not evaluated (evaluation.json is missing); make it with: "
+                section.add(Text(f"{text}rmaat evaluate {run.path}", note=True))
+    else:
+        section.add(missing("run folder", f"{TRAIN}, then rmaat evaluate RUN"))
+    section.add(_paper_table(), _ablations())
+    return section
+
+
+def _result(label: str, run: RunRecord) -> list[str]:
+    task, model = _task(run), str(run.run.get("model", "?"))
+    theirs = paper.accuracy(task, model)
+    found = run.evaluation or {}
+    ours, examples = found.get("accuracy"), found.get("examples")
+    between = "–"
+    if isinstance(ours, int | float) and isinstance(examples, int) and examples > 0:
+        low, high = wilson(ours, examples)
+        between = f"{percent(low)} to {percent(high)}"
+    return [
+        label,
+        paper.TASKS.get(task, task),
+        model,
+        "not evaluated" if ours is None else percent(ours),
+        between,
+        percent(found.get("majority")),
+        "–" if theirs is None else f"{theirs:.1f} %",
+        "–" if theirs is None or ours is None else f"{100 * ours - theirs:+.1f}".replace("-", "−"),
+        "no: " + "; ".join(_differences(run, theirs)),
+    ]
+
+
+def _differences(run: RunRecord, theirs: float | None) -> list[str]:
+    """Why the two numbers do not measure the same thing, as far as the record tells."""
+    task, settings = _task(run), run.run.get("settings") or {}
+    model = run.run.get("model_config") or {}
+    why = []
+    if theirs is None:
+        why.append("no such entry in the paper's table")
+    examples, whole = examples_of(run, "train"), paper.TRAINING_EXAMPLES.get(task)
+    if examples is not None and whole is not None and examples < whole:
+        why.append(f"{count(examples)} of {count(whole)} training examples")
+    if "steps" in settings:
+        why.append(f"{count(settings['steps'])} steps")
+    if "width" in model and "depth" in model:
+        why.append(f"width {model['width']}, depth {model['depth']}")
+    if model.get("memory_rule") not in (None, "scale"):
+        why.append(f"memory rule {model['memory_rule']}, the paper's is scale")
+    return [*why, "one seed"]
+
+
+def examples_of(run: RunRecord, split: str) -> int | None:
+    """Number of examples in a split, as recorded with the run: a count, or a description with one."""
+    data: dict[str, Any] = run.run.get("data") or {}
+    for place in (data, data.get("splits"), data.get("counts")):
+        found = place.get(split) if isinstance(place, dict) else None
+        found = found.get("examples") if isinstance(found, dict) else found
+        if isinstance(found, int):
+            return found
+    return None
+
+
+def _paper_table() -> Table:
+    rows = []
+    for name, row in paper.LRA.items():
+        memory = "–" if row.memory is None else f"{row.memory[0]:g} to {row.memory[1]:g}"
+        rows.append([name, *(f"{value:.1f}" for value in row[:6]), memory])
+    return Table(
+        f"The paper's numbers: accuracy (%) and peak memory (GB). Source: {paper.TABLE}",
+        ["model", *paper.TASKS.values(), "average", "peak memory (GB)"],
+        rows,
+    )
+
+
+def _ablations() -> Table:
+    return Table(
+        f"The paper's ablations and throughput. Source: {paper.ABLATION}",
+        ["change", "task", "quantity", "before", "after"],
+        [
+            [
+                a.change,
+                paper.TASKS[a.task],
+                a.quantity,
+                *(_with_unit(value, a.unit) for value in (a.before, a.after)),
+            ]
+            for a in paper.ABLATIONS
+        ],
+        ["task", "quantity"],
+    )
+
+
+def _with_unit(value: float, unit: str) -> str:
+    return f"{value:g}" if unit == "1" else f"{value:.1f} {unit}"
+
+
+def _task(run: RunRecord) -> str:
+    return str(run.run.get("task", "?"))

@@ -1,0 +1,1 @@
+"""Side-by-side measurements; `rmaat bench` runs them from a checkout."""

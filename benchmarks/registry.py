@@ -1,0 +1,62 @@
+"""The registry: a benchmark is a function that gives rows, and speaks only if its check holds."""
+
+import platform
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from astro_sim.common.errors import InputError, did_you_mean
+from astro_sim.common.files import versions, write_json
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """A side-by-side measurement.
+
+    Attributes
+    ----------
+    what : str
+        What is measured, in one line.
+    check : callable
+        Raises if the compared things do not compute the same.
+    measure : callable
+        Rows of the table, all with the same keys.
+    """
+
+    what: str
+    check: Callable[[], None]
+    measure: Callable[[], list[dict[str, Any]]]
+
+
+NAMES = {"macro-solver": "macro_solver", "amrb-memory": "amrb_memory"}
+
+
+def run(names: Sequence[str], out: Path | None = None) -> list[dict[str, Any]]:
+    """Run benchmarks by name (all if none is named), with machine and commit; keep each as JSON in ``out``."""
+    for name in names:
+        if name not in NAMES:
+            raise InputError(f"unknown benchmark {name!r}; {did_you_mean(name, NAMES)}")
+    results = []
+    for name in names or NAMES:
+        benchmark: Benchmark = import_module(f"benchmarks.{NAMES[name]}").BENCHMARK
+        benchmark.check()
+        result = {"name": name, "what": benchmark.what, **_circumstances(), "rows": benchmark.measure()}
+        if out is not None:
+            write_json(out / f"{name}.json", result)
+        results.append(result)
+    return results
+
+
+def _circumstances() -> dict[str, Any]:
+    root = Path(__file__).resolve().parents[1]
+    git = ["git", "-C", str(root)]
+    commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
+    changed = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True, check=False).stdout.strip()
+    return {
+        "commit": commit + ("+changes" if changed else ""),
+        "machine": {"system": f"{platform.system()} {platform.machine()}", "python": platform.python_version()},
+        "versions": versions("rmaat", "numpy", "numba", "scipy", "torch"),
+    }

@@ -1,0 +1,50 @@
+"""The demo: every verb once, on small settings, from nothing to a report.
+
+It is handed the verbs by the front door, so it imports no room but its own.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from astro_sim.common.files import require_free
+from rmaat.records import read_run
+
+# 24 cycles reach 98 % of saturation; 3 cycles of burn-in bring s to its periodic state.
+LTP = ["cycles=24", "burn_in=3"]
+DATA = ["train=8000", "valid=500", "test=1000"]
+# Sized for about 100 s of training on two cores; every other setting is the default.
+TRAINING = ["steps=300", "warmup=50", "validate_every=100", "validate_examples=500", "checkpoint_every=100"]
+
+
+def run(out: Path, seed: int, verbs: Mapping[str, Callable[..., None]]) -> None:
+    """Simulate, fit, make data, train, evaluate and report into the folder ``out``."""
+    require_free(out)
+    started = time.perf_counter()
+    seconds: dict[str, float] = {}
+
+    def step(name: str, verb: str, *arguments: object, **options: object) -> None:
+        words = [verb, *(str(a) for a in arguments if not isinstance(a, list))]
+        print(f"\n# {name}: rmaat {' '.join(words)} ...", flush=True)
+        begun = time.perf_counter()
+        verbs[verb](*arguments, **options)
+        seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - begun
+
+    datasets = {name: out / "datasets" / f"{name}.nc" for name in ("stp", "ltp", "spatial", "frequency")}
+    laws, data, folder, html = out / "laws.json", out / "listops", out / "run", out / "report.html"
+    for name, path in datasets.items():
+        step("simulate", "simulate", name, out=path, seed=seed, set_=LTP if name == "ltp" else None)
+    step("distil", "fit", [datasets["ltp"], datasets["spatial"], datasets["frequency"]], out=laws)
+    step("data", "data", "listops", out=data, seed=seed, set_=DATA)
+    step("train", "train", "listops", laws=laws, data=data, out=folder, set_=[*TRAINING, f"seed={seed}"])
+    step("evaluate", "evaluate", folder)
+    step("report", "report", [*datasets.values(), laws, folder], out=html)
+
+    result = read_run(folder).evaluation or {}
+    print("\nstep      seconds")
+    for name, value in {**seconds, "in all": time.perf_counter() - started}.items():
+        print(f"{name:<9} {value:>7.1f}")
+    print(
+        f"\nListOps test accuracy {result['accuracy']:.3f} on {result['examples']} examples"
+        f" (most frequent answer: {result['majority']:.3f})\n{html}"
+    )

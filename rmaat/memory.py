@@ -1,0 +1,72 @@
+"""How the retention law acts on the memory between segments.
+
+    scale        mem_{t+1} = RetentionFactor(t, T) mem'_{t+1}                        the paper's rule; T in advance
+    consolidate  mem_{t+1} = mem_t + (delta_t / p_t) (mem'_{t+1} - mem_t)            ours; needs the past only
+    none         mem_{t+1} = mem'_{t+1}
+
+After T segments "consolidate" holds sum_i RetentionFactor(i, T) mem'_{i+1}: the paper's weights without their
+normaliser in advance, since delta_t / p_t = RetentionFactor(t, t). Source of the first: RMAAT (arXiv 2601.00426).
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from astro_sim.common.errors import InputError
+from bridge.laws import Laws
+
+
+def factors(rule: str, laws: Laws | None, totals: Sequence[int], segments: int) -> Tensor:
+    """Factor of every example and segment.
+
+    Parameters
+    ----------
+    rule : {"scale", "consolidate", "none"}
+    laws : Laws or None
+        May be None for the rule "none" alone.
+    totals : sequence of int
+        T of every example: its segments that are not only padding.
+    segments : int
+        Segments of the batch.
+
+    Returns
+    -------
+    Tensor, (batch, segments), float64
+        1 beyond an example's T, where `update` changes nothing anyway.
+    """
+    table = np.ones((len(totals), segments))
+    if rule == "none":
+        return torch.from_numpy(table)
+    if laws is None:
+        raise InputError(f'memory_rule: {rule!r} needs laws; give some, or choose "none"')
+    if rule == "consolidate":
+        table[:] = laws.online(segments)
+    else:
+        rows = {total: laws.retention(total) for total in set(totals)}
+        for row, total in zip(table, totals, strict=True):
+            row[:total] = rows[total]
+    return torch.from_numpy(table)
+
+
+def update(rule: str, memory: Tensor, written: Tensor, factor: Tensor, active: Tensor) -> Tensor:
+    """Next memory from the present one and the segment's output.
+
+    Parameters
+    ----------
+    rule : {"scale", "consolidate", "none"}
+    memory, written : Tensor, (batch, memory rows, width)
+        mem_t and mem'_{t+1}.
+    factor : Tensor, (batch,)
+    active : Tensor of bool, (batch,)
+        False where the segment is only padding: the memory stays.
+    """
+    factor = factor[:, None, None].to(written.dtype)
+    if rule == "scale":
+        after = factor * written
+    elif rule == "consolidate":
+        after = memory + factor * (written - memory)
+    else:
+        after = written
+    return torch.where(active[:, None, None], after, memory)

@@ -1,0 +1,49 @@
+"""Tasks: one a file, each turns a source (or its own generator) into a data folder that training reads.
+
+A data folder holds memory-mapped arrays and a manifest (`rmaat.tasks.storage`); training never parses text.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from astro_sim.common.errors import InputError, did_you_mean
+from astro_sim.common.settings import Settings
+
+Prepare = Callable[[Any, Path | None, int, Path], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task of sequence classification.
+
+    Attributes
+    ----------
+    summary : str
+        One line for the help.
+    settings : type of Settings
+    symbols : int
+        Distinct symbols; the vocabulary has one more, 0, for padding.
+    classes : int
+    prepare : callable
+        ``prepare(settings, source, seed, folder) -> splits``: fill an empty folder and return what
+        `storage.write_split` returned for every split.
+    """
+
+    summary: str
+    settings: type[Settings]
+    symbols: int
+    classes: int
+    prepare: Prepare
+
+
+NAMES = ("listops", "text")
+
+
+def get(name: str) -> Task:
+    """Look a task up by name; an unknown one raises `InputError` with the nearest name."""
+    if name not in NAMES:
+        raise InputError(f"unknown task {name!r}; {did_you_mean(name, NAMES)}")
+    return import_module(f"{__name__}.{name}").TASK

@@ -1,0 +1,73 @@
+"""Text: byte-level sentiment of IMDB reviews, in the folder layout of the aclImdb release (Maas et al. 2011).
+
+LRA (arXiv 2011.04006) reads raw bytes and cuts them at 4,096; it has no validation split. Ours is held out from the
+training reviews by the digest of their text, so that it never depends on the order of files.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from astro_sim.common.errors import InputError
+from astro_sim.common.progress import track
+from astro_sim.common.settings import Settings, quantity
+from rmaat.tasks import Task
+from rmaat.tasks.storage import write_split
+
+LABELS = {"neg": 0, "pos": 1}
+
+
+class TextSettings(Settings):
+    """How reviews become examples."""
+
+    max_bytes: int = quantity(4_096, "bytes", "longer reviews are cut here", "LRA (arXiv 2011.04006)", ge=1)
+    valid_share: float = quantity(
+        0.1, "1", "share of the training reviews held out for validation", "chosen: LRA has none", ge=0, lt=1
+    )
+
+
+def reviews(root: Path, split: str) -> list[tuple[Path, int]]:
+    """Files of one split with their labels, in a fixed order."""
+    found = []
+    for name, label in LABELS.items():
+        folder = root / split / name
+        if not folder.is_dir():
+            raise InputError(f"{folder}: no such folder; expected train/ and test/ with pos/ and neg/ of the aclImdb release")
+        files = sorted(folder.glob("*.txt"))
+        if not files:
+            raise InputError(f"{folder}: no reviews (*.txt) inside")
+        found += [(file, label) for file in files]
+    return found
+
+
+def prepare(settings: TextSettings, source: Path | None, seed: int, folder: Path) -> dict[str, Any]:
+    """Convert the reviews below ``source`` (the folder that holds train/ and test/, or its parent)."""
+    if source is None:
+        raise InputError("text: expected --source PATH, the unpacked aclImdb folder; this task cannot be generated")
+    if not source.is_dir():
+        raise InputError(f"{source}: no such folder; expected the unpacked aclImdb folder")
+    root = source / "aclImdb" if (source / "aclImdb").is_dir() else source
+    train, test = reviews(root, "train"), reviews(root, "test")
+
+    def rows(files: list[tuple[Path, int]], held_out: bool | None, label: str) -> Iterator[tuple[bytes, int]]:
+        for file, sentiment in track(files, f"text, {label}", len(files)):
+            text = file.read_bytes()
+            if not text:
+                raise InputError(f"{file}: an empty review")
+            if held_out is None or _held_out(text, settings.valid_share) == held_out:
+                yield text[: settings.max_bytes], sentiment
+
+    return {
+        "train": write_split(folder, "train", rows(train, False, "train")),
+        "valid": write_split(folder, "valid", rows(train, True, "valid")),
+        "test": write_split(folder, "test", rows(test, None, "test")),
+    }
+
+
+def _held_out(text: bytes, share: float) -> bool:
+    """Decide by the text alone: copies of a review never stand on both sides."""
+    return int.from_bytes(hashlib.sha256(text).digest()[:8]) < share * 2**64
+
+
+TASK = Task("sentiment of IMDB reviews, up to 4,096 bytes, 2 classes", TextSettings, 256, 2, prepare)

@@ -1,0 +1,1 @@
+"""Training: settings, batches, the loop, checkpoints that a run continues from exactly, evaluation."""

@@ -1,0 +1,307 @@
+"""The training loop, and evaluation of what it leaves behind."""
+
+import json
+import math
+import os
+import platform
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from astro_sim.common.errors import InputError
+from astro_sim.common.files import require_free, versions, write_json, write_text
+from astro_sim.common.progress import Progress
+from bridge.laws import Laws
+from rmaat import records, tasks
+from rmaat.config import RMAATConfig
+from rmaat.model import build_model
+from rmaat.records import RunRecord, read_run
+from rmaat.tasks import storage
+from rmaat.tasks.storage import Split
+from rmaat.training import checkpoint
+from rmaat.training.batches import Batches
+from rmaat.training.settings import TrainSettings, build_settings
+
+Batch = tuple[Tensor, Tensor, Tensor]
+
+
+def train(
+    task: str,
+    data: str | Path,
+    laws: Laws,
+    out: str | Path,
+    model: str = "rmaat",
+    settings: Mapping[str, Any] | None = None,
+    resume: bool = False,
+) -> RunRecord:
+    """Train a model and leave a run folder.
+
+    Parameters
+    ----------
+    task : str
+    data : path
+        Data folder of that task.
+    laws : Laws
+        The laws that the model is built with.
+    out : path
+        Run folder to make, or with ``resume`` to go on with.
+    model : str
+        Name for `rmaat.build_model`.
+    settings : mapping, optional
+        Fields of `RMAATConfig` and `TrainSettings`, flat or in tables. With ``resume`` they may be left out, and
+        must not contradict the run's own.
+    resume : bool
+        Go on from the newest checkpoint, exactly as if the run had never stopped (at the same number of threads).
+
+    Raises
+    ------
+    InputError
+        Before anything is written: unknown names, values out of bounds, data that are not there, a folder in the
+        way; on resuming: other laws, data or settings than the run was started with.
+    """
+    tasks.get(task)
+    run = Path(out)
+    opened = storage.load(data, task)
+    if not len(opened.splits["train"]):
+        raise InputError(f"{data}: the training split is empty")
+    stored = records.read_run(run).run if resume and records.is_run(run) else None
+    if resume and stored is None:
+        raise InputError(f"{run}: nothing to resume (run.json is missing)")
+    if stored is None:
+        require_free(run)
+    values = dict(settings or {})
+    if stored is not None:
+        values = {**_given(stored), **values}
+    manifest = opened.manifest
+    config, training = build_settings(values, manifest["vocabulary"], manifest["classes"])
+    device = _device(training.device)
+    torch.manual_seed(training.seed)
+    network = build_model(model, config, laws).to(device)
+    asked = {
+        "schema_version": records.SCHEMA_VERSION,
+        "task": task,
+        "model": model,
+        "settings": training.model_dump(mode="json"),
+        "model_config": config.with_laws(laws).model_dump(mode="json"),
+        "data": {
+            "path": str(data),
+            "digest": manifest["digest"],
+            **{name: len(split) for name, split in opened.splits.items()},
+        },
+        "laws_digest": laws.digest,
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "versions": versions("rmaat", "torch", "numpy", "safetensors"),
+        "machine": _machine(device),
+    }
+    if stored is not None:
+        _require_same(run, stored, asked)
+    else:
+        run.mkdir(parents=True, exist_ok=True)
+        laws.save(run / "laws.json")
+        write_json(run / "run.json", asked)
+    _Loop(network, opened, training, run, laws.digest, device).run()
+    checkpoint.save_weights(network, run / "model.safetensors", laws.digest)
+    return read_run(run)
+
+
+def evaluate(run: str | Path, data: str | Path | None = None, split: str = "test") -> dict[str, Any]:
+    """Measure a finished run on a whole split and keep the result in RUN/evaluation.json.
+
+    Parameters
+    ----------
+    run : path
+    data : path, optional
+        Data folder; by default the one the run was trained on.
+    split : {"test", "valid", "train"}
+
+    Returns
+    -------
+    dict
+        ``split``, ``accuracy``, ``loss``, ``examples``, ``majority``, ``step``.
+    """
+    record = read_run(run)
+    if record.laws is None:
+        raise InputError(f"{record.path}: laws.json is missing")
+    if record.laws.digest != record.run["laws_digest"]:
+        raise InputError(f"{record.path / 'laws.json'}: not the laws that the run was started with")
+    if not record.finished:
+        raise InputError(f"{record.path}: the run is not finished (model.safetensors is missing); go on with --resume")
+    opened = storage.load(data or record.run["data"]["path"], record.run["task"])
+    if split not in opened.splits or not len(opened.splits[split]):
+        raise InputError(f"{opened.path}: no examples in the split {split!r}")
+    training = TrainSettings(**record.run["settings"])
+    device = _device(training.device)
+    network = build_model(record.run["model"], RMAATConfig(**record.run["model_config"]), record.laws).to(device)
+    checkpoint.load_weights(network, record.path / "model.safetensors", record.laws.digest)
+    loss, accuracy = measure(network, opened.splits[split], training.batch, device)
+    result = {
+        "split": split,
+        "accuracy": accuracy,
+        "loss": loss,
+        "examples": len(opened.splits[split]),
+        "majority": opened.splits[split].majority,
+        "step": training.steps,
+        "data_digest": opened.manifest["digest"],
+    }
+    write_json(record.path / "evaluation.json", result)
+    return result
+
+
+@torch.no_grad()
+def measure(
+    network: nn.Module, split: Split, size: int, device: torch.device, most: int | None = None
+) -> tuple[float, float]:
+    """Mean loss and accuracy over a split (its first ``most`` examples), batched by length, dropout off."""
+    order = np.argsort(split.lengths[:most], kind="stable")
+    was_training = network.training
+    network.eval()
+    loss, right = 0.0, 0
+    with Progress(f"evaluating on {split.name}", len(order)) as progress:
+        for start in range(0, len(order), size):
+            tokens, lengths, labels = _tensors(split, order[start : start + size], device)
+            logits = network(tokens, lengths)
+            loss += float(cross_entropy(logits, labels, reduction="sum"))
+            right += int((logits.argmax(-1) == labels).sum())
+            progress.advance(len(labels))
+    network.train(was_training)
+    return loss / len(order), right / len(order)
+
+
+class _Loop:
+    """The state of a run between its first and its last step."""
+
+    def __init__(
+        self, network: nn.Module, data: storage.Data, settings: TrainSettings, run: Path, laws_digest: str, device: torch.device
+    ) -> None:
+        self.network, self.settings, self.run_folder, self.device = network, settings, run, device
+        self.train, self.valid = data.splits["train"], data.splits.get("valid")
+        self.laws_digest = laws_digest
+        self.batches = Batches(self.train.lengths, settings.batch, settings.seed)
+        matrices = [p for p in network.parameters() if p.ndim >= 2]
+        others = [p for p in network.parameters() if p.ndim < 2]
+        self.optimizer = torch.optim.AdamW(
+            [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}],
+            lr=settings.learning_rate,
+        )
+
+    def run(self) -> None:
+        s = self.settings
+        done, sums = checkpoint.restore(self.run_folder, self.network, self.optimizer, self.laws_digest)
+        self._trim_metrics(done)
+        self.network.train()
+        with Progress("training", s.steps) as progress, (self.run_folder / "metrics.jsonl").open("a") as metrics:
+            progress.advance(done)
+            for step in range(done, s.steps):
+                started = time.perf_counter()
+                loss, right, batch = self._step(step)
+                sums = {
+                    "loss": sums.get("loss", 0.0) + loss * batch[2].numel(),
+                    "right": sums.get("right", 0) + right,
+                    "examples": sums.get("examples", 0) + batch[2].numel(),
+                    "tokens": sums.get("tokens", 0) + int(batch[1].sum()),
+                    "seconds": sums.get("seconds", 0.0) + time.perf_counter() - started,
+                }
+                note = f"loss {loss:.3f}, {sums['tokens'] / sums['seconds']:,.0f} tokens/s"
+                if (step + 1) % s.log_every == 0 or step + 1 == s.steps:
+                    row = {
+                        "split": "train",
+                        "step": step + 1,
+                        "loss": sums["loss"] / sums["examples"],
+                        "accuracy": sums["right"] / sums["examples"],
+                        "learning_rate": self._rate(step),
+                        "tokens": sums["tokens"],
+                        "seconds": sums["seconds"],
+                    }
+                    _write_line(metrics, row)
+                    sums = {}
+                if self.valid and ((step + 1) % s.validate_every == 0 or step + 1 == s.steps):
+                    started = time.perf_counter()
+                    loss, accuracy = measure(self.network, self.valid, s.batch, self.device, s.validate_examples)
+                    seconds = time.perf_counter() - started
+                    row = {"split": "valid", "step": step + 1, "loss": loss, "accuracy": accuracy, "seconds": seconds}
+                    _write_line(metrics, row)
+                if (step + 1) % s.checkpoint_every == 0 or step + 1 == s.steps:
+                    os.fsync(metrics.fileno())
+                    checkpoint.save(self.run_folder, self.network, self.optimizer, step + 1, sums, self.laws_digest)
+                progress.advance(note=note)
+
+    def _step(self, step: int) -> tuple[float, int, Batch]:
+        for group in self.optimizer.param_groups:
+            group["lr"] = self._rate(step)
+        tokens, lengths, labels = batch = _tensors(self.train, self.batches.at(step), self.device)
+        logits = self.network(tokens, lengths)
+        loss = cross_entropy(logits, labels)
+        if not math.isfinite(value := float(loss.detach())):
+            raise InputError(f"step {step + 1}: the loss is {value}; try a smaller learning_rate")
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip)
+        self.optimizer.step()
+        return value, int((logits.argmax(-1) == labels).sum()), batch
+
+    def _rate(self, step: int) -> float:
+        """Linear warm-up, then a cosine to 0 at the last step."""
+        s = self.settings
+        if step < s.warmup:
+            return s.learning_rate * (step + 1) / s.warmup
+        share = (step - s.warmup) / max(1, s.steps - s.warmup)
+        return s.learning_rate * 0.5 * (1 + math.cos(math.pi * share))
+
+    def _trim_metrics(self, done: int) -> None:
+        """Drop what was logged after the checkpoint: it will be logged again."""
+        path = self.run_folder / "metrics.jsonl"
+        kept = [row for row in records.read_metrics(path) if row["step"] <= done]
+        write_text(path, "".join(json.dumps(row) + "\n" for row in kept))
+
+
+def _write_line(stream: Any, row: dict[str, Any]) -> None:
+    stream.write(json.dumps(row) + "\n")
+    stream.flush()
+
+
+def _tensors(split: Split, indices: np.ndarray, device: torch.device) -> Batch:
+    tokens, lengths, labels = (torch.from_numpy(part).to(device) for part in split.batch(indices))
+    return tokens, lengths, labels
+
+
+def _device(name: str) -> torch.device:
+    if name == "cuda" and not torch.cuda.is_available():
+        raise InputError("device: 'cuda' is not available here; expected cpu or auto")
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def _machine(device: torch.device) -> dict[str, str]:
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
+    return {
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "device": f"{device.type}: {name}",
+        "threads": str(torch.get_num_threads()),
+    }
+
+
+def _given(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of a stored run, without what its data decide."""
+    model = {name: value for name, value in stored["model_config"].items() if name not in ("vocabulary", "classes")}
+    return {**model, **stored["settings"]}
+
+
+def _require_same(run: Path, stored: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
+    """Refuse to resume a run under other circumstances than it was started with; name the first difference."""
+    if stored["laws_digest"] != asked["laws_digest"]:
+        was, now = stored["laws_digest"][:12], asked["laws_digest"][:12]
+        raise InputError(f"{run}: started with other laws (digest {was}, these have {now})")
+    if stored["data"]["digest"] != asked["data"]["digest"]:
+        raise InputError(f"{run}: started on other data ({stored['data']['path']})")
+    for part in ("task", "model", "settings", "model_config"):
+        old, new = stored[part], asked[part]
+        pairs = [(part, old, new)] if isinstance(old, str) else [(name, old.get(name), new[name]) for name in new]
+        for name, was, now in pairs:
+            if was != now:
+                raise InputError(f"{run}: started with {name} = {was!r}, cannot go on with {now!r}")

@@ -1,0 +1,47 @@
+"""How a model is trained. Needs no torch."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from astro_sim.common.errors import InputError
+from astro_sim.common.settings import Settings, quantity, split_settings
+from rmaat.config import RMAATConfig
+
+CHOSEN = "chosen"
+
+
+class TrainSettings(Settings):
+    """Settings of a training run; names do not overlap with those of the model."""
+
+    seed: int = quantity(0, "1", "seed of weights, dropout and the order of examples", CHOSEN, ge=0)
+    steps: int = quantity(1_000, "1", "optimiser steps; the schedule is fixed by them", CHOSEN, ge=1)
+    batch: int = quantity(32, "examples", "examples a step", "LRA recipes", ge=1)
+    learning_rate: float = quantity(2e-3, "1", "peak learning rate of AdamW", CHOSEN, gt=0)
+    warmup: int = quantity(100, "steps", "linear warm-up; a cosine to 0 follows", CHOSEN, ge=0)
+    weight_decay: float = quantity(0.01, "1", "decoupled weight decay, on matrices only", CHOSEN, ge=0)
+    clip: float = quantity(1.0, "1", "largest norm of the gradient", CHOSEN, gt=0)
+    log_every: int = quantity(10, "steps", "between lines of metrics.jsonl", CHOSEN, ge=1)
+    validate_every: int = quantity(250, "steps", "between looks at the validation split", CHOSEN, ge=1)
+    validate_examples: int = quantity(1_000, "examples", "validation examples looked at", CHOSEN, ge=1)
+    checkpoint_every: int = quantity(250, "steps", "between checkpoints", CHOSEN, ge=1)
+    device: Literal["auto", "cpu", "cuda"] = quantity("auto", "1", "where to train; auto: a GPU if there is one", CHOSEN)
+
+
+def build_settings(
+    values: Mapping[str, Any], vocabulary: int, classes: int
+) -> tuple[RMAATConfig, TrainSettings]:
+    """Share out flat settings between model and training; tables of a TOML file (one level) are opened.
+
+    Raises
+    ------
+    InputError
+        An unknown setting (the nearest is named), a value out of bounds, or one that the task decides.
+    """
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        flat.update(value if isinstance(value, Mapping) else {name: value})
+    for name in ("vocabulary", "classes"):
+        if name in flat:
+            raise InputError(f"{name}: the task's data decide it; leave it out")
+    model, training = split_settings(flat, RMAATConfig, TrainSettings)
+    return RMAATConfig(vocabulary=vocabulary, classes=classes, **model), TrainSettings(**training)

@@ -1,0 +1,129 @@
+"""What is found, what is passed over, and what a bad path says."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from analysis import build_report
+from analysis.collect import collect
+from astro_sim.common.errors import InputError
+
+
+def test_a_folder_gives_all_of_its_contents_once(made: Path) -> None:
+    found = collect([made])
+    assert [each.experiment for each in found.datasets] == ["frequency", "ltp", "spatial", "stp"]
+    assert [run.path.name for run in found.runs] == ["done", "half"]
+    assert [each.path for each in found.laws] == [made / "laws.json"]  # the runs' copies are the same laws
+
+
+def test_what_is_named_twice_is_taken_once(made: Path) -> None:
+    found = collect([made / "ltp.nc", made, made / ".." / made.name / "ltp.nc"])
+    assert [each.experiment for each in found.datasets] == ["ltp", "frequency", "spatial", "stp"]
+
+
+def test_laws_inside_a_run_count_when_no_other_file_has_them(made: Path) -> None:
+    run = made / "runs" / "done"
+    assert [each.path for each in collect([run]).laws] == [run / "laws.json"]
+
+
+def test_laws_know_the_datasets_they_rest_on(made: Path) -> None:
+    found = collect([made])
+    assert found.laws_from(found.of("ltp")[0]) is found.laws[0].laws
+    assert found.laws_from(found.of("stp")[0]) is None
+
+
+def _missing(at: Path, made: Path) -> Path:
+    return at / "nowhere"
+
+
+def _empty(at: Path, made: Path) -> Path:
+    return at
+
+
+def _text(at: Path, made: Path) -> Path:
+    (at / "notes.txt").write_text("notes")
+    return at / "notes.txt"
+
+
+def _truncated(at: Path, made: Path) -> Path:
+    (at / "cut.nc").write_bytes((made / "ltp.nc").read_bytes()[:1000])
+    return at / "cut.nc"
+
+
+def _truncated_inside(at: Path, made: Path) -> Path:
+    (at / "deep").mkdir()
+    _truncated(at / "deep", made)
+    return at
+
+
+def _other_json(at: Path, made: Path) -> Path:
+    return made / "notes.json"
+
+
+def _edited_laws_inside(at: Path, made: Path) -> Path:
+    raw = json.loads((made / "laws.json").read_text())
+    raw["retention"]["parameters"]["tau"]["value"] = 1.0
+    (at / "mine.json").write_text(json.dumps(raw))
+    return at
+
+
+def _unreadable_laws_inside(at: Path, made: Path) -> Path:
+    (at / "laws.json").write_text("{")
+    return at
+
+
+def _broken_run(at: Path, made: Path) -> Path:
+    shutil.copytree(made / "runs" / "done", at / "run")
+    (at / "run" / "run.json").write_text("{")
+    return at / "run"
+
+
+def _data_folder(at: Path, made: Path) -> Path:
+    return made / "prepared"
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (
+            _missing,
+            "nowhere: no such file or folder; expected a dataset (.nc), a laws file (.json), a run folder",
+        ),
+        (_empty, "nothing to report in this folder; expected a dataset (.nc)"),
+        (_text, "notes.txt: not something to report on; expected a dataset (.nc)"),
+        (_truncated, "cut.nc: not a readable netCDF file"),
+        (_truncated_inside, "cut.nc: not a readable netCDF file"),
+        (_other_json, "notes.json: not a laws file"),
+        (_edited_laws_inside, "mine.json: the digest does not hold"),
+        (_unreadable_laws_inside, "laws.json: not a laws file"),
+        (_broken_run, "run.json: not a run record"),
+        (_data_folder, "prepared: a data folder of 'rmaat-data'; expected a dataset (.nc)"),
+    ],
+)
+def test_bad_paths_say_which_and_what_was_expected(make, message: str, tmp_path: Path, made: Path) -> None:
+    inputs = tmp_path / "in"
+    inputs.mkdir()
+    given = make(inputs, made)
+    with pytest.raises(InputError, match=re.escape(message)) as caught:
+        build_report([given], tmp_path / "report.html")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_no_path_at_all() -> None:
+    with pytest.raises(InputError, match="no path given; expected a dataset"):
+        collect([])
+
+
+def test_the_report_never_replaces_an_input_or_a_folder(made: Path, tmp_path: Path) -> None:
+    laws = tmp_path / "laws.json"
+    shutil.copy(made / "laws.json", laws)
+    before = laws.read_bytes()
+    with pytest.raises(InputError, match="is among the inputs"):
+        build_report([laws], tmp_path / "." / "laws.json")
+    assert laws.read_bytes() == before
+    with pytest.raises(InputError, match="a folder; expected the name of an HTML file"):
+        build_report([laws], tmp_path)

@@ -1,0 +1,43 @@
+"""The paper's table as we hold it, and how ours is set beside it."""
+
+import pytest
+
+from analysis import paper
+from analysis.words import against_majority, wilson
+
+
+def test_averages_follow_from_the_tasks() -> None:
+    for row in paper.LRA.values():
+        assert sum(row[:5]) / 5 == pytest.approx(row.average, abs=0.11)
+
+
+def test_lookup_by_our_names() -> None:
+    assert paper.accuracy("listops", "rmaat") == 38.9
+    assert paper.accuracy("image", "linear_transformer") == 42.3
+    assert paper.accuracy("listops", "titans") is None
+    assert paper.accuracy("copying", "rmaat") is None
+
+
+def test_ablations_agree_with_the_table() -> None:
+    for ablation in paper.ABLATIONS:
+        assert ablation.task in paper.TASKS
+        if ablation.quantity == "accuracy" and "segments" not in ablation.change:
+            model = "RLT" if "RLT" in ablation.change else "RMAAT"
+            assert ablation.before == paper.accuracy(ablation.task, model)
+
+
+def test_slope_of_the_published_curve() -> None:
+    assert pytest.approx(0.0615, abs=1e-4) == paper.AT_SLOPE
+
+
+def test_wilson_interval() -> None:
+    # Newcombe (1998), table I: 81 of 263, method 3 without continuity correction.
+    assert wilson(81 / 263, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+    assert wilson(0.0, 20)[0] == pytest.approx(0.0, abs=1e-12)
+
+
+def test_a_difference_within_sampling_error_is_called_that() -> None:
+    assert "within sampling error" in against_majority(0.17, 0.1695, 500)
+    assert "within sampling error" not in against_majority(0.32, 0.1695, 2000)
+    assert "below" in against_majority(0.1, 0.17, 2000)
+    assert against_majority(None, 0.17, 2000) == "."

@@ -1,0 +1,93 @@
+"""Datasets: described, identical after a round trip, written whole or not at all."""
+
+import json
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import astro_sim
+from astro_sim import experiments
+from astro_sim.dataset import REQUIRED_ATTRIBUTES, VARIABLES, settings_of
+
+SMALL = {
+    "stp": {"layouts": ["grid", "random"]},
+    "ltp": {"cycles": 2},
+    "spatial": {"n": 3},
+    "frequency": {"n": 1},
+}
+
+
+@pytest.fixture(scope="module", params=experiments.NAMES)
+def dataset(request):
+    return astro_sim.simulate(request.param, seed=3, **SMALL[request.param])
+
+
+def test_every_variable_carries_unit_and_description(dataset):
+    for name, variable in dataset.variables.items():
+        assert (variable.attrs["units"], variable.attrs["long_name"]) == VARIABLES[name]
+        assert variable.attrs["units"]
+        assert variable.attrs["long_name"]
+
+
+def test_provenance_is_complete(dataset):
+    assert set(REQUIRED_ATTRIBUTES) <= set(dataset.attrs)
+    assert dataset.attrs["model"] == "macro"
+    assert dataset.attrs["seed"] == 3
+    assert set(json.loads(dataset.attrs["versions"])) == {"rmaat", "numpy", "numba", "xarray"}
+    assert settings_of(dataset)["tau_n"] == 0.05
+
+
+def test_reading_gives_back_what_was_written(dataset, tmp_path):
+    path = tmp_path / "sub" / "run.nc"  # the folder is made
+    astro_sim.write(dataset, path)
+    xr.testing.assert_identical(astro_sim.read(path), dataset)
+    xr.testing.assert_identical(astro_sim.read(str(path), dataset.attrs["experiment"]), dataset)
+
+
+def test_another_netcdf_reader_sees_the_same_numbers(dataset, tmp_path):
+    astro_sim.write(dataset, tmp_path / "run.nc")
+    with xr.open_dataset(tmp_path / "run.nc") as stored:  # default decoding: no unit may turn into a date
+        for name in dataset.variables:
+            np.testing.assert_array_equal(stored[name].values, dataset[name].values)
+
+
+def test_a_read_dataset_no_longer_needs_its_file(ltp, tmp_path):
+    astro_sim.write(ltp, tmp_path / "run.nc")
+    dataset = astro_sim.read(tmp_path / "run.nc")
+    (tmp_path / "run.nc").unlink()
+    assert dataset["p_l"].sum() == ltp["p_l"].sum()
+
+
+def test_the_same_seed_writes_the_same_bytes(tmp_path):
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        astro_sim.write(astro_sim.simulate("ltp", cycles=2, seed=seed), tmp_path / f"{name}.nc")
+    a, b, c = ((tmp_path / f"{name}.nc").read_bytes() for name in "abc")
+    assert a == b
+    assert a != c
+
+
+def test_digests_are_equal_exactly_for_equal_questions():
+    def asked(**question):
+        return astro_sim.simulate(**{"experiment": "ltp", "cycles": 1, **question}).attrs["digest"]
+
+    assert asked() == asked(tau_n=0.05)  # stating a default changes nothing
+    others = [asked(seed=1), asked(tau_n=0.04), asked(cycles=2), asked(duty=0.4)]
+    assert len({asked(), *others}) == 5
+
+
+def test_a_write_that_fails_half_way_leaves_the_old_file_untouched(ltp, tmp_path, monkeypatch):
+    path = tmp_path / "run.nc"
+    astro_sim.write(ltp, path)
+    before = path.read_bytes()
+
+    def fail(self, target, **_):
+        target.write_bytes(b"half a file")
+        raise OSError("disk full")
+
+    monkeypatch.setattr(xr.Dataset, "to_netcdf", fail)
+    for target in (path, tmp_path / "new.nc"):
+        with pytest.raises(OSError, match="disk full"):
+            astro_sim.write(ltp, target)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["run.nc"]
+    assert path.read_bytes() == before

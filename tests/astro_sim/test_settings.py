@@ -1,0 +1,191 @@
+"""Settings: documented field by field, frozen, closed, and clear about what they refuse."""
+
+import importlib
+import pkgutil
+import tomllib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import astro_sim
+from astro_sim.common.errors import InputError, did_you_mean
+from astro_sim.common.settings import Settings, load_toml, parse_assignments, quantity, split_settings
+from astro_sim.macro.parameters import MacroParameters
+
+
+class Example(Settings):
+    cycles: int = quantity(6, "1", "number of cycles", "test", ge=1)
+    tau: float = quantity(2.0, "s", "time constant", "test", gt=0)
+    rates: tuple[float, ...] = quantity((1.0,), "Hz", "rates", "test")
+
+
+def settings_classes():
+    for module in pkgutil.walk_packages(astro_sim.__path__, "astro_sim."):
+        importlib.import_module(module.name)
+    found, queue = [], [Settings]
+    while queue:
+        subclasses = queue.pop().__subclasses__()
+        queue += subclasses
+        found += [each for each in subclasses if each.__module__.startswith("astro_sim.")]
+    return found
+
+
+def test_every_field_of_every_settings_class_carries_unit_meaning_and_source():
+    classes = settings_classes()
+    assert {"MacroParameters", "StpSettings", "LtpSettings", "SpatialSettings", "FrequencySettings"} <= {
+        each.__name__ for each in classes
+    }
+    for each in classes:
+        for name, field in each.model_fields.items():
+            where = f"{each.__name__}.{name}"
+            assert field.description, where
+            assert isinstance(field.json_schema_extra, dict), where
+            assert field.json_schema_extra["unit"], where
+            assert field.json_schema_extra["source"], where
+            assert each.unit(name) == field.json_schema_extra["unit"], where
+
+
+def test_every_default_is_valid():
+    for each in settings_classes():
+        assert each() == each(**each().model_dump())
+
+
+def test_time_constants_are_in_seconds():
+    for name in MacroParameters.model_fields:
+        if name.startswith("tau") or name == "dt":
+            assert MacroParameters.unit(name) == "s"
+
+
+def test_settings_cannot_be_changed_once_made():
+    p = MacroParameters()
+    with pytest.raises(ValueError, match="frozen"):
+        p.beta = 3.0
+    assert p.beta == 2.0
+
+
+def test_replace_makes_a_validated_copy():
+    p = Example(tau=3.0)
+    assert p.replace(cycles=4) == Example(cycles=4, tau=3.0)
+    assert p.cycles == 6
+    with pytest.raises(InputError, match=r"^cycles: expected greater than or equal to 1, got 0$"):
+        p.replace(cycles=0)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"tua": 1.0}, "unknown setting 'tua' of Example; did you mean 'tau'?"),
+        ({"zzz": 1.0}, "unknown setting 'zzz' of Example; known: cycles, rates, tau"),
+        ({"tau": -1.0}, "tau: expected greater than 0 (s), got -1.0"),
+        ({"tau": float("nan")}, "tau: expected a finite number (s), got nan"),
+        ({"tau": float("-inf")}, "tau: expected a finite number (s), got -inf"),
+        ({"tau": None}, "tau: expected a valid number (s), got None"),
+        ({"tau": [1.0]}, "tau: expected a valid number (s), got [1.0]"),
+        ({"cycles": "many"}, "cycles: expected a valid integer, got 'many'"),
+        ({"cycles": 1.5}, "cycles: expected a valid integer, got a number with a fractional part, got 1.5"),
+        ({"rates": 3.0}, "rates: expected a valid tuple (Hz), got 3.0"),
+        ({"rates": [1.0, float("inf")]}, "rates.1: expected a finite number, got inf"),
+        (
+            {"tau": 0.0, "cycles": 0},
+            "cycles: expected greater than or equal to 1, got 0; tau: expected greater than 0",
+        ),
+    ],
+)
+def test_messages_say_field_expected_got_and_unit(values, message):
+    with pytest.raises(InputError) as caught:
+        Example(**values)
+    assert str(caught.value).startswith(message)
+
+
+def test_assignments_are_read_as_toml_and_bare_words_as_strings():
+    words = [
+        "cycles=24",
+        "tau = 0.5",
+        "layout=ring",
+        "layouts=['ring', 'line']",
+        "on=true",
+        "name=a=b",
+        "inf=inf",
+    ]
+    assert parse_assignments(words) == {
+        "cycles": 24,
+        "tau": 0.5,
+        "layout": "ring",
+        "layouts": ["ring", "line"],
+        "on": True,
+        "name": "a=b",
+        "inf": float("inf"),
+    }
+    assert parse_assignments([]) == {}
+
+
+@given(
+    st.dictionaries(st.from_regex(r"[a-z_]{1,8}", fullmatch=True), st.integers() | st.floats(allow_nan=False))
+)
+def test_numbers_survive_assignment(values):
+    fits = {name: value for name, value in values.items() if isinstance(value, float) or abs(value) < 2**63}
+    assert parse_assignments([f"{name}={value!r}" for name, value in fits.items()]) == fits
+
+
+@pytest.mark.parametrize("word", ["cycles", "cycles=", "=24", " = ", ""])
+def test_an_assignment_needs_name_and_value(word):
+    with pytest.raises(InputError, match=f"--set '{word}': expected NAME=VALUE"):
+        parse_assignments([word])
+
+
+def test_an_assignment_given_twice_is_refused():
+    with pytest.raises(InputError, match="--set tau: given twice"):
+        parse_assignments(["tau=1", "tau = 2"])
+
+
+def test_flat_values_are_shared_out_by_name():
+    assert split_settings({"beta": 1.0, "tau": 3.0, "n": 2}, Example, MacroParameters) == [
+        {"tau": 3.0},
+        {"beta": 1.0, "n": 2},
+    ]
+    with pytest.raises(InputError, match=r"unknown setting 'betta'; did you mean 'beta'\?"):
+        split_settings({"betta": 1.0}, Example, MacroParameters)
+
+
+def test_toml_files_are_read(tmp_path):
+    path = tmp_path / "a.toml"
+    path.write_text('cycles = 3\nname = "x"\n')
+    assert load_toml(path) == {"cycles": 3, "name": "x"}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "no such settings file"),
+        (b"cycles = \n", "not a TOML file: Invalid value (at line 1, column 10)"),
+        (b"\xff\xfe", "not a TOML file: "),
+    ],
+)
+def test_unreadable_toml_files_are_named(tmp_path, content, message):
+    path = tmp_path / "a.toml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        load_toml(path)
+    assert str(caught.value).startswith(f"{path}: {message}")
+
+
+def test_a_folder_is_no_settings_file(tmp_path):
+    with pytest.raises(InputError, match="a folder; expected a settings file"):
+        load_toml(tmp_path)
+
+
+def test_the_nearest_name_or_all_names():
+    assert did_you_mean("LTP", ["ltp", "stp"]) == "did you mean 'ltp'?"
+    assert did_you_mean("sleep", ["stp", "ltp"]) == "known: ltp, stp"
+
+
+def test_defaults_can_be_written_as_toml():
+    for each in settings_classes():
+        lines = [
+            f"{name} = {value!r}"
+            for name, value in each().model_dump().items()
+            if type(value) in (int, float)
+        ]
+        assert each(**tomllib.loads("\n".join(lines))) == each()

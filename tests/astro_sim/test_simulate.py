@@ -1,0 +1,93 @@
+"""The front door of the simulator: names, seeds, settings."""
+
+import json
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import astro_sim
+from astro_sim import experiments
+from astro_sim.common.errors import InputError
+from astro_sim.simulation import describe_settings
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        ({"experiment": "ltq"}, "unknown experiment 'ltq'; did you mean 'ltp'?"),
+        ({"experiment": "sleep"}, "unknown experiment 'sleep'; known: frequency, ltp, spatial, stp"),
+        ({"model": "makro"}, "unknown model 'makro'; did you mean 'macro'?"),
+        ({"cycels": 6}, "unknown setting 'cycels'; did you mean 'cycles'?"),
+        ({"tau_q": 6.0}, "unknown setting 'tau_q'; did you mean 'tau_"),
+        ({"rates": [1.0]}, "unknown setting 'rates'; "),
+        ({"layout": "rign"}, "unknown layout 'rign'; did you mean 'ring'?"),
+        ({"phi": "tahn"}, "phi: expected 'tanh', 'rectified', 'softsign' or 'linear', got 'tahn'"),
+        ({"tau_p_l": -1.0}, "tau_p_l: expected greater than 0 (s), got -1.0"),
+        ({"tau_s": 0}, "tau_s: expected greater than 0 (s), got 0"),
+        ({"tau_cycle": float("nan")}, "tau_cycle: expected a finite number (s), got nan"),
+        ({"amplitude": float("inf")}, "amplitude: expected a finite number (a.u.), got inf"),
+        ({"beta": "two"}, "beta: expected a valid number, got 'two'"),
+        ({"n": 2.5}, "n: expected a valid integer"),
+        ({"n": 0}, "n: expected greater than or equal to 1, got 0"),
+        ({"n": 65}, "n: expected less than or equal to 64, got 65"),
+        ({"duty": 1.5}, "duty: expected less than or equal to 1, got 1.5"),
+        ({"dt": 1.0}, "dt: expected at most 0.109 s, where the solver turns unstable, got 1 s"),
+        ({"seed": -1}, "seed: expected a whole number from 0, got -1"),
+        ({"seed": 1.0}, "seed: expected a whole number from 0, got 1.0"),
+        ({"seed": True}, "seed: expected a whole number from 0, got True"),
+        ({"seed": "7"}, "seed: expected a whole number from 0, got '7'"),
+    ],
+)
+def test_wrong_use_is_told_in_one_line(call, message):
+    with pytest.raises(InputError) as caught:
+        astro_sim.simulate(**{"experiment": "ltp", **call})
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+
+
+def test_every_mistake_is_named_at_once():
+    with pytest.raises(InputError, match=r"tau_n: expected .* \(s\), got -1.*; beta: expected .* got -2"):
+        astro_sim.simulate("ltp", tau_n=-1.0, beta=-2.0)
+
+
+def test_the_settings_that_were_used_are_in_the_dataset():
+    run = astro_sim.simulate("ltp", cycles=2, gamma_l=2.0, seed=7)
+    stored = json.loads(run.attrs["settings"])
+    assert (stored["cycles"], stored["gamma_l"], stored["tau_p_l"], stored["layout"]) == (
+        2,
+        2.0,
+        60.0,
+        "grid",
+    )
+    assert run.attrs["seed"] == 7
+
+
+@pytest.mark.parametrize("experiment", experiments.NAMES)
+def test_stored_settings_make_the_same_dataset_again(experiment):
+    small = {"stp": {"layouts": ["random"]}, "ltp": {"cycles": 2}, "spatial": {"n": 3}, "frequency": {"n": 1}}
+    first = astro_sim.simulate(experiment, seed=5, **small[experiment])
+    again = astro_sim.simulate(experiment, seed=5, **json.loads(first.attrs["settings"]))
+    xr.testing.assert_identical(again, first)
+
+
+def test_numpy_integers_are_seeds_too():
+    run = astro_sim.simulate("ltp", cycles=1, seed=np.int64(3))
+    xr.testing.assert_identical(run, astro_sim.simulate("ltp", cycles=1, seed=3))
+
+
+@pytest.mark.parametrize("experiment", experiments.NAMES)
+def test_every_setting_is_described_with_the_default_in_force(experiment):
+    rows = describe_settings(experiment)
+    names = [name for name, *_ in rows]
+    assert len(set(names)) == len(names)  # protocol and model share no name, or a value would reach only one
+    assert all(unit and meaning for _, _, unit, meaning in rows)
+    stored = json.loads(astro_sim.simulate(experiment).attrs["settings"])
+    assert {name: json.loads(json.dumps(default)) for name, default, *_ in rows} == stored
+
+
+def test_the_package_offers_its_names_and_no_others():
+    assert set(astro_sim.__all__) == {"InputError", "read", "simulate", "write"}
+    assert all(callable(getattr(astro_sim, name)) for name in astro_sim.__all__)
+    with pytest.raises(AttributeError, match="module 'astro_sim' has no attribute 'simulat'"):
+        _ = astro_sim.simulat

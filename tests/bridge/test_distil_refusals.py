@@ -1,0 +1,98 @@
+"""What no law can be fitted to is refused in one line."""
+
+import numpy as np
+import pytest
+
+import astro_sim
+import bridge
+from astro_sim.common.errors import InputError
+
+RISING = 1 - np.exp(-np.arange(13) / 6)
+
+
+def refused(datasets, **options):
+    with pytest.raises(InputError) as caught:
+        bridge.fit_laws(datasets, **options)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_nothing_and_no_ltp(simulated):
+    for datasets in ([], [simulated["spatial"]], [simulated["spatial"], simulated["frequency"]]):
+        assert refused(datasets).startswith(
+            "expected an 'ltp' dataset (variable 'p_l_cycle') to fit the retention law"
+        )
+
+
+@pytest.mark.parametrize("name", ["ltp", "spatial", "frequency"])
+def test_two_of_one_kind(simulated, name):
+    assert (
+        refused([simulated[name], simulated[name]])
+        == f"two datasets of the experiment {name!r}; expected one"
+    )
+
+
+def test_a_kind_that_teaches_nothing(simulated):
+    stp = astro_sim.simulate("stp", layouts=["grid"])
+    expected = "cannot fit a law to the experiment 'stp'; expected ltp, spatial or frequency"
+    assert refused([simulated["ltp"], stp]) == expected
+
+
+@pytest.mark.parametrize("cycles", [1, 4])
+def test_too_few_cycles(ltp_dataset, cycles):
+    expected = f"p_l_cycle: expected at least 5 cycles to fit a law to, got {cycles}"
+    assert refused([ltp_dataset(RISING[: cycles + 1])]) == expected
+
+
+def test_five_cycles_are_enough(ltp_dataset):
+    assert bridge.fit_laws([ltp_dataset(RISING[:6])]).parameters["tau"] == pytest.approx(6.0, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    "curve",
+    [np.zeros(13), np.ones(13), RISING[::-1], -RISING, RISING * (RISING < 0.8)],
+    ids=["zero", "constant", "falling", "negative", "back to zero"],
+)
+def test_a_curve_that_does_not_rise(ltp_dataset, curve):
+    expected = "p_l_cycle: expected a curve that rises from cycle 0 to the last; this one is flat or falls"
+    assert refused([ltp_dataset(curve)]) == expected
+
+
+def test_a_curve_that_is_flat_after_its_first_cycle(ltp_dataset):
+    expected = "p_l_cycle: expected a rise over several cycles; this curve is flat after the first"
+    assert refused([ltp_dataset(np.append(0.0, np.ones(12)))]) == expected
+
+
+def test_no_drive_gives_no_curve():
+    assert refused([astro_sim.simulate("ltp", amplitude=0.0)]).startswith(
+        "p_l_cycle: expected a curve that rises"
+    )
+
+
+def test_a_dataset_without_its_variables(simulated):
+    message = refused([simulated["ltp"].drop_vars("p_l_cycle")])
+    assert message == "dataset: variable 'p_l_cycle' is missing; a dataset of 'ltp' needs it"
+    assert "attribute 'experiment' is missing" in refused([simulated["ltp"].drop_attrs()])
+
+
+def test_no_coupling_gives_no_decay(simulated):
+    spatial = astro_sim.simulate("spatial", coupling=0.0)
+    expected = "p_s_peak: expected positive responses; with no coupling there is no decay to fit"
+    assert refused([simulated["ltp"], spatial]) == expected
+
+
+@pytest.mark.parametrize("setting", [{"layout": "equidistant"}, {"n": 1}, {"n": 2, "layout": "grid"}])
+def test_too_few_distances_give_no_decay(simulated, setting):
+    spatial = astro_sim.simulate("spatial", **{"n": 3, **setting})
+    expected = "distance: expected processes at three distances at least, to fit a decay to"
+    assert refused([simulated["ltp"], spatial]) == expected
+
+
+def test_no_calcium_gives_no_exponent(simulated):
+    frequency = astro_sim.simulate("frequency", n=1, amplitude=0.0)
+    assert refused([simulated["ltp"], frequency]) == "calcium: expected positive values to fit an exponent to"
+
+
+def test_an_unknown_family(simulated):
+    expected = "unknown law family 'stretched_exponental'; did you mean 'stretched_exponential'?"
+    assert refused([simulated["ltp"]], family="stretched_exponental") == expected

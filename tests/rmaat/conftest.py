@@ -1,0 +1,59 @@
+"""Laws, data and models that the tests of this room share."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import astro_sim
+import bridge
+from bridge.laws import Laws
+from rmaat.config import RMAATConfig
+from rmaat.tasks import storage
+from rmaat.tasks.listops import ListOpsSettings
+
+
+@pytest.fixture(autouse=True)
+def _seeded():
+    torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def laws() -> Laws:
+    """The exponential law of the preset (tau = 6 cycles), without the two optional numbers."""
+    return bridge.fit_laws([astro_sim.simulate("ltp", cycles=24, burn_in=3)])
+
+
+@pytest.fixture(scope="session")
+def other_laws() -> Laws:
+    """A faster law: tau = 2 cycles."""
+    return bridge.fit_laws([astro_sim.simulate("ltp", cycles=24, burn_in=3, tau_p_l=20.0)])
+
+
+@pytest.fixture(scope="session")
+def listops(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small ListOps folder of short trees."""
+    out = tmp_path_factory.mktemp("data") / "listops"
+    settings = ListOpsSettings(train=64, valid=16, test=16, min_length=10, max_length=60)
+    storage.prepare("listops", out, settings, seed=1)
+    return out
+
+
+@pytest.fixture
+def config() -> RMAATConfig:
+    """A model small enough for float64 and finite differences."""
+    return RMAATConfig(
+        vocabulary=16, classes=5, width=8, depth=2, heads=2, feedforward=12, segment_length=6, memory_tokens=3
+    )
+
+
+@pytest.fixture
+def batch() -> tuple[torch.Tensor, torch.Tensor]:
+    """Three sequences of 27, 14 and 3 tokens: several segments, a shorter last one, one that is mostly padding."""
+    generator = np.random.default_rng(0)
+    tokens = torch.from_numpy(generator.integers(1, 16, size=(3, 27)))
+    lengths = torch.tensor([27, 14, 3])
+    for row, length in zip(tokens, lengths, strict=True):
+        row[length:] = 0
+    return tokens, lengths

@@ -1,0 +1,282 @@
+"""ListOps and Text: the grammar, the release's files read as they are, and data folders."""
+
+import json
+import random
+import shutil
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from astro_sim.common.errors import InputError
+from rmaat import tasks
+from rmaat.tasks import listops, storage, text
+from rmaat.tasks.listops import ListOpsSettings, evaluate, from_source, to_source
+from rmaat.tasks.text import TextSettings
+
+SMALL = ListOpsSettings(train=40, valid=10, test=10, min_length=10, max_length=60)
+
+
+@pytest.mark.parametrize(
+    ("source", "value"),
+    [
+        ("[MAX 2 9 [MIN 4 7 ] 0 ]", 9),  # the example of Nangia and Bowman (2018)
+        ("[MIN 3 8 ]", 3),
+        ("[SM 9 8 7 ]", 4),
+        ("[MED 1 4 9 ]", 4),
+        ("[MED 1 4 ]", 2),  # the median 2.5, cut
+        ("[MED 9 0 5 2 ]", 3),  # 3.5, cut
+        ("7", 7),
+        ("[MIN [MAX 1 2 ] [SM 5 6 ] ]", 1),
+    ],
+)
+def test_evaluate(source, value):
+    assert evaluate(from_source(source)) == value
+
+
+def test_release_notation_nests_pairs():
+    codes = from_source("[MAX 2 [MIN 4 7 ] 0 ]")
+    assert to_source(codes) == "( ( ( ( [MAX 2 ) ( ( ( [MIN 4 ) 7 ) ] ) ) 0 ) ] )"
+    assert to_source(from_source("[MIN 3 8 ]")) == "( ( ( [MIN 3 ) 8 ) ] )"
+
+
+def reference_value(source):
+    """An independent evaluator: the release's nested pairs, read by Python itself."""
+    operations = {
+        "[MIN": min,
+        "[MAX": max,
+        "[MED": lambda values: int(np.median(values)),
+        "[SM": lambda values: sum(values) % 10,
+    }
+
+    def value(tree):
+        if not isinstance(tree, tuple):
+            return tree
+        left, right = value(tree[0]), value(tree[1])
+        if isinstance(left, str):
+            return (left, [right])
+        if right == "]":
+            return operations[left[0]](left[1])
+        return (left[0], [*left[1], right])
+
+    words = []
+    for word in source.split():
+        words.append({"(": "(", ")": "),"}.get(word) or (f"{word}," if word.isdigit() else f"{word!r},"))
+    return value(eval(" ".join(words))[0])
+
+
+def test_generated_trees_have_the_value_that_an_independent_evaluator_gives():
+    generator = random.Random(3)
+    trees = [tree for tree in (listops.grow(generator, SMALL) for _ in range(3000)) if tree]
+    assert len(trees) > 100
+    for codes, value in trees:
+        source = to_source(codes)
+        assert from_source(source) == codes
+        assert evaluate(codes) == value == reference_value(source)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(max_size=12).map(lambda b: bytes(c % 15 for c in b)))
+def test_evaluate_gives_a_digit_or_says_what_is_wrong(codes):
+    try:
+        assert 0 <= evaluate(codes) <= 9
+    except ValueError as error:
+        assert str(error) in ("symbols after the end of the tree", "']' closes nothing", "the tree is not closed")
+
+
+def test_statistics_of_the_official_grammar():
+    """About 8 % of trees accepted; 0 and 9 near 16 % each (science of record; three standard errors of this sample)."""
+    generator, draws = random.Random(0), 40_000
+    official = ListOpsSettings()
+    trees = [tree for tree in (listops.grow(generator, official) for _ in range(draws)) if tree]
+    assert abs(len(trees) / draws - 0.082) < 3 * np.sqrt(0.08 * 0.92 / draws) + 0.002
+    lengths = np.array([len(codes) for codes, _ in trees])
+    assert lengths.min() > 500
+    assert lengths.max() < 2000
+    shares = np.bincount([value for _, value in trees], minlength=10) / len(trees)
+    error = 3 * np.sqrt(0.16 * 0.84 / len(trees))
+    assert abs(shares[0] - 0.165) < error
+    assert abs(shares[9] - 0.165) < error
+    assert set(np.argsort(shares)[-2:]) == {0, 9}
+
+
+def test_generation_is_seeded_and_free_of_duplicates(tmp_path):
+    manifests = [storage.prepare("listops", tmp_path / name, SMALL, seed=seed) for name, seed in (("a", 1), ("b", 1), ("c", 2))]
+    assert manifests[0]["digest"] == manifests[1]["digest"] != manifests[2]["digest"]
+    data = storage.load(tmp_path / "a", "listops")
+    rows = [
+        bytes(split.tokens[split.offsets[i] : split.offsets[i + 1]])
+        for split in data.splits.values()
+        for i in range(len(split))
+    ]
+    assert len(set(rows)) == len(rows) == 60
+
+
+def test_official_files_are_read_as_they_are(tmp_path):
+    """Generating writes the release's files; converting them gives the same arrays."""
+    made = storage.prepare("listops", tmp_path / "made", SMALL)
+    official = tmp_path / "lra" / "listops-1000"
+    official.mkdir(parents=True)
+    for name in listops.FILES.values():
+        shutil.copy(tmp_path / "made" / name, official / name)
+    first, second = (official / "basic_val.tsv").read_text().splitlines()[:2]
+    assert first == "Source\tTarget"
+    assert second.startswith("( ( (")
+    read = storage.prepare("listops", tmp_path / "read", ListOpsSettings(), source=tmp_path / "lra")
+    assert read["splits"] == made["splits"]
+    assert read["origin"] == "converted"
+    flat = storage.prepare("listops", tmp_path / "flat", ListOpsSettings(), source=official)
+    assert flat["digest"] == made["digest"]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("( ( [MIN 3 ) ] ) 3", "line 3: expected 2 fields separated by a tab, got 1"),
+        ("( ( [MIN 3 ) ] )\t3\t4", "line 3: expected 2 fields separated by a tab, got 3"),
+        ("( ( [MIN 3 ) ] )\tx", "line 3: expected a target from 0 to 9, got 'x'"),
+        ("( ( [MIN 3 ) ] )\t4", "line 3: the tree has the value 3, the target says 4"),
+        ("( ( [MIM 3 ) ] )\t3", "line 3: not a ListOps tree: unknown symbol '[MIM'"),
+        ("( ( [MIN 3 )\t3", "line 3: not a ListOps tree: the tree is not closed"),
+        ("( ( [MIN 3 ) ] ) ]\t3", "line 3: not a ListOps tree: symbols after the end of the tree"),
+        ("( ( [MIN ] )\t3", "line 3: not a ListOps tree: ']' closes nothing"),
+        ("\t3", "line 3: not a ListOps tree: the tree is not closed"),
+    ],
+)
+def test_broken_lines_are_named(tmp_path, line, message):
+    source = tmp_path / "lra"
+    source.mkdir()
+    good = "( ( ( [MIN 3 ) 4 ) ] )\t3"
+    for name in listops.FILES.values():
+        (source / name).write_text(f"Source\tTarget\n{good}\n")
+    (source / "basic_val.tsv").write_text(f"Source\tTarget\n{good}\n{line}\n{good}\n")
+    with pytest.raises(InputError) as caught:
+        storage.prepare("listops", tmp_path / "out", ListOpsSettings(), source=source)
+    assert str(caught.value) == f"{source / 'basic_val.tsv'}, {message}"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["lra"]  # nothing written
+
+
+def test_missing_header_and_files_are_named(tmp_path):
+    (tmp_path / "lra").mkdir()
+    with pytest.raises(InputError, match=r"basic_train.tsv: no such file; expected basic_train.tsv, basic_val.tsv"):
+        storage.prepare("listops", tmp_path / "out", ListOpsSettings(), source=tmp_path / "lra")
+    (tmp_path / "lra" / "basic_train.tsv").write_text("( ( [MIN 3 ) ] )\t3\n")
+    with pytest.raises(InputError, match="line 1: expected the header 'Source<tab>Target'"):
+        storage.prepare("listops", tmp_path / "out", ListOpsSettings(), source=tmp_path / "lra")
+
+
+def test_listops_settings_are_checked():
+    with pytest.raises(InputError, match="max_length: expected more than min_length"):
+        ListOpsSettings(min_length=500, max_length=501)
+    narrow = ListOpsSettings(train=1, min_length=3, max_length=5, max_depth=2, max_args=2)
+    with pytest.raises(InputError, match="hardly a tree falls between them"):
+        for _ in range(10_000):
+            next_trees = listops.generate(narrow, 0)
+            for _ in range(1000):
+                next(next_trees)
+
+
+def reviews(root):
+    """Six reviews in the release's layout; text, label."""
+    for split in ("train", "test"):
+        for label in ("neg", "pos"):
+            folder = root / split / label
+            folder.mkdir(parents=True)
+            for number in range(3):
+                (folder / f"{number}_1.txt").write_bytes(f"{split} {label} {number} caf\u00e9<br />".encode())
+    return root
+
+
+def test_text_is_read_byte_for_byte(tmp_path):
+    root = reviews(tmp_path / "aclImdb")
+    manifest = storage.prepare("text", tmp_path / "out", TextSettings(valid_share=0.0), source=root)
+    assert manifest["splits"]["train"]["labels"] == {"0": 3, "1": 3}
+    assert manifest["splits"]["valid"]["examples"] == 0
+    split = storage.load(tmp_path / "out", "text").splits["test"]
+    ids, lengths, labels = split.batch(np.arange(6))
+    texts = [bytes((row[:n] - 1).astype(np.uint8)) for row, n in zip(ids, lengths, strict=True)]
+    assert texts[0] == "test neg 0 caf\u00e9<br />".encode()
+    assert texts[5] == "test pos 2 caf\u00e9<br />".encode()
+    assert labels.tolist() == [0, 0, 0, 1, 1, 1]
+    cut = storage.prepare("text", tmp_path / "cut", TextSettings(max_bytes=4), source=tmp_path)
+    assert cut["splits"]["test"]["longest"] == 4
+
+
+def test_validation_reviews_are_held_out_by_their_text(tmp_path):
+    root = reviews(tmp_path / "aclImdb")
+    copy = root / "train" / "pos" / "9_1.txt"
+    copy.write_bytes((root / "train" / "pos" / "0_1.txt").read_bytes())
+    storage.prepare("text", tmp_path / "out", TextSettings(valid_share=0.5), source=root)
+    splits = storage.load(tmp_path / "out").splits
+
+    def texts(split):
+        return {bytes(split.tokens[a:b]) for a, b in zip(split.offsets[:-1], split.offsets[1:], strict=True)}
+
+    assert len(splits["train"]) + len(splits["valid"]) == 7
+    assert len(splits["train"]) > 0
+    assert len(splits["valid"]) > 0
+    assert not texts(splits["train"]) & texts(splits["valid"])
+
+
+def test_text_names_what_is_missing(tmp_path):
+    with pytest.raises(InputError, match="text: expected --source PATH"):
+        storage.prepare("text", tmp_path / "out", TextSettings())
+    with pytest.raises(InputError, match="nowhere: no such folder; expected the unpacked aclImdb folder"):
+        storage.prepare("text", tmp_path / "out", TextSettings(), source=tmp_path / "nowhere")
+    root = reviews(tmp_path / "aclImdb")
+    (root / "test" / "pos" / "1_1.txt").write_bytes(b"")
+    with pytest.raises(InputError, match=r"1_1.txt: an empty review"):
+        storage.prepare("text", tmp_path / "out", TextSettings(), source=root)
+    shutil.rmtree(root / "test" / "pos")
+    with pytest.raises(InputError, match=r"pos: no such folder; expected train/ and test/ with pos/ and neg/"):
+        storage.prepare("text", tmp_path / "out", TextSettings(), source=root)
+    (root / "test" / "pos").mkdir()
+    with pytest.raises(InputError, match="no reviews"):
+        storage.prepare("text", tmp_path / "out", TextSettings(), source=root)
+    assert not (tmp_path / "out").exists()
+
+
+def test_data_folder_is_checked(listops, tmp_path):
+    with pytest.raises(InputError, match="no data folder .manifest.json is missing.; make it with: rmaat data listops"):
+        storage.load(tmp_path, "listops")
+    with pytest.raises(InputError, match="holds the task 'listops', expected 'text'"):
+        storage.load(listops, "text")
+    copy = tmp_path / "copy"
+    shutil.copytree(listops, copy)
+    tokens = copy / "train.tokens.npy"
+    tokens.write_bytes(tokens.read_bytes()[:-50])
+    with pytest.raises(InputError, match=r"train.tokens.npy: not a readable array, perhaps truncated"):
+        storage.load(copy)
+    tokens.unlink()
+    with pytest.raises(InputError, match=r"train.tokens.npy: missing"):
+        storage.load(copy)
+    np.save(tokens, np.zeros(3, dtype=np.uint8))
+    with pytest.raises(InputError, match="the split 'train' does not have the size that manifest.json states"):
+        storage.load(copy)
+    manifest = json.loads((copy / "manifest.json").read_text())
+    (copy / "manifest.json").write_text(json.dumps({**manifest, "schema_version": 9}))
+    with pytest.raises(InputError, match="data schema 9; this version reads 1"):
+        storage.load(copy)
+    (copy / "manifest.json").write_text(json.dumps({"kind": "other"}))
+    with pytest.raises(InputError, match="not a data manifest"):
+        storage.load(copy)
+
+
+def test_batches_of_a_split_are_padded_with_zero(listops):
+    split = storage.load(listops).splits["train"]
+    ids, lengths, labels = split.batch(np.array([3, 0, 5]))
+    assert ids.shape == (3, lengths.max())
+    for row, index, length in zip(ids, (3, 0, 5), lengths, strict=True):
+        assert (row[:length] > 0).all()
+        assert (row[length:] == 0).all()
+        assert evaluate(bytes((row[:length] - 1).astype(np.uint8))) == split.labels[index]
+    assert labels.tolist() == split.labels[[3, 0, 5]].tolist()
+    assert split.majority == np.bincount(split.labels).max() / 64
+
+
+def test_tasks_are_found_by_name():
+    assert tasks.get("listops").classes == 10
+    assert tasks.get("text") is text.TASK
+    with pytest.raises(InputError, match=r"unknown task 'listop'; did you mean 'listops'\?"):
+        tasks.get("listop")

@@ -1,0 +1,235 @@
+"""Imports point upstream and narrowly: astro_sim -> bridge -> rmaat -> analysis. A violation fails here."""
+
+import ast
+import fnmatch
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+ROOMS = ("astro_sim", "bridge", "rmaat", "analysis")
+
+# room -> modules of other rooms that it may import ("bridge" alone: names that the package itself offers)
+ALLOWED = {
+    "astro_sim": (),
+    "bridge": ("astro_sim.dataset", "astro_sim.common"),
+    "rmaat": ("bridge", "astro_sim.common"),
+    "analysis": ("astro_sim.dataset", "astro_sim.common", "bridge.laws", "bridge.families", "rmaat.records"),
+}
+FRONT_DOOR = "rmaat.__main__"  # may import every room, but only inside functions
+# third-party package -> patterns of the modules that may import it
+ONLY_IN = {
+    "torch": ("rmaat", "rmaat.*", "bridge.torch*"),
+    "safetensors": ("rmaat", "rmaat.*"),
+    "brian2": ("astro_sim", "astro_sim.*"),
+    "lmfit": ("bridge", "bridge.*"),
+    "scipy.optimize": ("bridge", "bridge.*"),
+    "matplotlib": ("analysis", "analysis.*"),
+    "plotly": ("analysis", "analysis.*"),
+    "pickle": (),
+    "cPickle": (),
+    "dill": (),
+    "joblib": (),
+    "shelve": (),
+}
+
+
+class Import(NamedTuple):
+    """One imported name, fully dotted, and whether it is imported inside a function."""
+
+    line: int
+    name: str
+    lazy: bool
+
+
+def imports(tree: ast.Module, module: str, is_package: bool) -> Iterator[Import]:
+    """Every import statement and every ``import_module`` of a constant."""
+
+    def visit(node: ast.AST, lazy: bool) -> Iterator[Import]:
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield Import(node.lineno, alias.name, lazy)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                up = node.level - is_package
+                parent = module.split(".")[: len(module.split(".")) - up]
+                base = ".".join([*parent, *([base] if base else [])])
+            for alias in node.names:
+                yield Import(node.lineno, f"{base}.{alias.name}", lazy)
+        elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+            called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            if called in ("import_module", "__import__"):
+                yield Import(node.lineno, str(node.args[0].value), lazy)
+        inner = lazy or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        for child in ast.iter_child_nodes(node):
+            yield from visit(child, inner)
+
+    return visit(tree, False)
+
+
+def within(name: str, package: str) -> bool:
+    return name == package or name.startswith(package + ".")
+
+
+def loads_pickles(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Calls that unpickle: torch.load, np.load(allow_pickle=...), pandas' read_pickle."""
+    for node in ast.walk(tree):
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+            continue
+        owner = node.func.value.id if isinstance(node.func.value, ast.Name) else ""
+        if (owner, node.func.attr) == ("torch", "load") or node.func.attr == "read_pickle":
+            yield node.lineno, f"{owner}.{node.func.attr}"
+        for keyword in node.keywords:
+            refused = isinstance(keyword.value, ast.Constant) and keyword.value.value is False
+            if keyword.arg == "allow_pickle" and not refused:
+                yield node.lineno, "allow_pickle"
+
+
+def violations(source: str, module: str, is_package: bool = False) -> list[str]:
+    """What is wrong with the imports of one module, a line each."""
+    tree = ast.parse(source)
+    room = module.split(".")[0]
+    found = []
+    for line, name, lazy in imports(tree, module, is_package):
+        other = name.split(".")[0]
+        if other in ROOMS and other != room:
+            allowed = any(within(name, each) for each in ALLOWED[room])
+            if module == FRONT_DOOR:
+                allowed = lazy or within(name, "astro_sim.common")
+            if not allowed:
+                found.append(f"{module}:{line}: {room} must not import {name}")
+        for package, patterns in ONLY_IN.items():
+            if within(name, package) and not any(fnmatch.fnmatch(module, pattern) for pattern in patterns):
+                found.append(f"{module}:{line}: must not import {name}")
+    found += [f"{module}:{line}: {what} loads pickles" for line, what in loads_pickles(tree)]
+    return found
+
+
+def modules() -> Iterator[tuple[Path, str]]:
+    for room in ROOMS:
+        for path in sorted((ROOT / room).rglob("*.py")):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            yield path, ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def test_every_room_is_walked():
+    names = {module for _, module in modules()}
+    assert {*ROOMS, "astro_sim.macro.solver", "bridge.laws", "rmaat.records", FRONT_DOOR} <= names
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_imports_point_upstream_and_narrowly(room):
+    found = []
+    for path, module in modules():
+        if within(module, room):
+            found += violations(path.read_text(encoding="utf-8"), module, path.name == "__init__.py")
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("astro_sim.macro.model", "import bridge"),
+        ("astro_sim.macro.model", "from bridge.laws import Laws"),
+        ("astro_sim.macro.model", "def f():\n    from rmaat import records"),
+        ("astro_sim.macro.model", "from importlib import import_module\nimport_module('analysis.report')"),
+        ("astro_sim.macro.model", "import torch.nn as nn"),
+        ("astro_sim.macro.model", "from scipy.optimize import curve_fit"),
+        ("astro_sim.macro.model", "from scipy import optimize"),
+        ("astro_sim.macro.model", "import lmfit"),
+        ("bridge.distil", "from astro_sim import simulate"),
+        ("bridge.distil", "import astro_sim"),
+        ("bridge.distil", "from astro_sim.macro.model import MacroModel"),
+        ("bridge.distil", "if True:\n    from rmaat.records import RunRecord"),
+        ("bridge.distil", "import torch"),
+        ("bridge.distil", "import brian2"),
+        ("rmaat.model", "from astro_sim.dataset import read"),
+        ("rmaat.model", "import analysis"),
+        ("rmaat.model", "import matplotlib.pyplot as plt"),
+        ("rmaat.model", "import pickle"),
+        ("rmaat.model", "def f():\n    from pickle import load"),
+        ("rmaat.model", "import torch\nweights = torch.load('x')"),
+        ("rmaat.model", "import numpy as np\nnp.load('x', allow_pickle=True)"),
+        ("rmaat.model", "import numpy as np\nnp.load('x', allow_pickle=flag)"),
+        ("analysis.report", "from rmaat.model import RMAAT"),
+        ("analysis.report", "import rmaat"),
+        ("analysis.report", "from bridge.distil import fit_laws"),
+        ("analysis.report", "from bridge import Laws"),
+        ("analysis.report", "import torch"),
+        ("rmaat.__main__", "import astro_sim"),
+        ("rmaat.__main__", "from analysis.report import write"),
+        ("rmaat.__main__", "def f():\n    import pickle"),
+    ],
+)
+def test_a_violation_is_found(module, source):
+    assert len(violations(source, module)) == 1
+
+
+def test_a_relative_import_cannot_hide():
+    assert len(violations("from ..bridge import laws", "astro_sim.simulation")) == 1
+    assert violations("from . import laws", "bridge", is_package=True) == []
+    assert list(imports(ast.parse("from .laws import Laws"), "bridge.distil", False)) == [
+        Import(1, "bridge.laws.Laws", False)
+    ]
+    assert list(imports(ast.parse("from .laws import Laws"), "bridge", True)) == [
+        Import(1, "bridge.laws.Laws", False)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("astro_sim.macro.model", "from astro_sim.common.errors import InputError\nimport scipy.spatial"),
+        (
+            "bridge.distil",
+            "from astro_sim.dataset import check\nfrom astro_sim.common import files\nimport lmfit",
+        ),
+        ("bridge.torch", "import torch"),
+        ("bridge.torch_forms", "import torch"),
+        ("rmaat.model", "from bridge import Laws\nimport bridge.laws\nimport torch"),
+        ("rmaat.data", "import numpy as np\nnp.load('x', allow_pickle=False)"),
+        (
+            "analysis.report",
+            "from rmaat.records import read_run\nfrom bridge.laws import Laws\nimport plotly",
+        ),
+        (
+            "rmaat.__main__",
+            "def f():\n    import astro_sim, bridge, analysis.report\n    from rmaat import model",
+        ),
+        ("rmaat.__main__", "from astro_sim.common.errors import InputError"),
+    ],
+)
+def test_what_is_allowed_is_not_reported(module, source):
+    assert violations(source, module) == []
+
+
+def loaded_after(code: str) -> set[str]:
+    """Top-level modules that a fresh interpreter holds after ``code``."""
+    script = f"{code}\nimport sys\nprint(' '.join(sorted({{name.split('.')[0] for name in sys.modules}})))"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    return set(done.stdout.splitlines()[-1].split())
+
+
+def test_importing_the_rooms_loads_nothing_heavy():
+    loaded = loaded_after("import astro_sim, bridge, rmaat, analysis")
+    assert set(ROOMS) <= loaded
+    assert not loaded & {"torch", "numba", "xarray", "scipy", "lmfit", "matplotlib", "plotly", "brian2"}
+
+
+def test_simulating_does_not_load_torch():
+    loaded = loaded_after("import astro_sim\nastro_sim.simulate('ltp', cycles=1)")
+    assert {"numba", "xarray"} <= loaded
+    assert not loaded & {"torch", "lmfit", "matplotlib", "plotly", "bridge", "rmaat", "analysis"}
+
+
+def test_fitting_does_not_load_torch():
+    loaded = loaded_after("import bridge.distil, bridge.laws")
+    assert "lmfit" in loaded
+    assert not loaded & {"torch", "numba", "brian2", "rmaat", "analysis"}
