@@ -161,11 +161,15 @@ def read(path: str | Path, experiment: str | None = None) -> xr.Dataset:
     if not path.is_file():
         raise InputError(f"{path}: no such dataset")
     try:
-        with h5py.File(path):
-            pass  # where h5netcdf fails to open a file, it prints a traceback beside the error that it raises
+        with h5py.File(path) as file:
+            file.visititems(_touch)  # h5netcdf prints a traceback where it meets damage
         with xr.open_dataset(path, engine="h5netcdf", decode_times=False) as stored:
             dataset = stored.load()
     except (OSError, RuntimeError, ValueError, KeyError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"{path}: not a readable netCDF file, perhaps truncated ({reason})") from None
     return check(dataset, experiment, where=str(path))
+
+
+def _touch(_: str, item: h5py.Group | h5py.Dataset) -> None:
+    dict(item.attrs)

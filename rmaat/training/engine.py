@@ -93,6 +93,7 @@ def train(
             "path": str(data),
             "digest": manifest["digest"],
             **{name: len(split) for name, split in opened.splits.items()},
+            "longest": max(split["longest"] for split in manifest["splits"].values()),
         },
         "laws_digest": laws.digest,
         "parameters": sum(parameter.numel() for parameter in network.parameters()),

@@ -70,7 +70,7 @@ def test_the_bound_sees_fast_processes_that_excite_each_other():
     """
     dt = 0.9 * 2.78 / (2.0 / 0.05)
     with pytest.raises(InputError, match="turns unstable"):
-        model(tau_s=0.05, tau_p_s=0.05, coupling=0.0, dt=dt)
+        model(tau_n=1.0, tau_s=0.05, tau_p_s=0.05, coupling=0.0, dt=dt)
 
 
 def test_a_blow_up_names_a_variable_and_the_time():

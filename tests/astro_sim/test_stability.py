@@ -48,6 +48,16 @@ def test_the_warning_comes_exactly_when_rest_is_unstable(layout, n, **parameters
     assert model.rests == (rate < 0)
 
 
+@pytest.mark.parametrize(("beta", "gamma_s"), [(2.0, 2.0), (0.5, 3.0), (100.0, 1.0)])
+def test_the_condition_turns_where_the_loop_gain_is_one(beta, gamma_s):
+    critical = gamma_s - 1 / beta  # rho(T) of a uniform layout is its row sum
+    at = positions("equidistant", 2, np.random.default_rng(0))
+    p = MacroParameters(n=2, beta=beta, gamma_s=gamma_s, coupling=0.999 * critical, dt=0.001)
+    assert MacroModel(p, at).rests
+    with pytest.warns(LatchingWarning, match="may latch"):
+        assert not MacroModel(p.replace(coupling=1.001 * critical), at).rests
+
+
 def test_spectral_radius_of_a_uniform_layout_is_its_row_sum():
     model = MacroModel(MacroParameters(coupling=0.8), positions("equidistant", 3, np.random.default_rng(0)))
     assert model.spectral_radius == pytest.approx(0.8, rel=1e-13)  # eigvalsh of a 9 x 9 matrix

@@ -207,7 +207,7 @@ def test_validation_reviews_are_held_out_by_their_text(tmp_path):
     root = reviews(tmp_path / "aclImdb")
     copy = root / "train" / "pos" / "9_1.txt"
     copy.write_bytes((root / "train" / "pos" / "0_1.txt").read_bytes())
-    storage.prepare("text", tmp_path / "out", TextSettings(valid_share=0.5), source=root)
+    storage.prepare("text", tmp_path / "out", TextSettings(valid_share=0.8), source=root)
     splits = storage.load(tmp_path / "out").splits
 
     def texts(split):

@@ -1,0 +1,230 @@
+"""The command line: every verb by hand, and one clear line with exit status 2 for every kind of bad input."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from astro_sim.dataset import read
+from rmaat.__main__ import main
+from rmaat.records import read_run
+
+TREES = [word for n in ("train=48", "valid=8", "test=8", "min_length=10", "max_length=60") for word in ("--set", n)]
+MODEL = ["width=8", "heads=2", "depth=1", "feedforward=8", "segment_length=16", "memory_tokens=2", "batch=8"]
+STEPS = ["steps=4", "checkpoint_every=2", "log_every=1", "device=cpu"]
+TRAINING = [word for setting in (*MODEL, *STEPS) for word in ("--set", setting)]
+
+
+@pytest.fixture(scope="module")
+def line(tmp_path_factory) -> Path:
+    """The whole line by hand, small: what each verb of the README leaves behind."""
+    at = tmp_path_factory.mktemp("line")
+    ltp, laws, data, run = (str(at / name) for name in ("ltp.nc", "laws.json", "listops", "run"))
+    for words in (
+        ["simulate", "ltp", "--out", ltp, "--set", "cycles=24", "--set", "burn_in=3"],
+        ["simulate", "stp", "--out", str(at / "stp.nc")],
+        ["fit", ltp, "--out", laws],
+        ["data", "listops", "--out", data, *TREES],
+        ["train", "listops", "--laws", laws, "--data", data, "--out", run, *TRAINING],
+        ["evaluate", run],
+        ["report", str(at), "--out", str(at / "report.html")],
+    ):
+        assert main(words) == 0, words
+    return at
+
+
+def test_the_whole_line_leaves_its_files(line):
+    assert read(line / "ltp.nc").sizes["cycle"] == 25
+    assert read_run(line / "run").evaluation["examples"] == 8
+    assert "RetentionFactor" in (line / "report.html").read_text()
+
+
+def test_evaluate_prints_json(line, capsys):
+    assert main(["evaluate", str(line / "run"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == read_run(line / "run").evaluation
+
+
+def test_settings_are_listed_with_units(capsys):
+    assert main(["simulate", "ltp", "--settings"]) == 0
+    rows = capsys.readouterr().out.splitlines()
+    assert any(row.split()[:3] == ["tau_p_l", "60.0", "s"] for row in rows)
+    assert any(row.startswith("burn_in ") for row in rows)
+
+
+def cut(path: Path, to: Path) -> str:
+    to.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    return str(to)
+
+
+def edited(path: Path, to: Path, **changes) -> str:
+    to.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+    return str(to)
+
+
+def broken_tsv(line: Path, at: Path) -> str:
+    at.mkdir()
+    for name in ("basic_train.tsv", "basic_val.tsv", "basic_test.tsv"):
+        text = (line / "listops" / name).read_text().splitlines()
+        text[4] = text[4].replace("\t", " ")
+        (at / name).write_text("\n".join(text))
+    return str(at)
+
+
+BAD = {
+    "no verb of that name": (lambda line, at: ["simulat"], "No such command 'simulat'. Did you mean 'simulate'?"),
+    "no option of that name": (lambda line, at: ["simulate", "ltp", "--uot", "x"], "No such option: --uot"),
+    "a seed that is no number": (lambda line, at: ["simulate", "ltp", "--out", "x.nc", "--seed", "x"], "'--seed'"),
+    "no output": (lambda line, at: ["simulate", "ltp"], "simulate: expected --out X.nc"),
+    "unknown experiment": (
+        lambda line, at: ["simulate", "lpt", "--out", "x.nc"],
+        "unknown experiment 'lpt'; did you mean 'ltp'?",
+    ),
+    "unknown model": (
+        lambda line, at: ["simulate", "ltp", "--model", "marco", "--out", "x.nc"],
+        "unknown model 'marco'; did you mean 'macro'?",
+    ),
+    "unknown setting": (
+        lambda line, at: ["simulate", "ltp", "--out", "x.nc", "--set", "tau_pl=3"],
+        "unknown setting 'tau_pl'; did you mean 'tau_p_l'?",
+    ),
+    "negative time constant": (
+        lambda line, at: ["simulate", "ltp", "--out", "x.nc", "--set", "tau_s=-1"],
+        "tau_s: expected greater than 0 (s), got -1",
+    ),
+    "a setting without a value": (
+        lambda line, at: ["simulate", "ltp", "--out", "x.nc", "--set", "tau_s"],
+        "--set 'tau_s': expected NAME=VALUE",
+    ),
+    "dataset without ltp variables": (
+        lambda line, at: ["fit", str(line / "stp.nc"), "--out", "x.json"],
+        "cannot fit a law to the experiment 'stp'; expected ltp, spatial or frequency",
+    ),
+    "truncated netCDF": (
+        lambda line, at: ["fit", cut(line / "ltp.nc", at / "cut.nc"), "--out", "x.json"],
+        "cut.nc: not a readable netCDF file, perhaps truncated",
+    ),
+    "no such dataset": (lambda line, at: ["fit", "no.nc", "--out", "x.json"], "no.nc: no such dataset"),
+    "unknown family": (
+        lambda line, at: ["fit", str(line / "ltp.nc"), "--family", "exponental", "--out", "x.json"],
+        "unknown law family 'exponental'; did you mean 'exponential'?",
+    ),
+    "laws of another version": (
+        lambda line, at: train(line, laws=edited(line / "laws.json", at / "laws.json", schema_version=9)),
+        "laws.json: laws schema 9; this version reads 1",
+    ),
+    "laws with an extra field": (
+        lambda line, at: train(line, laws=edited(line / "laws.json", at / "laws.json", colour="red")),
+        "laws.json: unknown setting 'colour' of LawsDocument",
+    ),
+    "truncated laws": (
+        lambda line, at: train(line, laws=cut(line / "laws.json", at / "laws.json")),
+        "laws.json: not a laws file",
+    ),
+    "unknown task": (lambda line, at: ["data", "listop", "--out", "x"], "unknown task 'listop'; did you mean 'listops'?"),
+    "broken line in a TSV": (
+        lambda line, at: ["data", "listops", "--source", broken_tsv(line, at / "lra"), "--out", "x"],
+        "basic_train.tsv, line 5: expected 2 fields separated by a tab, got 1",
+    ),
+    "no data": (
+        lambda line, at: train(line, data="nowhere"),
+        "nowhere: no data folder (manifest.json is missing); make it with: rmaat data listops --out nowhere",
+    ),
+    "unknown training setting": (
+        lambda line, at: [*train(line), "--set", "step=3"],
+        "unknown setting 'step'; did you mean 'steps'?",
+    ),
+    "no such settings file": (
+        lambda line, at: [*train(line), "--config", "no.toml"],
+        "no.toml: no such settings file",
+    ),
+    "a run in the way": (lambda line, at: train(line, out=str(line / "run")), "run: exists already"),
+    "checkpoint made with other laws": (
+        lambda line, at: [*train(line, laws=other_laws(at), out=str(line / "run")), "--resume"],
+        "run: started with other laws",
+    ),
+    "no such run": (lambda line, at: ["evaluate", "nowhere"], "nowhere: no such run folder"),
+    "nothing to report": (lambda line, at: ["report", "nowhere", "--out", "x.html"], "nowhere: "),
+    "unknown benchmark": (
+        lambda line, at: ["bench", "amrb-memry"],
+        "unknown benchmark 'amrb-memry'; did you mean 'amrb-memory'?",
+    ),
+    "output where no file can be": (
+        lambda line, at: ["fit", str(line / "ltp.nc"), "--out", str(line / "stp.nc" / "laws.json")],
+        "stp.nc",
+    ),
+}
+
+
+def train(line: Path, laws: str | None = None, data: str | None = None, out: str = "x") -> list[str]:
+    return [
+        "train", "listops", "--laws", laws or str(line / "laws.json"),
+        "--data", data or str(line / "listops"), "--out", out, *TRAINING,
+    ]  # fmt: skip
+
+
+def other_laws(at: Path) -> str:
+    ltp, laws = at / "other.nc", at / "other.json"
+    assert main(["simulate", "ltp", "--out", str(ltp), "--set", "cycles=12", "--set", "tau_p_l=30"]) == 0
+    assert main(["fit", str(ltp), "--out", str(laws)]) == 0
+    return str(laws)
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_one_line_and_nothing_written(case, line, tmp_path, monkeypatch, capsys):
+    work, at = tmp_path / "work", tmp_path / "at"
+    work.mkdir()
+    at.mkdir()
+    monkeypatch.chdir(work)
+    make, message = BAD[case]
+    words = make(line, at)
+    before = {path: path.read_bytes() for path in line.rglob("*") if path.is_file()}
+    capsys.readouterr()
+    assert main(words) == 2
+    out, err = capsys.readouterr()
+    assert message in err
+    assert err.startswith("rmaat: ")
+    assert err.count("\n") == 1
+    assert out == ""
+    assert list(work.iterdir()) == []
+    assert {path: path.read_bytes() for path in line.rglob("*") if path.is_file()} == before
+
+
+def test_a_real_process_exits_with_2_and_no_traceback(tmp_path):
+    words = [sys.executable, "-m", "rmaat", "simulate", "lpt", "--out", "x.nc"]
+    done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "rmaat: unknown experiment 'lpt'; did you mean 'ltp'?\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_warnings_are_one_line(tmp_path):
+    words = [sys.executable, "-m", "rmaat", "simulate", "ltp", "--out", "x.nc", "--set", "gamma_s=0.4"]
+    done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 0
+    assert done.stderr.startswith("rmaat: warning: the resting state is unstable")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("verb", ["simulate", "fit", "data", "train", "evaluate", "report", "bench", "demo"])
+def test_every_verb_has_help_with_an_example(verb, capsys):
+    assert main([verb, "--help"]) == 0
+    assert f"Example: rmaat {verb}" in capsys.readouterr().out
+
+
+def test_help_loads_nothing_heavy():
+    code = (
+        "import sys; from rmaat.__main__ import main; main(['--help']);"
+        "print(sorted({'torch', 'numpy', 'xarray', 'numba', 'lmfit', 'plotly', 'matplotlib'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_simulate_does_not_load_torch(tmp_path):
+    code = (
+        "import sys; from rmaat.__main__ import main; main(['simulate', 'stp', '--out', 'x.nc']); print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert done.stdout.splitlines()[-1] == "False"

@@ -1,0 +1,222 @@
+"""Training: batches, schedule, checkpoints that a run goes on from exactly, and what is refused."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
+
+from astro_sim.common.errors import InputError
+from rmaat.records import read_metrics, read_run
+from rmaat.training import engine
+from rmaat.training.batches import Batches
+from rmaat.training.engine import evaluate, train
+
+SMALL = {
+    "width": 8, "heads": 2, "depth": 1, "feedforward": 8, "segment_length": 16, "memory_tokens": 2, "dropout": 0.2,
+    "batch": 8, "steps": 12, "warmup": 3, "log_every": 3, "validate_every": 6, "checkpoint_every": 4, "device": "cpu",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def finished(listops, laws, tmp_path_factory):
+    """A run of twelve steps that was never interrupted."""
+    run = tmp_path_factory.mktemp("runs") / "whole"
+    train("listops", listops, laws, run, settings=SMALL)
+    return run
+
+
+def test_run_folder_holds_what_it_promises(finished, laws):
+    record = read_run(finished)
+    assert record.finished
+    assert record.laws.digest == laws.digest == record.run["laws_digest"]
+    assert record.run["model_config"]["presynaptic_exponent"] == 0.25  # filled in: this laws file has none
+    train_rows = [row for row in record.metrics if row["split"] == "train"]
+    assert [row["step"] for row in train_rows] == [3, 6, 9, 12]
+    assert [row["step"] for row in record.metrics if row["split"] == "valid"] == [6, 12]
+    assert all(0 <= row["accuracy"] <= 1 and row["loss"] > 0 for row in record.metrics)
+    with safe_open(finished / "model.safetensors", framework="pt") as file:
+        assert file.metadata()["laws_digest"] == laws.digest
+    assert sorted(path.name for path in (finished / "checkpoints").iterdir()) == ["step-00000008", "step-00000012"]
+
+
+def test_schedule_warms_up_and_falls_to_zero(finished):
+    """Logged at steps 3, 6, 9, 12: the end of a warm-up of 3, then a cosine over the 9 steps left."""
+    rates = [row["learning_rate"] for row in read_run(finished).metrics if row["split"] == "train"]
+    cosine = [0.5 * (1 + np.cos(np.pi * done / 9)) for done in (2, 5, 8)]
+    np.testing.assert_allclose(rates, 2e-3 * np.array([1.0, *cosine]), rtol=1e-12)
+
+
+def same_weights(a, b):
+    first, second = load_file(a / "model.safetensors"), load_file(b / "model.safetensors")
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize("stop", [1, 4, 5, 11])
+def test_an_interrupted_run_ends_with_the_same_weights(finished, listops, laws, tmp_path, monkeypatch, stop):
+    """Stopped before and after checkpoints, dropout on: weights bit for bit, and metrics but for the clock."""
+    run = tmp_path / "run"
+    step = engine._Loop._step
+
+    def failing(self, number):
+        if number == stop:
+            raise KeyboardInterrupt
+        return step(self, number)
+
+    monkeypatch.setattr(engine._Loop, "_step", failing)
+    with pytest.raises(KeyboardInterrupt):
+        train("listops", listops, laws, run, settings=SMALL)
+    monkeypatch.undo()
+    assert not read_run(run).finished
+    torch.manual_seed(999)  # the state that a new process would start from has no say
+    train("listops", listops, laws, run, resume=True)
+    assert same_weights(run, finished)
+
+    def without_clock(folder):
+        return [{name: value for name, value in row.items() if name != "seconds"} for row in read_run(folder).metrics]
+
+    assert without_clock(run) == without_clock(finished)
+
+
+def test_resuming_a_finished_run_changes_nothing(finished, listops, laws, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    train("listops", listops, laws, run, settings=SMALL, resume=True)
+    assert same_weights(run, finished)
+
+
+def test_checkpoints_hold_no_pickle(finished):
+    names = {path.name for path in (finished / "checkpoints" / "step-00000012").iterdir()}
+    assert names == {"model.safetensors", "optimizer.safetensors", "state.json"}
+    moments = load_file(finished / "checkpoints" / "step-00000012" / "optimizer.safetensors")
+    assert float(moments["head.weight.step"]) == 12
+    assert moments["random.cpu"].dtype == torch.uint8
+
+
+def test_resume_refuses_other_laws_data_and_settings(finished, listops, laws, other_laws, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    with pytest.raises(InputError, match="started with other laws"):
+        train("listops", listops, other_laws, run, resume=True)
+    with pytest.raises(InputError, match="started with learning_rate = 0.002, cannot go on with 0.1"):
+        train("listops", listops, laws, run, settings={"learning_rate": 0.1}, resume=True)
+    with pytest.raises(InputError, match="started with memory_rule = 'scale', cannot go on with 'none'"):
+        train("listops", listops, laws, run, settings={"memory_rule": "none"}, resume=True)
+    copy = tmp_path / "data"
+    shutil.copytree(listops, copy)
+    manifest = json.loads((copy / "manifest.json").read_text())
+    (copy / "manifest.json").write_text(json.dumps({**manifest, "digest": "0" * 64}))
+    with pytest.raises(InputError, match="started on other data"):
+        train("listops", copy, laws, run, resume=True)
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+
+
+def test_train_refuses_before_it_writes(listops, laws, tmp_path):
+    out = tmp_path / "run"
+    for settings, message in (
+        ({"widht": 3}, r"unknown setting 'widht'; did you mean 'width'\?"),
+        ({"learning_rate": -1.0}, "learning_rate: expected greater than 0, got -1.0"),
+        ({"classes": 3}, "classes: the task's data decide it"),
+        ({"training": {"steps": 0}}, "steps: expected greater than or equal to 1, got 0"),
+    ):
+        with pytest.raises(InputError, match=message):
+            train("listops", listops, laws, out, settings=settings)
+    with pytest.raises(InputError, match=r"unknown model 'rmaatt'; did you mean 'rmaat'\?"):
+        train("listops", listops, laws, out, model="rmaatt")
+    with pytest.raises(InputError, match="nothing to resume"):
+        train("listops", listops, laws, out, resume=True)
+    assert not out.exists()
+    out.mkdir()
+    (out / "mine").write_text("precious")
+    with pytest.raises(InputError, match="run: exists already"):
+        train("listops", listops, laws, out, settings=SMALL)
+    assert [path.name for path in out.iterdir()] == ["mine"]
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(listops, laws, tmp_path):
+    with pytest.raises(InputError, match="the loss is nan; try a smaller learning_rate"):
+        train("listops", listops, laws, tmp_path / "run", settings={**SMALL, "learning_rate": 1e30, "clip": 1e30})
+
+
+def test_evaluate_measures_the_whole_split(finished, listops):
+    result = evaluate(finished)
+    assert result["split"] == "test"
+    assert result["examples"] == 16
+    assert (result["accuracy"] * 16).is_integer()
+    assert read_run(finished).evaluation == result
+    assert evaluate(finished, split="valid")["accuracy"] == read_run(finished).metrics[-1]["accuracy"]
+    with pytest.raises(InputError, match="no examples in the split 'dev'"):
+        evaluate(finished, split="dev")
+
+
+def test_evaluate_refuses_a_broken_run(finished, other_laws, tmp_path):
+    def copy(name):
+        shutil.copytree(finished, tmp_path / name)
+        return tmp_path / name
+
+    run = copy("laws")
+    other_laws.save(run / "laws.json")
+    with pytest.raises(InputError, match=r"laws.json: not the laws that the run was started with"):
+        evaluate(run)
+    run = copy("both")
+    other_laws.save(run / "laws.json")
+    record = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps({**record, "laws_digest": other_laws.digest}))
+    with pytest.raises(InputError, match=r"model.safetensors: made with other laws"):
+        evaluate(run)
+    run = copy("weights")
+    weights = run / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-10])
+    with pytest.raises(InputError, match=r"model.safetensors: not a readable safetensors file, perhaps truncated"):
+        evaluate(run)
+    weights.write_bytes(b"\x80\x04pickle")
+    with pytest.raises(InputError, match="not a readable safetensors file"):
+        evaluate(run)
+    weights.unlink()
+    with pytest.raises(InputError, match="the run is not finished"):
+        evaluate(run)
+    run = copy("shape")
+    record = json.loads((run / "run.json").read_text())
+    record["model_config"]["feedforward"] = 9
+    (run / "run.json").write_text(json.dumps(record))
+    with pytest.raises(InputError, match=r"'blocks.0.feedforward.0.weight' has the shape \[8, 8\], expected \[9, 8\]"):
+        evaluate(run)
+
+
+def test_batches_cover_an_epoch_once_and_depend_on_nothing_but_seed_and_step():
+    lengths = np.random.default_rng(0).integers(1, 500, size=1003)
+    batches = Batches(lengths, 10, seed=5)
+    assert batches.per_epoch == 100
+    for epoch in range(2):
+        seen = np.concatenate([batches.at(epoch * 100 + i) for i in range(100)])
+        assert len(set(seen)) == 1000
+    again = Batches(lengths, 10, seed=5)
+    np.testing.assert_array_equal(again.at(150), batches.at(150))  # asked for out of order
+    assert not np.array_equal(Batches(lengths, 10, seed=6).at(0), batches.at(0))
+    assert not np.array_equal(batches.at(0), batches.at(100))
+
+
+def test_batches_waste_little_on_padding():
+    lengths = np.random.default_rng(0).integers(500, 2000, size=3200)
+    batches = Batches(lengths, 32, seed=0)
+    padded = sum(32 * lengths[batches.at(i)].max() for i in range(batches.per_epoch))
+    # Sorted pools of 32 batches leave a spread of a 32nd of the range, about 47 of 1,250 tokens.
+    assert lengths.sum() / padded > 0.95
+
+
+def test_a_batch_larger_than_the_data_takes_all():
+    batches = Batches(np.array([3, 1, 2]), 32, seed=0)
+    assert sorted(batches.at(0)) == [0, 1, 2]
+
+
+def test_metrics_with_a_cut_line_are_read(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    path.write_text('{"step": 1}\n{"step": 2}\n{"st')
+    assert read_metrics(path) == [{"step": 1}, {"step": 2}]
+    path.write_text('{"step": 1}\n{"step\n{"step": 3}\n')
+    with pytest.raises(InputError, match=r"metrics.jsonl, line 2: not JSON"):
+        read_metrics(path)
