@@ -130,9 +130,7 @@ def series(metrics: Sequence[dict], split: str, name: str) -> tuple[Array, Array
     rows = [
         (row["step"], row[name])
         for row in metrics
-        if row.get("split") == split
-        and isinstance(row.get(name), int | float)
-        and isinstance(row.get("step"), int)
+        if row.get("split") == split and isinstance(row.get(name), int | float) and isinstance(row.get("step"), int)
     ]
     steps, values = zip(*rows, strict=True) if rows else ((), ())
     return np.array(steps, dtype=float), np.array(values, dtype=float)

@@ -28,9 +28,7 @@ INCHES = (9.0, 6.5)
 DPI = 150  # of a PNG
 
 
-def overview(
-    datasets: Sequence[xr.Dataset], laws: Laws, record: RunRecord | None = None, *, path: str | Path
-) -> None:
+def overview(datasets: Sequence[xr.Dataset], laws: Laws, record: RunRecord | None = None, *, path: str | Path) -> None:
     """Draw the whole line in four panels: one cycle, the LTP curve with its law, retention, training.
 
     Parameters
@@ -75,9 +73,7 @@ def _one_cycle(axes: Axes, datasets: Sequence[xr.Dataset]) -> None:
         time = data["time"].values
         for index, layout in enumerate(data["layout"].values):
             p_s = per_synapse(data["p_s"].sel(layout=layout))
-            axes.fill_between(
-                time, p_s.min(axis=1), p_s.max(axis=1), color=colour(index), alpha=0.2, linewidth=0
-            )
+            axes.fill_between(time, p_s.min(axis=1), p_s.max(axis=1), color=colour(index), alpha=0.2, linewidth=0)
             style = STYLES[index % len(STYLES)]
             axes.plot(time, p_s.mean(axis=1), style, color=colour(index), label=str(layout))
         _shade(axes, data.isel(layout=0))
@@ -99,9 +95,7 @@ def _law(axes: Axes, laws: Laws) -> None:
     document, n = laws.document.retention, laws.fitted_cycles
     axes.set(title="LTP curve and its law", xlabel="cycle", ylabel=r"$p^l$ (a.u.)")
     inside, beyond = np.linspace(0, n, 200), np.linspace(n, 2 * n, 200)
-    axes.plot(
-        inside, law_level(laws, inside), color=colour(1), label=f"{document.family.replace('_', ' ')} law"
-    )
+    axes.plot(inside, law_level(laws, inside), color=colour(1), label=f"{document.family.replace('_', ' ')} law")
     axes.plot(beyond, law_level(laws, beyond), color=colour(1), linestyle="--", label="extrapolated")
     data = [document.start, *document.samples]
     axes.plot(range(n + 1), data, "o", color=colour(0), markersize=4, label="simulated, cycle ends")

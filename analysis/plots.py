@@ -65,9 +65,7 @@ def new(rows: int = 1, heights: Sequence[float] | None = None) -> go.Figure:
     return figure.update_layout(template=TEMPLATE)
 
 
-def line(
-    x: ArrayLike, y: ArrayLike, name: str, index: int = 0, most: int = MOST_POINTS, **more: Any
-) -> go.Scatter:
+def line(x: ArrayLike, y: ArrayLike, name: str, index: int = 0, most: int = MOST_POINTS, **more: Any) -> go.Scatter:
     """A line trace: thinned, in float32."""
     xs, ys = thin(x, y, most)
     more.setdefault("mode", "lines")
@@ -104,9 +102,7 @@ def stp_layout(dataset: xr.Dataset, layout: str, top: float, index: int) -> go.F
         figure.add_trace(band(time, p_s.min(axis=1), p_s.max(axis=1), "range over synapses", index))
     figure.add_trace(line(time, p_s.mean(axis=1), "mean over synapses", index, line={"width": 3}))
     _shade(figure, dataset)
-    figure.update_yaxes(
-        title_text="p<sup>s</sup> (a.u.)", range=[min(0.0, 1.05 * float(p_s.min())), 1.05 * top]
-    )
+    figure.update_yaxes(title_text="p<sup>s</sup> (a.u.)", range=[min(0.0, 1.05 * float(p_s.min())), 1.05 * top])
     return figure.update_xaxes(title_text="time (s)").update_layout(showlegend=False)
 
 
@@ -116,9 +112,7 @@ def spatial(dataset: xr.Dataset, laws: Laws | None) -> go.Figure:
     away = (distance > 0) & (peak > 0)
     figure = new()
     figure.add_trace(_points(distance[away], peak[away], "process", 0))
-    figure.add_trace(
-        _points(distance[distance == 0], peak[distance == 0], "active process, left out of the fit", 1)
-    )
+    figure.add_trace(_points(distance[distance == 0], peak[distance == 0], "active process, left out of the fit", 1))
     decay = None if laws is None else laws.spatial_decay
     if decay is not None and away.any():
         # The fitted line passes through the means: that gives the intercept, which the laws file leaves out.
@@ -169,9 +163,7 @@ def ltp_traces(dataset: xr.Dataset) -> go.Figure:
             values = dataset[name].values.reshape(len(time), -1)
             edges = values.min(axis=1), values.max(axis=1)
             figure.add_trace(band(time, *edges, labels[name] + " range", index, showlegend=False), row, 1)
-            figure.add_trace(
-                line(time, values.mean(axis=1), labels[name], index, line={"width": 1.5}), row, 1
-            )
+            figure.add_trace(line(time, values.mean(axis=1), labels[name], index, line={"width": 1.5}), row, 1)
             index += 1
         figure.update_yaxes(title_text=title, row=row, col=1)
     ends = dataset["p_l_cycle"].mean(("post", "pre")).values
@@ -188,16 +180,10 @@ def law_fit(laws: Laws) -> go.Figure:
     figure = new(2, [0.7, 0.3])
     inside, beyond = np.linspace(0, n, 200), np.linspace(n, 2 * n, 100)
     figure.add_trace(line(inside, law_level(laws, inside), "law", 1), 1, 1)
-    figure.add_trace(
-        line(beyond, law_level(laws, beyond), "law, extrapolated", 1, line={"dash": "dash"}), 1, 1
-    )
+    figure.add_trace(line(beyond, law_level(laws, beyond), "law, extrapolated", 1, line={"dash": "dash"}), 1, 1)
     saturation = law.start + law.amplitude.value
-    figure.add_trace(
-        line([0, 2 * n], [saturation] * 2, "fitted saturation", 2, line={"dash": "dot", "width": 1}), 1, 1
-    )
-    figure.add_trace(
-        _points(np.append(0, cycles), np.append(law.start, law.samples), "simulated, cycle ends", 0), 1, 1
-    )
+    figure.add_trace(line([0, 2 * n], [saturation] * 2, "fitted saturation", 2, line={"dash": "dot", "width": 1}), 1, 1)
+    figure.add_trace(_points(np.append(0, cycles), np.append(law.start, law.samples), "simulated, cycle ends", 0), 1, 1)
     # Stems as one trace: from zero to the residual, then a gap. Three points a stem.
     at, residuals = thin(cycles, law.residuals, MOST_POINTS // 3)
     y = np.stack([np.zeros_like(at), residuals, np.full_like(at, np.nan)], axis=1).ravel()
@@ -225,9 +211,7 @@ def retention(laws: Laws, totals: Sequence[int] = TOTALS) -> go.Figure:
         name = f"T = {curve.total}" + (" (extrapolated)" if curve.extrapolates else "")
         style = {"dash": "dash" if curve.extrapolates else "solid"}
         mark = {"size": 6, "symbol": SYMBOLS[index % len(SYMBOLS)]}
-        figure.add_trace(
-            line(curve.t, curve.factor, name, index, line=style, mode="lines+markers", marker=mark)
-        )
+        figure.add_trace(line(curve.t, curve.factor, name, index, line=style, mode="lines+markers", marker=mark))
     figure.update_yaxes(title_text="RetentionFactor(t, T)", rangemode="tozero")
     return figure.update_xaxes(title_text="segment t")
 
@@ -274,9 +258,7 @@ def training(runs: Sequence[tuple[str, RunRecord]]) -> go.Figure:
 
 
 def _points(x: ArrayLike, y: ArrayLike, name: str, index: int, symbol: str = "circle") -> go.Scatter:
-    return line(
-        x, y, name, index, mode="markers", marker={"size": 7, "symbol": symbol, "color": colour(index)}
-    )
+    return line(x, y, name, index, mode="markers", marker={"size": 7, "symbol": symbol, "color": colour(index)})
 
 
 def _shade(figure: go.Figure, dataset: xr.Dataset) -> None:

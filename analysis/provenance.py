@@ -45,9 +45,7 @@ def provenance(inputs: Inputs, paths: Sequence[str], out: str) -> Section:
                 ["digest", "fitted to (seed, digest)", "versions"],
             )
         )
-        section.add(
-            *(Code(f"{each.path}: the command that makes it", fit(each, inputs)) for each in inputs.laws)
-        )
+        section.add(*(Code(f"{each.path}: the command that makes it", fit(each, inputs)) for each in inputs.laws))
     for label, run in zip(labels(inputs.runs), inputs.runs, strict=True):
         section.add(Heading(f"Run {label}"))
         section.add(
@@ -108,9 +106,7 @@ def _dataset(each: Dataset) -> list[str]:
 
 def _laws(each: LawsFile) -> list[str]:
     document = each.laws.document
-    rests = "; ".join(
-        f"{source.experiment} ({source.seed}, {source.digest[:12]}…)" for source in document.sources
-    )
+    rests = "; ".join(f"{source.experiment} ({source.seed}, {source.digest[:12]}…)" for source in document.sources)
     return [str(each.path), each.laws.digest, rests, _pairs(document.versions)]
 
 
@@ -133,9 +129,7 @@ def _run(run: RunRecord) -> list[list[str]]:
 
 def _pairs(values: Any) -> str:
     return (
-        ", ".join(f"{name} {value}" for name, value in values.items())
-        if isinstance(values, Mapping)
-        else str(values)
+        ", ".join(f"{name} {value}" for name, value in values.items()) if isinstance(values, Mapping) else str(values)
     )
 
 

@@ -20,9 +20,7 @@ from astro_sim.common.files import write_text
 
 TITLE = "From astrocyte plasticity to a transformer’s memory"
 TEMPLATES = Path(__file__).parent / "templates"
-NOTHING = (
-    "No laws and no runs among the given paths, so nothing to sum up. Make them with: rmaat fit, rmaat train"
-)
+NOTHING = "No laws and no runs among the given paths, so nothing to sum up. Make them with: rmaat fit, rmaat train"
 
 
 def build_report(paths: Sequence[str | Path], out: str | Path, title: str = TITLE) -> None:

@@ -172,9 +172,7 @@ def _factors(section: Section, each: LawsFile) -> None:
         Plot(
             plots.retention(laws),
             "RetentionFactor(t, T) against segment t: "
-            + "; ".join(
-                f"T = {c.total} from {number(c.factor[0], 3)} to {number(c.factor[-1], 3)}" for c in curves
-            ),
+            + "; ".join(f"T = {c.total} from {number(c.factor[0], 3)} to {number(c.factor[-1], 3)}" for c in curves),
             f"{each.path}: share of the total rise that cycle t of T adds; sums to 1 over t. Segment t's "
             "memory "
             'is multiplied by it under the rule "scale".',

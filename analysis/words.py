@@ -29,14 +29,11 @@ def law_sentences(laws: Laws) -> list[str]:
     law = laws.document.retention
     values = "; ".join(f"{name} = {interval(n)}" for name, n in law.parameters.items())
     tried = (
-        f"with the lowest AICc of {len(law.candidates)} families"
-        if len(law.candidates) > 1
-        else "the only one tried"
+        f"with the lowest AICc of {len(law.candidates)} families" if len(law.candidates) > 1 else "the only one tried"
     )
     told = [
         f"The retention law is {_plain(law.family)}, {laws.family.equation} with t in cycles, {tried}: "
-        f"{values}; R² = {r_squared(law.r_squared)}"
-        + ("." if law.converged else "; the fit did NOT converge.")
+        f"{values}; R² = {r_squared(law.r_squared)}" + ("." if law.converged else "; the fit did NOT converge.")
     ]
     told += _trust(laws, law)
     if law.concave:
@@ -44,11 +41,7 @@ def law_sentences(laws: Laws) -> list[str]:
     else:
         told.append(
             f"The law is NOT concave: the largest increment comes in cycle {law.peak_cycle}"
-            + (
-                ", so retention factors rise before they fall."
-                if law.peak_cycle > 1
-                else ", within the data."
-            )
+            + (", so retention factors rise before they fall." if law.peak_cycle > 1 else ", within the data.")
         )
     told.append(_reach(laws, law))
     decay, alpha = laws.document.spatial_decay, laws.document.presynaptic_exponent
@@ -75,9 +68,7 @@ def run_sentence(run: RunRecord) -> str:
     about = [
         f"memory rule {made['memory_rule']}" if made.get("memory_rule") else "",
         f"backward {made['backward']}" if made.get("backward") else "",
-        f"presynaptic exponent {number(made['presynaptic_exponent'])}"
-        if made.get("presynaptic_exponent")
-        else "",
+        f"presynaptic exponent {number(made['presynaptic_exponent'])}" if made.get("presynaptic_exponent") else "",
         f"{count(run.run['parameters'])} parameters" if "parameters" in run.run else "",
         f"seed {settings['seed']}" if "seed" in settings else "",
     ]
@@ -135,12 +126,12 @@ def _trust(laws: Laws, law: RetentionLaw) -> list[str]:
     if source is None or source.model != "macro":
         return ["The intervals come from the residuals of one averaged curve, not from repeated simulations."]
     told = [
-        "The macro model is deterministic, so these intervals hold misfit and rounding only: nothing about "
-        "other seeds, layouts or synapses."
+        "The macro model is deterministic, so these intervals hold misfit only, and at least 0.1 % of the rise by "
+        "convention: nothing about other seeds, layouts or synapses."
     ]
     if 1 - law.r_squared < 1e-8:
         told[0] += (
-            " Here R² is 1 to within 1e-8: the curve is of this family, and the interval is rounding alone."
+            " Here R² is 1 to within 1e-8: the curve is of this family, and the interval is that convention alone."
         )
     s = source.settings
     try:
@@ -157,9 +148,7 @@ def _trust(laws: Laws, law: RetentionLaw) -> list[str]:
         )
         outside = tau.low is not None and tau.high is not None and not tau.low <= expected <= tau.high
         if outside and not s.get("burn_in"):
-            sentence += (
-                ", which its interval does not cover: s builds up from rest in the first cycles (see burn_in)"
-            )
+            sentence += ", which its interval does not cover: s builds up from rest in the first cycles (see burn_in)"
         told.append(sentence + ".")
     return told
 

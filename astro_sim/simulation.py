@@ -51,7 +51,13 @@ def simulate(experiment: str, model: str = "macro", seed: int = 0, **parameters:
     settings = chosen.settings(**protocol)
     macro = MacroParameters(**{**chosen.defaults, **constants})
     dataset = chosen.run(settings, macro, np.random.default_rng(seed))
-    return describe(dataset, experiment, model, int(seed), {**settings.model_dump(mode="json"), **macro.model_dump(mode="json")})
+    return describe(
+        dataset,
+        experiment,
+        model,
+        int(seed),
+        {**settings.model_dump(mode="json"), **macro.model_dump(mode="json")},
+    )
 
 
 def describe_settings(experiment: str) -> list[tuple[str, Any, str, str]]:

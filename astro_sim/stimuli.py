@@ -29,7 +29,7 @@ class Stimulus:
         """Length of the protocol, s."""
         return float(self.edges[-1] - self.edges[0])
 
-    def sampled(self, interval: float) -> tuple[Array, Array, Array]:
+    def sampled(self, interval: float) -> tuple[Array, Array, NDArray[np.bool_]]:
         """Cut the stretches further at multiples of ``interval``.
 
         Returns

@@ -2,14 +2,15 @@
 
 import statistics
 import time
+from functools import partial
 from typing import Any
 
 import torch
 from torch.nn.functional import cross_entropy
 
-from rmaat.diagnostics import peak_extra_bytes
 from benchmarks.registry import Benchmark
 from rmaat.config import RMAATConfig
+from rmaat.diagnostics import peak_extra_bytes
 from rmaat.model import RMAAT
 
 BATCH, REPEATS = 4, 5
@@ -57,7 +58,7 @@ def measure() -> list[dict[str, Any]]:
         for backward, model in models.items():
             _step(model, tokens)  # warm-up
             model.zero_grad(set_to_none=True)
-            peaks[backward] = peak_extra_bytes(lambda model=model: _step(model, tokens))
+            peaks[backward] = peak_extra_bytes(partial(_step, model, tokens))
         for _ in range(REPEATS):
             for backward, model in models.items():
                 started = time.process_time()

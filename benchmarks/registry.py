@@ -54,9 +54,14 @@ def _circumstances() -> dict[str, Any]:
     root = Path(__file__).resolve().parents[1]
     git = ["git", "-C", str(root)]
     commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
-    changed = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True, check=False).stdout.strip()
+    changed = subprocess.run(
+        [*git, "status", "--porcelain"], capture_output=True, text=True, check=False
+    ).stdout.strip()
     return {
         "commit": commit + ("+changes" if changed else ""),
-        "machine": {"system": f"{platform.system()} {platform.machine()}", "python": platform.python_version()},
+        "machine": {
+            "system": f"{platform.system()} {platform.machine()}",
+            "python": platform.python_version(),
+        },
         "versions": versions("rmaat", "numpy", "numba", "scipy", "torch"),
     }

@@ -10,11 +10,12 @@ from astro_sim.common.errors import InputError
 from astro_sim.common.files import versions
 from astro_sim.dataset import check, settings_of
 from bridge import families
-from bridge.fitting import ROUNDING, CurveFit, Estimate, fit_curve, fit_slope
+from bridge.fitting import CurveFit, Estimate, fit_curve, fit_slope
 from bridge.laws import Candidate, Laws, LawsDocument, Number, RetentionLaw, Source
 
 Array = NDArray[np.float64]
 
+INTERVAL = "least squares on cycle ends, residuals counted as 0.1 % of the rise at least; log parameter, Student t"
 FEWEST_CYCLES = 5  # amplitude, time constant and variance leave AICc finite from 5 samples on
 
 
@@ -67,17 +68,14 @@ def retention_law(dataset: xr.Dataset, family: str | None = None) -> RetentionLa
         raise InputError(f"p_l_cycle: expected at least {FEWEST_CYCLES} cycles to fit a law to, got {len(rise)}")
     if not (rise[-1] > 0 and np.abs(rise).max() < 2 * rise[-1]):
         raise InputError("p_l_cycle: expected a curve that rises from cycle 0 to the last; this one is flat or falls")
-    if np.ptp(rise) <= ROUNDING * rise[-1]:
+    if np.ptp(rise) <= 1e-9 * rise[-1]:
         raise InputError("p_l_cycle: expected a rise over several cycles; this curve is flat after the first")
     tried = families.FAMILIES.values() if family is None else [families.get(family)]
     fits = sorted((fit_curve(rise, each) for each in tried), key=lambda fit: (not fit.converged, fit.aicc))
     best = fits[0]
     return RetentionLaw(
         family=best.family.name,
-        parameters={
-            p.name: _number(best.parameters[p.name], p.unit, "least squares on cycle ends; log parameter, Student t")
-            for p in best.family.parameters
-        },
+        parameters={p.name: _number(best.parameters[p.name], p.unit, INTERVAL) for p in best.family.parameters},
         amplitude=_number(best.amplitude, "a.u.", "fitted together with the parameters"),
         tau_cycle=float(dataset["tau_cycle"]),
         start=float(curve[0]),

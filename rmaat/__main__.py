@@ -205,7 +205,18 @@ def demo(
     """
     from rmaat.demo import run
 
-    run(out, seed, {"simulate": simulate, "fit": fit, "data": data, "train": train, "evaluate": evaluate, "report": report})
+    run(
+        out,
+        seed,
+        {
+            "simulate": simulate,
+            "fit": fit,
+            "data": data,
+            "train": train,
+            "evaluate": evaluate,
+            "report": report,
+        },
+    )
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -259,7 +270,10 @@ def _result_row(result: dict[str, Any]) -> tuple[Any, ...]:
 def _laws_rows(laws: Any) -> list[tuple[Any, ...]]:
     document = laws.document
     numbers = {f"retention, {laws.family.name}: {name}": n for name, n in document.retention.parameters.items()}
-    numbers |= {"spatial decay": document.spatial_decay, "presynaptic exponent": document.presynaptic_exponent}
+    numbers |= {
+        "spatial decay": document.spatial_decay,
+        "presynaptic exponent": document.presynaptic_exponent,
+    }
     return [
         (name, f"{n.value:.5g}", "none" if n.low is None else f"{n.low:.5g} to {n.high:.5g}", n.unit)
         for name, n in numbers.items()

@@ -21,7 +21,11 @@ Step = Callable[..., tuple[Tensor, Tensor]]
 
 
 def run_segments(
-    step: Step, memory: Tensor, segments: Sequence[tuple[Any, ...]], backward: Backward = "amrb", keep: int = 0
+    step: Step,
+    memory: Tensor,
+    segments: Sequence[tuple[Any, ...]],
+    backward: Backward = "amrb",
+    keep: int = 0,
 ) -> tuple[Tensor, Tensor]:
     """Carry a memory through segments.
 

@@ -48,7 +48,14 @@ def feature_map(x: Tensor) -> Tensor:
 
 
 def astromorphic(
-    q: Tensor, k: Tensor, v: Tensor, relative: Tensor | None, mask: Tensor, rule: Rule, causal: bool = False, chunk: int = 64
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    relative: Tensor | None,
+    mask: Tensor,
+    rule: Rule,
+    causal: bool = False,
+    chunk: int = 64,
 ) -> Tensor:
     """Astromorphic attention in time linear in the number of rows.
 
@@ -141,7 +148,7 @@ def _divide(a: Tensor, b: Tensor) -> Tensor:
 
 def _causal_read(queries: Tensor, write: Tensor, values: Tensor, chunk: int) -> Tensor:
     """sum_{j <= n} (queries_n . write_j) values_j: within a chunk by its small matrix, before it by the running H."""
-    batch, heads, rows, _ = queries.shape
+    rows = queries.shape[2]
     short = -rows % chunk
     queries, write, values = (
         pad(part, (0, 0, 0, short)).unflatten(2, (-1, chunk)) for part in (queries, write, values)

@@ -30,7 +30,7 @@ class RMAATConfig(Settings):
     readout: Literal["memory", "last", "mean"] = quantity(
         "mean",
         "1",
-        "what the head sees: the last real segment's memory rows or token rows, or the mean over segments",
+        "the head reads the memory after the last segment, that segment's tokens, or the mean over segments' tokens",
         CHOSEN,
     )
 
@@ -40,14 +40,26 @@ class RMAATConfig(Settings):
     kept_segments: int = quantity(0, "1", "amrb: most recent segments kept instead of replayed (k)", "ours", ge=0)
 
     presynaptic_exponent: float | None = quantity(
-        None, "1", "exponent alpha of the presynaptic state; by default the laws'", "AT and RMAAT tables: 0.25", gt=0, le=4
+        None,
+        "1",
+        "exponent alpha of the presynaptic state; by default the laws'",
+        "AT and RMAAT tables: 0.25",
+        gt=0,
+        le=4,
     )
     spatial_decay: float | None = quantity(
-        None, "1/token", "decay of the relative-position kernel; by default the laws', a spacing a token", CHOSEN, gt=0
+        None,
+        "1/token",
+        "decay of the relative-position kernel; by default the laws', a spacing a token",
+        CHOSEN,
+        gt=0,
     )
     relative_position: bool = quantity(True, "1", "the astrocyte's part of the write, H_astro", PAPER)
     normalisation: Literal["mean", "paper"] = quantity(
-        "mean", "1", "H divided by the rows (and n^alpha), or by m_scale", "mean: ours, bounded in length; paper: " + PAPER
+        "mean",
+        "1",
+        "H divided by the rows (and n^alpha), or by m_scale",
+        "mean: ours, bounded in length; paper: " + PAPER,
     )
     m_scale: float = quantity(500.0, "1", "divisor m of the paper's normalisation", "AT tables: 500 d", gt=0)
     sigmoid: bool = quantity(False, "1", "squash H with a sigmoid, as AT does", "AT (arXiv 2312.10925)")

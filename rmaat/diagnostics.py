@@ -1,6 +1,7 @@
 """Looking into a model at work: what it holds in memory."""
 
 from collections.abc import Callable
+from typing import Any
 
 from torch.profiler import ProfilerActivity, profile
 
@@ -13,8 +14,8 @@ def peak_extra_bytes(work: Callable[[], object]) -> int:
     """
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as record:
         work()
-    kineto = record.profiler.kineto_results if record.profiler else None
-    assert kineto is not None  # profile() has ended
+    profiler: Any = record.profiler
+    kineto = profiler.kineto_results
     changes = [(event.start_ns(), event.nbytes()) for event in kineto.events() if event.name() == "[memory]"]
     held = peak = 0
     for _, size in sorted(changes, key=lambda change: change[0]):

@@ -33,7 +33,9 @@ class Block(nn.Module):
         self.attention = AstromorphicAttention(config.width, config.heads, rule)
         self.norm_attention = nn.LayerNorm(config.width)
         self.feedforward = nn.Sequential(
-            nn.Linear(config.width, config.feedforward), nn.GELU(), nn.Linear(config.feedforward, config.width)
+            nn.Linear(config.width, config.feedforward),
+            nn.GELU(),
+            nn.Linear(config.feedforward, config.width),
         )
         self.norm_feedforward = nn.LayerNorm(config.width)
         self.dropout = nn.Dropout(config.dropout)
@@ -67,25 +69,34 @@ class RMAAT(nn.Module):
         self.config = config = config.with_laws(laws)
         self.laws = laws
         factors(config.memory_rule, laws, [1], 1)  # refuses a rule without its laws now, not in the first step
-        assert config.presynaptic_exponent is not None and config.spatial_decay is not None  # with_laws filled them
+        assert config.presynaptic_exponent is not None  # with_laws filled both
+        assert config.spatial_decay is not None
         rule = Rule(
             exponent=config.presynaptic_exponent,
             m_scale=config.m_scale if config.normalisation == "paper" else None,
             sigmoid=config.sigmoid,
         )
         self.embedding = nn.Embedding(config.vocabulary, config.width)
+        self.positions: Tensor
         self.register_buffer("positions", sinusoids(config.segment_length, config.width), persistent=False)
-        self.memory = nn.Parameter(torch.randn(config.memory_tokens, config.width))  # mem_1; unit rows, as after a block
+        self.memory = nn.Parameter(
+            torch.randn(config.memory_tokens, config.width)
+        )  # mem_1; unit rows, as after a block
         self.relative = (
             RelativePosition(
-                config.heads, config.width // config.heads, config.memory_tokens, config.segment_length, config.spatial_decay
+                config.heads,
+                config.width // config.heads,
+                config.memory_tokens,
+                config.segment_length,
+                config.spatial_decay,
             )
             if config.relative_position
             else None
         )
         self.blocks = nn.ModuleList(Block(config, rule) for _ in range(config.depth))
         self.dropout = nn.Dropout(config.dropout)
-        self.head = nn.Linear(config.width, config.classes)
+        # The norm makes the head indifferent to the scale of what it reads: "scale" leaves the memory small.
+        self.head = nn.Sequential(nn.LayerNorm(config.width), nn.Linear(config.width, config.classes))
 
     def forward(self, tokens: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Classify.
@@ -124,7 +135,13 @@ class RMAAT(nn.Module):
         return self.head(features)
 
     def segment(
-        self, memory: Tensor, tokens: Tensor, real: Tensor, factor: Tensor, active: Tensor, relative: Tensor | None
+        self,
+        memory: Tensor,
+        tokens: Tensor,
+        real: Tensor,
+        factor: Tensor,
+        active: Tensor,
+        relative: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
         """One segment: memory in, memory out, and the (B, d) that the head may see."""
         c = self.config
@@ -136,15 +153,18 @@ class RMAAT(nn.Module):
         for block in self.blocks:
             x = block(x, mask, relative)
         written, words = x[:, :m], x[:, m:]
+        after = update(c.memory_rule, memory, written, factor, active)
         if c.readout == "memory":
-            seen = written.mean(1)
+            seen = after.mean(1)
         else:
             seen = torch.where(real[..., None], words, 0.0).sum(1) / real.sum(1, keepdim=True).clamp(min=1)
-        return update(c.memory_rule, memory, written, factor, active), seen
+        return after, seen
 
     def _check(self, tokens: Tensor, lengths: Tensor | None) -> Tensor:
         if tokens.ndim != 2 or tokens.shape[1] < 1 or tokens.dtype != torch.int64:
-            raise InputError(f"tokens: expected int64 of shape (batch, length), got {tokens.dtype} {tuple(tokens.shape)}")
+            raise InputError(
+                f"tokens: expected int64 of shape (batch, length), got {tokens.dtype} {tuple(tokens.shape)}"
+            )
         if not tokens.is_cuda:  # on a GPU the look would wait for the device at every step
             low, high = int(tokens.min()), int(tokens.max())
             if low < 0 or high >= self.config.vocabulary:
@@ -152,7 +172,9 @@ class RMAAT(nn.Module):
         if lengths is None:
             return torch.full((len(tokens),), tokens.shape[1], device=tokens.device)
         if lengths.shape != tokens.shape[:1] or int(lengths.min()) < 1 or int(lengths.max()) > tokens.shape[1]:
-            raise InputError(f"lengths: expected {len(tokens)} numbers from 1 to {tokens.shape[1]}, got {lengths.tolist()}")
+            raise InputError(
+                f"lengths: expected {len(tokens)} numbers from 1 to {tokens.shape[1]}, got {lengths.tolist()}"
+            )
         return lengths.to(tokens.device)
 
 

@@ -176,9 +176,7 @@ def test_a_relative_import_cannot_hide():
     assert list(imports(ast.parse("from .laws import Laws"), "bridge.distil", False)) == [
         Import(1, "bridge.laws.Laws", False)
     ]
-    assert list(imports(ast.parse("from .laws import Laws"), "bridge", True)) == [
-        Import(1, "bridge.laws.Laws", False)
-    ]
+    assert list(imports(ast.parse("from .laws import Laws"), "bridge", True)) == [Import(1, "bridge.laws.Laws", False)]
 
 
 @pytest.mark.parametrize(
@@ -211,9 +209,7 @@ def test_what_is_allowed_is_not_reported(module, source):
 def loaded_after(code: str) -> set[str]:
     """Top-level modules that a fresh interpreter holds after ``code``."""
     script = f"{code}\nimport sys\nprint(' '.join(sorted({{name.split('.')[0] for name in sys.modules}})))"
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT
-    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
     return set(done.stdout.splitlines()[-1].split())
 
 

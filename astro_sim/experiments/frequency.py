@@ -16,7 +16,11 @@ class FrequencySettings(PlacedSettings):
     """Trains of pulses to every neuron, one train a rate."""
 
     rates: tuple[float, ...] = quantity(
-        tuple(float(rate) for rate in range(1, 11)), "Hz", "pulse rates", "AT Fig. 3: 1 to 10 Hz", min_length=3
+        tuple(float(rate) for rate in range(1, 11)),
+        "Hz",
+        "pulse rates",
+        "AT Fig. 3: 1 to 10 Hz",
+        min_length=3,
     )
     width: float = quantity(0.02, "s", "length of one pulse", CHOSEN, gt=0)
     amplitude: float = quantity(5.0, "a.u.", "input to every neuron during a pulse", CHOSEN)

@@ -23,10 +23,19 @@ class LtpSettings(PlacedSettings):
         6, "1", 'number of cycles, or "saturation": as many as saturation takes', "RMAAT Fig. 1: 6"
     )
     saturation_tolerance: float = quantity(
-        0.01, "1", "saturated when a cycle adds less than this share of the largest cycle's", CHOSEN, gt=0, lt=1
+        0.01,
+        "1",
+        "saturated when a cycle adds less than this share of the largest cycle's",
+        CHOSEN,
+        gt=0,
+        lt=1,
     )
     burn_in: int = quantity(
-        0, "1", "cycles before the first, with p^l held at 0, that bring s to its periodic state", "ours; RMAAT: 0", ge=0
+        0,
+        "1",
+        "cycles before the first, with p^l held at 0, that bring s to its periodic state",
+        "ours; RMAAT: 0",
+        ge=0,
     )
     tau_cycle: float = quantity(10.0, "s", "length of one cycle", CHOSEN, gt=0)
     duty: float = quantity(0.5, "1", "share of the cycle with input", CHOSEN, gt=0, le=1)

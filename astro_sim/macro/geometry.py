@@ -16,11 +16,11 @@ Array = NDArray[np.float64]
 
 
 def _grid(n: int, _: np.random.Generator) -> Array:
-    return np.stack(np.meshgrid(np.arange(n), np.arange(n), indexing="ij"), axis=-1).reshape(-1, 2)
+    return np.array(list(np.ndindex(n, n)), dtype=np.float64)
 
 
 def _line(n: int, _: np.random.Generator) -> Array:
-    return np.arange(n * n)[:, None]
+    return np.arange(n * n, dtype=float)[:, None]
 
 
 def _ring(n: int, _: np.random.Generator) -> Array:
@@ -93,9 +93,9 @@ def coupling(at: Array, scale: float, row_sum: float) -> Array:
     array, (post, pre, post, pre)
         Symmetric.
     """
-    kernel = np.exp(-scale * distances(at))
+    kernel: Array = np.exp(-scale * distances(at))
     n = at.shape[0]
     flat = kernel.reshape(n * n, n * n)  # a view: the next line empties the self term of `kernel`
     np.fill_diagonal(flat, 0.0)
-    largest = flat.sum(axis=1).max()
+    largest = float(flat.sum(axis=1).max())
     return kernel / largest * row_sum if largest > 0 else kernel  # row_sum / largest may overflow

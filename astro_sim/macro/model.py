@@ -117,9 +117,7 @@ class MacroModel:
         # rho(T) is at most the largest row sum; its exact value takes half a minute at n = 64.
         return stable(p.coupling) or stable(self.spectral_radius)
 
-    def run(
-        self, stimulus: Stimulus, interval: float, start: Array | None = None, hold_ltp: bool = False
-    ) -> MacroRun:
+    def run(self, stimulus: Stimulus, interval: float, start: Array | None = None, hold_ltp: bool = False) -> MacroRun:
         """Integrate through ``stimulus`` and sample every ``interval`` seconds (and at its end).
 
         Parameters
@@ -146,7 +144,9 @@ class MacroModel:
             row = int(np.flatnonzero(broken.any(axis=1))[0])
             fields = MacroState.unpack(broken[row], n)
             name = next(name for name, part in zip(MacroState._fields, fields, strict=True) if part.any())
-            raise NumericalError(f"{name} left the finite numbers at {times[row]:g} s; try a smaller dt or weaker drive")
+            raise NumericalError(
+                f"{name} left the finite numbers at {times[row]:g} s; try a smaller dt or weaker drive"
+            )
         in_force = np.append(inputs, inputs[-1:], axis=0)[is_sample]
         return MacroRun(
             time=times[is_sample],

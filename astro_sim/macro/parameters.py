@@ -34,7 +34,11 @@ class MacroParameters(Settings):
     d: float = quantity(0.0, "1", "bias of every STP process", EQ + ", value chosen")
 
     coupling: float = quantity(
-        0.5, "1", "largest row sum of T, the coupling of the STP processes", "chosen: bounds rho(T) at any n", ge=0
+        0.5,
+        "1",
+        "largest row sum of T, the coupling of the STP processes",
+        "chosen: bounds rho(T) at any n",
+        ge=0,
     )
     scale: float = quantity(
         1.0, "1/spacing", "decay of T with distance: T ~ exp(-scale * distance)", EQ + ", value chosen", ge=0

@@ -215,4 +215,10 @@ def prepare(settings: ListOpsSettings, source: Path | None, seed: int, folder: P
     return splits
 
 
-TASK = Task("nested operations on digits, 500 to 2,000 symbols, 10 classes", ListOpsSettings, len(SYMBOLS), 10, prepare)
+TASK = Task(
+    "nested operations on digits, 500 to 2,000 symbols, 10 classes",
+    ListOpsSettings,
+    len(SYMBOLS),
+    10,
+    prepare,
+)

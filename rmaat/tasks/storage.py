@@ -1,9 +1,9 @@
 """The data folder: flat memory-mapped arrays, one set a split, and a manifest that says what is in them.
 
-    DIR/manifest.json        task, where it came from, settings, and for every split: counts, lengths, labels, digest
-    DIR/SPLIT.tokens.npy     uint8, all sequences one after another; token id = stored value + 1, 0 is padding
-    DIR/SPLIT.offsets.npy    int64, where each sequence starts, and the end
-    DIR/SPLIT.labels.npy     int64
+DIR/manifest.json        task, where it came from, settings, and for every split: counts, lengths, labels, digest
+DIR/SPLIT.tokens.npy     uint8, all sequences one after another; token id = stored value + 1, 0 is padding
+DIR/SPLIT.offsets.npy    int64, where each sequence starts, and the end
+DIR/SPLIT.labels.npy     int64
 """
 
 from collections.abc import Iterable
@@ -120,9 +120,7 @@ class Split:
         """Share of the most frequent label: what a model that learned nothing can reach."""
         return float(np.bincount(self.labels).max() / len(self)) if len(self) else float("nan")
 
-    def batch(
-        self, indices: NDArray[np.int64]
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    def batch(self, indices: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """Token ids (batch, longest) padded with 0, lengths (batch,), labels (batch,)."""
         lengths = self.lengths[indices]
         ids = np.zeros((len(indices), lengths.max()), dtype=np.int64)

@@ -33,7 +33,9 @@ def reviews(root: Path, split: str) -> list[tuple[Path, int]]:
     for name, label in LABELS.items():
         folder = root / split / name
         if not folder.is_dir():
-            raise InputError(f"{folder}: no such folder; expected train/ and test/ with pos/ and neg/ of the aclImdb release")
+            raise InputError(
+                f"{folder}: no such folder; expected train/ and test/ with pos/ and neg/ of the aclImdb release"
+            )
         files = sorted(folder.glob("*.txt"))
         if not files:
             raise InputError(f"{folder}: no reviews (*.txt) inside")

@@ -55,7 +55,12 @@ def load_weights(model: nn.Module, path: Path, laws_digest: str) -> None:
 
 
 def save(
-    run: Path, model: nn.Module, optimizer: torch.optim.Optimizer, step: int, sums: dict[str, float], laws_digest: str
+    run: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    step: int,
+    sums: dict[str, float],
+    laws_digest: str,
 ) -> None:
     """Write the checkpoint of ``step`` (the number of steps done) and drop the oldest."""
     folder = run / "checkpoints" / f"step-{step:08d}"
@@ -95,11 +100,15 @@ def restore(
     folder = folders[-1]
     state = read_json(folder / "state.json", "checkpoint state")
     if state.get("schema_version") != SCHEMA_VERSION:
-        raise InputError(f"{folder}: checkpoint schema {state.get('schema_version')}; this version reads {SCHEMA_VERSION}")
+        raise InputError(
+            f"{folder}: checkpoint schema {state.get('schema_version')}; this version reads {SCHEMA_VERSION}"
+        )
     load_weights(model, folder / "model.safetensors", laws_digest)
     moments, _ = _read(folder / "optimizer.safetensors")
     for name, parameter in model.named_parameters():
-        found = {key: moments[f"{name}.{key}"] for key in ("step", "exp_avg", "exp_avg_sq") if f"{name}.{key}" in moments}
+        found = {
+            key: moments[f"{name}.{key}"] for key in ("step", "exp_avg", "exp_avg_sq") if f"{name}.{key}" in moments
+        }
         if found:
             # AdamW counts its steps on the CPU, and keeps the moments where the parameter is.
             optimizer.state[parameter] = {

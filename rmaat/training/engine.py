@@ -106,7 +106,7 @@ def train(
         run.mkdir(parents=True, exist_ok=True)
         laws.save(run / "laws.json")
         write_json(run / "run.json", asked)
-    _Loop(network, opened, training, run, laws.digest, device).run()
+    _Loop(network, opened, training, run, laws.digest, config.segment_length, device).run()
     checkpoint.save_weights(network, run / "model.safetensors", laws.digest)
     return read_run(run)
 
@@ -178,16 +178,26 @@ class _Loop:
     """The state of a run between its first and its last step."""
 
     def __init__(
-        self, network: nn.Module, data: storage.Data, settings: TrainSettings, run: Path, laws_digest: str, device: torch.device
+        self,
+        network: nn.Module,
+        data: storage.Data,
+        settings: TrainSettings,
+        run: Path,
+        laws_digest: str,
+        segment_length: int,
+        device: torch.device,
     ) -> None:
         self.network, self.settings, self.run_folder, self.device = network, settings, run, device
         self.train, self.valid = data.splits["train"], data.splits.get("valid")
-        self.laws_digest = laws_digest
+        self.laws_digest, self.segment_length = laws_digest, segment_length
         self.batches = Batches(self.train.lengths, settings.batch, settings.seed)
         matrices = [p for p in network.parameters() if p.ndim >= 2]
         others = [p for p in network.parameters() if p.ndim < 2]
         self.optimizer = torch.optim.AdamW(
-            [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}],
+            [
+                {"params": matrices, "weight_decay": settings.weight_decay},
+                {"params": others, "weight_decay": 0.0},
+            ],
             lr=settings.learning_rate,
         )
 
@@ -196,7 +206,10 @@ class _Loop:
         done, sums = checkpoint.restore(self.run_folder, self.network, self.optimizer, self.laws_digest)
         self._trim_metrics(done)
         self.network.train()
-        with Progress("training", s.steps) as progress, (self.run_folder / "metrics.jsonl").open("a") as metrics:
+        with (
+            Progress("training", s.steps) as progress,
+            (self.run_folder / "metrics.jsonl").open("a") as metrics,
+        ):
             progress.advance(done)
             for step in range(done, s.steps):
                 started = time.perf_counter()
@@ -217,6 +230,7 @@ class _Loop:
                         "accuracy": sums["right"] / sums["examples"],
                         "learning_rate": self._rate(step),
                         "tokens": sums["tokens"],
+                        "segments_shown": self._shown(step),
                         "seconds": sums["seconds"],
                     }
                     _write_line(metrics, row)
@@ -225,7 +239,13 @@ class _Loop:
                     started = time.perf_counter()
                     loss, accuracy = measure(self.network, self.valid, s.batch, self.device, s.validate_examples)
                     seconds = time.perf_counter() - started
-                    row = {"split": "valid", "step": step + 1, "loss": loss, "accuracy": accuracy, "seconds": seconds}
+                    row = {
+                        "split": "valid",
+                        "step": step + 1,
+                        "loss": loss,
+                        "accuracy": accuracy,
+                        "seconds": seconds,
+                    }
                     _write_line(metrics, row)
                 if (step + 1) % s.checkpoint_every == 0 or step + 1 == s.steps:
                     os.fsync(metrics.fileno())
@@ -235,7 +255,7 @@ class _Loop:
     def _step(self, step: int) -> tuple[float, int, Batch]:
         for group in self.optimizer.param_groups:
             group["lr"] = self._rate(step)
-        tokens, lengths, labels = batch = _tensors(self.train, self.batches.at(step), self.device)
+        tokens, lengths, labels = batch = self._batch(step)
         logits = self.network(tokens, lengths)
         loss = cross_entropy(logits, labels)
         if not math.isfinite(value := float(loss.detach())):
@@ -245,6 +265,19 @@ class _Loop:
         nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip)
         self.optimizer.step()
         return value, int((logits.argmax(-1) == labels).sum()), batch
+
+    def _batch(self, step: int) -> Batch:
+        """The examples of a step, cut to what the stage of the curriculum shows."""
+        tokens, lengths, labels = _tensors(self.train, self.batches.at(step), self.device)
+        if shown := self._shown(step):
+            most = shown * self.segment_length
+            tokens, lengths = tokens[:, :most], lengths.clamp(max=most)
+        return tokens, lengths, labels
+
+    def _shown(self, step: int) -> int | None:
+        """Segments that the curriculum's stage shows; None: all."""
+        stage = step // self.settings.curriculum_steps
+        return self.settings.curriculum[stage] if stage < len(self.settings.curriculum) else None
 
     def _rate(self, step: int) -> float:
         """Linear warm-up, then a cosine to 0 at the last step."""

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from pydantic import PositiveInt
+
 from astro_sim.common.errors import InputError
 from astro_sim.common.settings import Settings, quantity, split_settings
 from rmaat.config import RMAATConfig
@@ -20,16 +22,20 @@ class TrainSettings(Settings):
     warmup: int = quantity(100, "steps", "linear warm-up; a cosine to 0 follows", CHOSEN, ge=0)
     weight_decay: float = quantity(0.01, "1", "decoupled weight decay, on matrices only", CHOSEN, ge=0)
     clip: float = quantity(1.0, "1", "largest norm of the gradient", CHOSEN, gt=0)
+    curriculum: tuple[PositiveInt, ...] = quantity(
+        (), "segments", "stages that see the first so many segments of each example only, then all", CHOSEN
+    )
+    curriculum_steps: int = quantity(50, "steps", "length of each stage of the curriculum", CHOSEN, ge=1)
     log_every: int = quantity(10, "steps", "between lines of metrics.jsonl", CHOSEN, ge=1)
     validate_every: int = quantity(250, "steps", "between looks at the validation split", CHOSEN, ge=1)
     validate_examples: int = quantity(1_000, "examples", "validation examples looked at", CHOSEN, ge=1)
     checkpoint_every: int = quantity(250, "steps", "between checkpoints", CHOSEN, ge=1)
-    device: Literal["auto", "cpu", "cuda"] = quantity("auto", "1", "where to train; auto: a GPU if there is one", CHOSEN)
+    device: Literal["auto", "cpu", "cuda"] = quantity(
+        "auto", "1", "where to train; auto: a GPU if there is one", CHOSEN
+    )
 
 
-def build_settings(
-    values: Mapping[str, Any], vocabulary: int, classes: int
-) -> tuple[RMAATConfig, TrainSettings]:
+def build_settings(values: Mapping[str, Any], vocabulary: int, classes: int) -> tuple[RMAATConfig, TrainSettings]:
     """Share out flat settings between model and training; tables of a TOML file (one level) are opened.
 
     Raises

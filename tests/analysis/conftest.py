@@ -58,9 +58,7 @@ def _write_run(folder: Path, laws: Laws, finished: bool = True, **changes: Any) 
     laws.save(folder / "laws.json")
     rows = []
     for step in range(1, 3001):
-        rows.append(
-            {"split": "train", "step": step, "loss": 2.3 - step / 5000, "accuracy": 0.2, "seconds": 0.1}
-        )
+        rows.append({"split": "train", "step": step, "loss": 2.3 - step / 5000, "accuracy": 0.2, "seconds": 0.1})
         if step % 100 == 0:
             rows.append({"split": "valid", "step": step, "loss": 2.2, "accuracy": 0.25, "seconds": 0.1})
     (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))

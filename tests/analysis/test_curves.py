@@ -43,10 +43,7 @@ def test_thin_does_not_alias_a_square_wave() -> None:
 
 def test_distinct_merges_synapses_that_symmetry_makes_equal(datasets: dict[str, xr.Dataset]) -> None:
     stp = datasets["stp"]
-    lines = {
-        str(name): distinct(per_synapse(stp["p_s"].sel(layout=name))).shape[1]
-        for name in stp["layout"].values
-    }
+    lines = {str(name): distinct(per_synapse(stp["p_s"].sel(layout=name))).shape[1] for name in stp["layout"].values}
     assert lines["equidistant"] == 1
     # Corners, centre, and two kinds of edges: synapses drive the post-, not the presynaptic neurons.
     assert lines["grid"] == 4

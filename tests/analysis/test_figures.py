@@ -25,9 +25,7 @@ def test_overview_is_written_and_the_same_each_time(
     assert len(written[0]) > 10_000
 
 
-def test_overview_without_datasets_or_run(
-    datasets: dict[str, xr.Dataset], laws: Laws, tmp_path: Path
-) -> None:
+def test_overview_without_datasets_or_run(datasets: dict[str, xr.Dataset], laws: Laws, tmp_path: Path) -> None:
     figures.overview([datasets["ltp"]], laws, path=tmp_path / "cycle.png")
     figures.overview([], laws, path=tmp_path / "bare.svg")
     text = (tmp_path / "bare.svg").read_text()

@@ -141,26 +141,23 @@ def test_summary_of_law_and_run(parsed: Page, laws: Laws) -> None:
     tau = laws.document.retention.parameters["tau"]
     assert f"The retention law is exponential, {laws.family.equation} with t in cycles" in text
     assert f"tau = {tau.value:.4g} cycles (95 % interval {tau.low:.4g} to {tau.high:.4g}); R² = 1 − " in text
-    assert "The macro model is deterministic, so these intervals hold misfit and rounding only" in text
+    assert (
+        "The macro model is deterministic, so these intervals hold misfit only, and at least 0.1 % of the rise" in text
+    )
     assert "must end in tau = tau_p_l / (gamma_l tau_cycle) = 6 cycles" in text
     assert "The law is concave" in text
     assert "Retention factors for T = 8, 16, 32 are extrapolated and drawn dashed." in text
-    assert (
-        "memory rule consolidate, backward amrb, presynaptic exponent 0.25, 123,456 parameters, seed 3"
-        in text
-    )
-    assert (
-        "reached 32.1 % test accuracy after 400 steps, 15.2 points above the majority class at 17.0 %" in text
-    )
+    assert "memory rule consolidate, backward amrb, presynaptic exponent 0.25, 123,456 parameters, seed 3" in text
+    assert "reached 32.1 % test accuracy after 400 steps, 15.2 points above the majority class at 17.0 %" in text
     assert "T = 16 segments of 128; beyond the 6 simulated cycles, so its law is extrapolated." in text
 
 
-def test_a_perfect_fit_is_called_rounding(tmp_path: Path) -> None:
+def test_a_perfect_fit_is_told(tmp_path: Path) -> None:
     exact = bridge.fit_laws([astro_sim.simulate("ltp", cycles=8, burn_in=12)])
     exact.save(tmp_path / "laws.json")
     text = shown(tmp_path, tmp_path / "laws.json")
     assert "R² = 1 (to within 1e-9)" in text
-    assert "the interval is rounding alone" in text
+    assert "the interval is that convention alone" in text
     assert "for T = 16, 32 are extrapolated" in text
 
 
@@ -195,9 +192,7 @@ def test_results_stand_beside_the_papers_and_say_they_do_not_compare(parsed: Pag
 def test_a_half_finished_run_says_what_is_missing(parsed: Page, made: Path) -> None:
     text = " ".join(parsed.text.split())
     assert "half: not finished (model.safetensors is missing); continue with: rmaat train listops" in text
-    assert (
-        f"not evaluated (evaluation.json is missing); make it with: rmaat evaluate {made}/runs/half" in text
-    )
+    assert f"not evaluated (evaluation.json is missing); make it with: rmaat evaluate {made}/runs/half" in text
     assert "Run half: rmaat on listops" in text
     assert "so there is no test accuracy" in text
 
@@ -254,10 +249,7 @@ def test_commands_of_laws_and_runs(made: Path, parsed: Page) -> None:
     sources = " ".join(str(made / f"{name}.nc") for name in ("ltp", "spatial", "frequency"))
     assert f"rmaat fit {sources} --out {made / 'laws.json'}" in parsed.codes
     (train,) = [code for code in parsed.codes if code.startswith("rmaat train") and "runs/done" in code]
-    assert (
-        f"--laws {made / 'laws.json'} --data data/listops --out {made / 'runs' / 'done'} --model rmaat"
-        in train
-    )
+    assert f"--laws {made / 'laws.json'} --data data/listops --out {made / 'runs' / 'done'} --model rmaat" in train
     assert "--set learning_rate=0.002" in train
     assert train.endswith(f"\nrmaat evaluate {made / 'runs' / 'done'}")
 

@@ -72,9 +72,7 @@ def test_ltp_relaxes_exponentially_under_constant_facilitation(dynamics, kappa):
 
 def test_a_lone_process_under_constant_input_reaches_the_balance_of_its_equation():
     p = MacroParameters(n=1)
-    run = MacroModel(p, np.zeros((1, 1, 2))).run(
-        Stimulus(np.array([0.0, 200.0]), ON[:1, None], ON[:1, None]), 200.0
-    )
+    run = MacroModel(p, np.zeros((1, 1, 2))).run(Stimulus(np.array([0.0, 200.0]), ON[:1, None], ON[:1, None]), 200.0)
     x, y, s, p_s, _ = (part[-1].item() for part in run.state)
     # 200 s are 100 time constants of the slowest of these four
     assert x == pytest.approx(1.0, rel=1e-12)

@@ -84,9 +84,7 @@ def test_another_schema_version_is_refused(ltp, version):
         check(ltp.assign_attrs(schema_version=version))
 
 
-@pytest.mark.parametrize(
-    "name", ["experiment", "model", "seed", "settings", "versions", "digest", "schema_version"]
-)
+@pytest.mark.parametrize("name", ["experiment", "model", "seed", "settings", "versions", "digest", "schema_version"])
 def test_a_missing_attribute_is_named(ltp, name):
     stripped = ltp.copy()
     del stripped.attrs[name]

@@ -32,9 +32,7 @@ def test_ends_of_cycles_agree_with_the_trace(ltp):
     np.testing.assert_allclose(ends.values, ltp["p_l_cycle"].values, rtol=1e-8)
 
 
-@pytest.mark.parametrize(
-    "setting", [{}, {"gamma_l": 2.0}, {"tau_cycle": 5.0}, {"n": 2, "layout": "line", "duty": 0.2}]
-)
+@pytest.mark.parametrize("setting", [{}, {"gamma_l": 2.0}, {"tau_cycle": 5.0}, {"n": 2, "layout": "line", "duty": 0.2}])
 def test_after_burn_in_increments_fall_geometrically_whatever_the_set_up(setting):
     run = astro_sim.simulate("ltp", cycles=12, burn_in=20, seed=3, **setting)
     q = np.exp(-setting.get("tau_cycle", 10.0) * setting.get("gamma_l", 1.0) / 60.0)
@@ -117,9 +115,7 @@ def test_the_number_of_cycles_has_bounds(cycles):
 
 
 def test_a_word_other_than_saturation_is_refused():
-    with pytest.raises(
-        InputError, match=r"^cycles: expected a valid integer or 'saturation', got 'saturated'$"
-    ):
+    with pytest.raises(InputError, match=r"^cycles: expected a valid integer or 'saturation', got 'saturated'$"):
         astro_sim.simulate("ltp", cycles="saturated")
 
 

@@ -15,9 +15,7 @@ def by_distance(dataset):
 def test_the_response_falls_with_distance(spatial):
     distance, peak = by_distance(spatial)
     assert distance[0] == 0.0
-    assert distance[-1] == pytest.approx(
-        3 * np.sqrt(2), rel=1e-8
-    )  # corner of 7 x 7; rounded to nine digits above
+    assert distance[-1] == pytest.approx(3 * np.sqrt(2), rel=1e-8)  # corner of 7 x 7; rounded to nine digits above
     assert (np.diff(peak) < 0).all()
     assert (peak > 0).all()
 

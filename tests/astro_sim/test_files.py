@@ -178,7 +178,4 @@ def test_digests_are_sha_256_of_canonical_json():
 def test_file_digest_is_that_of_the_bytes(tmp_path):
     (tmp_path / "a").write_bytes(b"abc")
     # FIPS 180-2, the first example of SHA-256
-    assert (
-        files.file_digest(tmp_path / "a")
-        == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-    )
+    assert files.file_digest(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

@@ -107,9 +107,7 @@ def test_positions_are_accepted_flat_or_shaped():
 
 @pytest.mark.parametrize("shape", [(), (9,), (8, 2), (3, 3), (9, 0), (3, 3, 0), (2, 3, 2), (0,)])
 def test_positions_of_another_shape_are_refused(shape):
-    with pytest.raises(
-        InputError, match=r"positions: expected 9 rows of coordinates for n = 3, got shape \("
-    ):
+    with pytest.raises(InputError, match=r"positions: expected 9 rows of coordinates for n = 3, got shape \("):
         geometry.check_positions(np.zeros(shape), 3)
 
 

@@ -29,9 +29,7 @@ def test_samples_do_not_depend_on_the_sampling_interval():
 def test_a_run_can_be_continued_from_its_final_state():
     wave, half = square_wave(2, 1.0, 0.5, ON, ON), square_wave(1, 1.0, 0.5, ON, ON)
     m = model()
-    np.testing.assert_array_equal(
-        m.run(half, 0.5, start=m.run(half, 0.5).final).final, m.run(wave, 0.5).final
-    )
+    np.testing.assert_array_equal(m.run(half, 0.5, start=m.run(half, 0.5).final).final, m.run(wave, 0.5).final)
 
 
 def test_inputs_are_those_in_force_after_each_sample():
@@ -46,9 +44,7 @@ CASES = [{}, {"tau_p_l": 0.01}, {"tau_s": 0.05, "tau_p_s": 0.05, "coupling": 0.0
 @pytest.mark.parametrize("parameters", CASES)
 def test_the_largest_step_allowed_is_stable(parameters):
     """A step beyond the bound is refused; just below it a long run stays near the accurate one."""
-    with pytest.raises(
-        InputError, match=r"dt: expected at most 0\.\d+ s, where the solver turns unstable, got 1 s"
-    ):
+    with pytest.raises(InputError, match=r"dt: expected at most 0\.\d+ s, where the solver turns unstable, got 1 s"):
         model(**parameters, dt=1.0)
     fine = model(**parameters, dt=0.002)
     bound = 2.78 / fine.fastest_rate
@@ -78,15 +74,11 @@ def test_a_blow_up_names_a_variable_and_the_time():
     p = dict.fromkeys(("phi", "g", "theta", "psi", "kappa"), "linear") | {"coupling": 42.0, "n": 2}
     with pytest.warns(LatchingWarning):
         m = model("equidistant", **p)
-    loop = np.array(
-        [[-2.0 / 0.5, 1 / 0.5], [1 / 2.0, (42.0 - 2.0) / 2.0]]
-    )  # leaks 2, time constants 0.5 and 2 s
+    loop = np.array([[-2.0 / 0.5, 1 / 0.5], [1 / 2.0, (42.0 - 2.0) / 2.0]])  # leaks 2, time constants 0.5 and 2 s
     rate = np.linalg.eigvals(loop).max()
     start = np.append(np.zeros(8), np.append(np.ones(4), np.zeros(4)))  # p^s = 1, all else at rest
     silence = square_wave(1, 60.0, 0.5, 0 * ON[:2], 0 * ON[:2])
-    with pytest.raises(
-        NumericalError, match=r"^(x_post|s|p_s) left the finite numbers at \d+\.?\d* s; "
-    ) as caught:
+    with pytest.raises(NumericalError, match=r"^(x_post|s|p_s) left the finite numbers at \d+\.?\d* s; ") as caught:
         m.run(silence, 0.1, start=start)
     assert isinstance(caught.value, InputError)
     time = float(str(caught.value).split(" at ")[1].split(" s;")[0])

@@ -120,9 +120,7 @@ def test_assignments_are_read_as_toml_and_bare_words_as_strings():
     assert parse_assignments([]) == {}
 
 
-@given(
-    st.dictionaries(st.from_regex(r"[a-z_]{1,8}", fullmatch=True), st.integers() | st.floats(allow_nan=False))
-)
+@given(st.dictionaries(st.from_regex(r"[a-z_]{1,8}", fullmatch=True), st.integers() | st.floats(allow_nan=False)))
 def test_numbers_survive_assignment(values):
     fits = {name: value for name, value in values.items() if isinstance(value, float) or abs(value) < 2**63}
     assert parse_assignments([f"{name}={value!r}" for name, value in fits.items()]) == fits
@@ -183,9 +181,5 @@ def test_the_nearest_name_or_all_names():
 
 def test_defaults_can_be_written_as_toml():
     for each in settings_classes():
-        lines = [
-            f"{name} = {value!r}"
-            for name, value in each().model_dump().items()
-            if type(value) in (int, float)
-        ]
+        lines = [f"{name} = {value!r}" for name, value in each().model_dump().items() if type(value) in (int, float)]
         assert each(**tomllib.loads("\n".join(lines))) == each()

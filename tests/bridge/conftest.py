@@ -43,9 +43,7 @@ def spatial_dataset():
 
     def make(distance, peak):
         dims = ("post", "pre")
-        return describe(
-            xr.Dataset({"distance": (dims, distance), "p_s_peak": (dims, peak)}), "spatial", "macro", 0, {}
-        )
+        return describe(xr.Dataset({"distance": (dims, distance), "p_s_peak": (dims, peak)}), "spatial", "macro", 0, {})
 
     return make
 

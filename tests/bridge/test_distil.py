@@ -64,9 +64,7 @@ def test_an_offset_of_the_curve_does_not_matter(ltp_dataset, rng):
 def test_noise_that_makes_late_increments_negative_is_accepted(ltp_dataset, rng):
     curve = rise(EXPONENTIAL, tau=3.0) + np.append(0.0, 0.02 * rng.standard_normal(24))
     assert (np.diff(curve) < 0).any()
-    assert bridge.fit_laws([ltp_dataset(curve)], family="exponential").parameters["tau"] == pytest.approx(
-        3.0, rel=0.2
-    )
+    assert bridge.fit_laws([ltp_dataset(curve)], family="exponential").parameters["tau"] == pytest.approx(3.0, rel=0.2)
 
 
 def test_a_fit_that_did_not_converge_is_a_result_without_intervals(ltp_dataset, tmp_path):
@@ -113,9 +111,7 @@ def test_the_interval_of_the_decay_is_not_upside_down(ltp_dataset, spatial_datas
 @pytest.mark.parametrize("alpha", [0.25, 1.0, 1.7])
 def test_presynaptic_exponent_is_the_slope_of_logarithms(ltp_dataset, frequency_dataset, alpha):
     rate = np.arange(1.0, 11.0)
-    laws = bridge.fit_laws(
-        [ltp_dataset(rise(EXPONENTIAL, tau=6.0)), frequency_dataset(rate, 0.1 * rate**alpha)]
-    )
+    laws = bridge.fit_laws([ltp_dataset(rise(EXPONENTIAL, tau=6.0)), frequency_dataset(rate, 0.1 * rate**alpha)])
     assert laws.presynaptic_exponent == pytest.approx(alpha, rel=1e-12)
     assert laws.spatial_decay is None
 
@@ -128,9 +124,7 @@ def test_laws_of_simulated_data(simulated):
     assert laws.spatial_decay > 0
     assert laws.presynaptic_exponent > 0
     assert [source.experiment for source in laws.document.sources] == ["ltp", "spatial", "frequency"]
-    assert [source.digest for source in laws.document.sources] == [
-        d.attrs["digest"] for d in simulated.values()
-    ]
+    assert [source.digest for source in laws.document.sources] == [d.attrs["digest"] for d in simulated.values()]
     assert laws.document.sources[0].settings["burn_in"] == 20
 
 

@@ -19,17 +19,12 @@ def refused(datasets, **options):
 
 def test_nothing_and_no_ltp(simulated):
     for datasets in ([], [simulated["spatial"]], [simulated["spatial"], simulated["frequency"]]):
-        assert refused(datasets).startswith(
-            "expected an 'ltp' dataset (variable 'p_l_cycle') to fit the retention law"
-        )
+        assert refused(datasets).startswith("expected an 'ltp' dataset (variable 'p_l_cycle') to fit the retention law")
 
 
 @pytest.mark.parametrize("name", ["ltp", "spatial", "frequency"])
 def test_two_of_one_kind(simulated, name):
-    assert (
-        refused([simulated[name], simulated[name]])
-        == f"two datasets of the experiment {name!r}; expected one"
-    )
+    assert refused([simulated[name], simulated[name]]) == f"two datasets of the experiment {name!r}; expected one"
 
 
 def test_a_kind_that_teaches_nothing(simulated):
@@ -64,9 +59,7 @@ def test_a_curve_that_is_flat_after_its_first_cycle(ltp_dataset):
 
 
 def test_no_drive_gives_no_curve():
-    assert refused([astro_sim.simulate("ltp", amplitude=0.0)]).startswith(
-        "p_l_cycle: expected a curve that rises"
-    )
+    assert refused([astro_sim.simulate("ltp", amplitude=0.0)]).startswith("p_l_cycle: expected a curve that rises")
 
 
 def test_a_dataset_without_its_variables(simulated):

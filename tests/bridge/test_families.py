@@ -16,9 +16,7 @@ SMALLEST = -745.13  # exp() of anything lower is 0 in doubles
 def laws(draw, concave=False):
     """A family with values inside its bounds."""
     family = draw(st.sampled_from(list(FAMILIES.values())))
-    values = {
-        p.name: float(np.exp(draw(st.floats(np.log(p.low), np.log(p.high))))) for p in family.parameters
-    }
+    values = {p.name: float(np.exp(draw(st.floats(np.log(p.low), np.log(p.high))))) for p in family.parameters}
     if concave and "b" in values:
         values["b"] = min(values["b"], 1.0)
     return family, values
@@ -32,9 +30,7 @@ def test_retention_is_positive_and_sums_to_one(law, total):
     family, values = law
     retention = family.retention(total, values)
     assert retention.shape == (total,)
-    assert retention.sum() == pytest.approx(
-        1.0, abs=1e-12
-    )  # 1,000 terms, logarithms up to 745 rounded: 745 * 2e-16
+    assert retention.sum() == pytest.approx(1.0, abs=1e-12)  # 1,000 terms, logarithms up to 745 rounded: 745 * 2e-16
     assert (retention >= 0).all()
     # Far in the tail a short law falls below the smallest double, and only there is a factor exactly 0.
     log_increments = family.log_increments(total, values)
@@ -113,9 +109,7 @@ def test_stretching_by_one_is_the_exponential_law(tau):
         STRETCHED.log_increments(200, stretched), EXPONENTIAL.log_increments(200, plain), rtol=0, atol=1e-12
     )
     np.testing.assert_allclose(STRETCHED.level(t, stretched), EXPONENTIAL.level(t, plain), rtol=1e-14)
-    np.testing.assert_allclose(
-        STRETCHED.retention(16, stretched), EXPONENTIAL.retention(16, plain), rtol=1e-13
-    )
+    np.testing.assert_allclose(STRETCHED.retention(16, stretched), EXPONENTIAL.retention(16, plain), rtol=1e-13)
 
 
 def test_tau_is_where_63_percent_are_covered():

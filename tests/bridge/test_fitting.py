@@ -35,9 +35,7 @@ def test_six_cycles_of_a_time_constant_of_six_give_six_and_not_less():
 def test_exact_stretched_data_give_tau_and_b_back(tau, b):
     fit = fit_curve(3.0 * curve(STRETCHED, 24, tau=tau, b=b), STRETCHED)
     assert fit.converged
-    assert fit.values == pytest.approx(
-        {"tau": tau, "b": b}, rel=1e-7
-    )  # flatter than the exponential's valley
+    assert fit.values == pytest.approx({"tau": tau, "b": b}, rel=1e-7)  # flatter than the exponential's valley
     assert fit.amplitude.value == pytest.approx(3.0, rel=1e-7)
 
 
@@ -54,18 +52,14 @@ def test_what_is_reported_follows_from_the_residuals(family, rng):
     rise = 0.5 * curve(EXPONENTIAL, 24, tau=6.0) + 0.005 * rng.standard_normal(24)
     fit = fit_curve(rise, family)
     t = np.arange(1, 25)
-    np.testing.assert_allclose(
-        rise - fit.amplitude.value * family.level(t, fit.values), fit.residuals, atol=1e-14
-    )
+    np.testing.assert_allclose(rise - fit.amplitude.value * family.level(t, fit.values), fit.residuals, atol=1e-14)
     rss, tss = np.sum(fit.residuals**2), np.sum((rise - rise.mean()) ** 2)
     assert fit.r_squared == pytest.approx(1 - rss / tss, rel=1e-12)
     # Burnham and Anderson (2002): n log(rss / n) + 2 k + 2 k (k + 1) / (n - k - 1), of data scaled to a
     # largest value of 1; k counts the amplitude and the variance
     n, k = 24, len(family.parameters) + 2
     scaled = rss / np.abs(rise).max() ** 2
-    assert fit.aicc == pytest.approx(
-        n * np.log(scaled / n) + 2 * k + 2 * k * (k + 1) / (n - k - 1), rel=1e-12
-    )
+    assert fit.aicc == pytest.approx(n * np.log(scaled / n) + 2 * k + 2 * k * (k + 1) / (n - k - 1), rel=1e-12)
 
 
 def test_intervals_are_students_on_the_logarithm(rng):
@@ -102,9 +96,7 @@ def test_a_fit_that_ends_at_a_bound_is_reported_and_claims_no_interval(rise):
         assert np.isnan([estimate.stderr, estimate.low, estimate.high]).all()
 
 
-@pytest.mark.parametrize(
-    "rise", [np.arange(1.0, 25.0) ** 2, np.r_[np.zeros(12), np.ones(12)]], ids=["convex", "step"]
-)
+@pytest.mark.parametrize("rise", [np.arange(1.0, 25.0) ** 2, np.r_[np.zeros(12), np.ones(12)]], ids=["convex", "step"])
 def test_the_stretched_fit_reports_its_failures_too(rise):
     assert not fit_curve(rise, STRETCHED).converged
 
@@ -119,9 +111,7 @@ def test_slope_of_an_exact_line():
     estimate, r_squared = fit_slope(np.array([0.0, 1.0, 3.0]), np.array([1.0, 0.5, -0.5]))
     assert estimate.value == pytest.approx(-0.5, rel=1e-14)
     assert r_squared == pytest.approx(1.0, rel=1e-14)
-    assert estimate.high - estimate.low == pytest.approx(
-        0.0, abs=1e-6
-    )  # linregress takes the root of 1 - r^2
+    assert estimate.high - estimate.low == pytest.approx(0.0, abs=1e-6)  # linregress takes the root of 1 - r^2
 
 
 def test_slope_intervals_are_the_textbooks(rng):

@@ -10,9 +10,7 @@ from bridge.families import EXPONENTIAL, STRETCHED
 def exact_increments(cycles, tau, b=1.0):
     """F(t) - F(t - 1), subtracted in 60 digits."""
     with mpmath.workdps(60 + int(2 * (cycles / tau) ** b)):
-        survival = [
-            mpmath.exp(-((mpmath.mpf(t) / mpmath.mpf(tau)) ** mpmath.mpf(b))) for t in range(cycles + 1)
-        ]
+        survival = [mpmath.exp(-((mpmath.mpf(t) / mpmath.mpf(tau)) ** mpmath.mpf(b))) for t in range(cycles + 1)]
         return [survival[t - 1] - survival[t] for t in range(1, cycles + 1)]
 
 

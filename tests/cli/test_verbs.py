@@ -73,9 +73,15 @@ def broken_tsv(line: Path, at: Path) -> str:
 
 
 BAD = {
-    "no verb of that name": (lambda line, at: ["simulat"], "No such command 'simulat'. Did you mean 'simulate'?"),
+    "no verb of that name": (
+        lambda line, at: ["simulat"],
+        "No such command 'simulat'. Did you mean 'simulate'?",
+    ),
     "no option of that name": (lambda line, at: ["simulate", "ltp", "--uot", "x"], "No such option: --uot"),
-    "a seed that is no number": (lambda line, at: ["simulate", "ltp", "--out", "x.nc", "--seed", "x"], "'--seed'"),
+    "a seed that is no number": (
+        lambda line, at: ["simulate", "ltp", "--out", "x.nc", "--seed", "x"],
+        "'--seed'",
+    ),
     "no output": (lambda line, at: ["simulate", "ltp"], "simulate: expected --out X.nc"),
     "unknown experiment": (
         lambda line, at: ["simulate", "lpt", "--out", "x.nc"],
@@ -122,7 +128,10 @@ BAD = {
         lambda line, at: train(line, laws=cut(line / "laws.json", at / "laws.json")),
         "laws.json: not a laws file",
     ),
-    "unknown task": (lambda line, at: ["data", "listop", "--out", "x"], "unknown task 'listop'; did you mean 'listops'?"),
+    "unknown task": (
+        lambda line, at: ["data", "listop", "--out", "x"],
+        "unknown task 'listop'; did you mean 'listops'?",
+    ),
     "broken line in a TSV": (
         lambda line, at: ["data", "listops", "--source", broken_tsv(line, at / "lra"), "--out", "x"],
         "basic_train.tsv, line 5: expected 2 fields separated by a tab, got 1",
@@ -224,7 +233,8 @@ def test_help_loads_nothing_heavy():
 
 def test_simulate_does_not_load_torch(tmp_path):
     code = (
-        "import sys; from rmaat.__main__ import main; main(['simulate', 'stp', '--out', 'x.nc']); print('torch' in sys.modules)"
+        "import sys; from rmaat.__main__ import main; main(['simulate', 'stp', '--out', 'x.nc']);"
+        "print('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
     assert done.stdout.splitlines()[-1] == "False"

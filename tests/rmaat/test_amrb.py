@@ -22,7 +22,9 @@ def gradients(config, laws, tokens, lengths, dtype=torch.float64, mode="train"):
 def largest_difference(a, b):
     """Relative to the largest gradient of the parameter."""
     return max(
-        float((a[name] - b[name]).abs().max() / b[name].abs().max().clamp(min=1e-300)) for name in a if b[name] is not None
+        float((a[name] - b[name]).abs().max() / b[name].abs().max().clamp(min=1e-300))
+        for name in a
+        if b[name] is not None
     )
 
 

@@ -76,7 +76,12 @@ def test_exponent_and_decay_come_from_setting_then_laws_then_paper(config, laws)
         }
     )
     rich = Laws(both)
-    for given, chosen, expected in ((None, rich, 0.7), (None, laws, 0.25), (0.4, rich, 0.4), (None, None, 0.25)):
+    for given, chosen, expected in (
+        (None, rich, 0.7),
+        (None, laws, 0.25),
+        (0.4, rich, 0.4),
+        (None, None, 0.25),
+    ):
         changed = config.replace(presynaptic_exponent=given, memory_rule="none").with_laws(chosen)
         assert changed.presynaptic_exponent == expected
     assert config.with_laws(rich).spatial_decay == 0.3
@@ -108,10 +113,19 @@ def bad(tokens, lengths=None):
     [
         (bad(torch.tensor([[1, 16]])), "tokens: expected ids from 0 to 15, got 1 to 16"),
         (bad(torch.tensor([[-1, 3]])), "tokens: expected ids from 0 to 15, got -1 to 3"),
-        (bad(torch.tensor([1, 2])), r"tokens: expected int64 of shape \(batch, length\), got torch.int64 \(2,\)"),
+        (
+            bad(torch.tensor([1, 2])),
+            r"tokens: expected int64 of shape \(batch, length\), got torch.int64 \(2,\)",
+        ),
         (bad(torch.tensor([[1.0]])), r"tokens: expected int64 of shape \(batch, length\), got torch.float32"),
-        (bad(torch.tensor([[1, 2]]), torch.tensor([3])), r"lengths: expected 1 numbers from 1 to 2, got \[3\]"),
-        (bad(torch.tensor([[1, 2]]), torch.tensor([0])), r"lengths: expected 1 numbers from 1 to 2, got \[0\]"),
+        (
+            bad(torch.tensor([[1, 2]]), torch.tensor([3])),
+            r"lengths: expected 1 numbers from 1 to 2, got \[3\]",
+        ),
+        (
+            bad(torch.tensor([[1, 2]]), torch.tensor([0])),
+            r"lengths: expected 1 numbers from 1 to 2, got \[0\]",
+        ),
         (bad(torch.tensor([[1, 2]]), torch.tensor([1, 1])), "lengths: expected 1 numbers"),
     ],
 )

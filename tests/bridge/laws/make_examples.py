@@ -194,10 +194,7 @@ def main():
     for name, contents in VALID.items():
         write("valid", name, json.dumps(signed(contents), indent=2) + "\n")
     messages = []
-    made = {
-        name: (json.dumps(signed(contents), indent=2) + "\n", *rest)
-        for name, (contents, *rest) in INVALID.items()
-    }
+    made = {name: (json.dumps(signed(contents), indent=2) + "\n", *rest) for name, (contents, *rest) in INVALID.items()}
     edited = signed(VALID["stretched"])
     edited["retention"] = changed(R, P, "tau", "value", to=7.0)["retention"]
     unsigned = VALID["stretched"]
