@@ -6,7 +6,8 @@ STAMP  := $(VENV)/.installed
 
 .PHONY: demo test test-slow lint format bench clean
 
-demo: $(STAMP)   ## simulate, distil, train with AMRB and report, in about two minutes
+demo: $(STAMP)   ## simulate, distil, train with AMRB and report, in about a minute and a half
+	rm -rf demo
 	$(BIN)/rmaat demo --out demo
 
 test: $(STAMP)   ## the default suite

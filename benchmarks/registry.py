@@ -1,5 +1,6 @@
 """The registry: a benchmark is a function that gives rows, and speaks only if its check holds."""
 
+import os
 import platform
 import subprocess
 from collections.abc import Callable, Sequence
@@ -39,6 +40,7 @@ def run(names: Sequence[str], out: Path | None = None) -> list[dict[str, Any]]:
     for name in names:
         if name not in NAMES:
             raise InputError(f"unknown benchmark {name!r}; {did_you_mean(name, NAMES)}")
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # torch's profiler otherwise prints a line a start and stop
     results = []
     for name in names or NAMES:
         benchmark: Benchmark = import_module(f"benchmarks.{NAMES[name]}").BENCHMARK

@@ -205,18 +205,18 @@ def demo(
     """
     from rmaat.demo import run
 
-    run(
-        out,
-        seed,
-        {
-            "simulate": simulate,
-            "fit": fit,
-            "data": data,
-            "train": train,
-            "evaluate": evaluate,
-            "report": report,
-        },
-    )
+    verbs = {each.__name__: each for each in (simulate, fit, data, train, evaluate, report)}
+    run(out, seed, {**verbs, "overview": _overview})
+
+
+def _overview(datasets: list[Path], laws: Path, run: Path, out: Path) -> None:
+    from analysis.figures import overview
+    from astro_sim.dataset import read
+    from bridge.laws import Laws
+    from rmaat.records import read_run
+
+    overview([read(path) for path in datasets], Laws.load(laws), read_run(run), path=out)
+    print(f"{out}: the whole line in one figure")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from astro_sim.common.files import require_free
+from astro_sim.common.files import require_free, write_json
 from rmaat.records import read_run
 
 # 24 cycles reach 98 % of saturation; 3 cycles of burn-in bring s to its periodic state.
@@ -28,8 +28,7 @@ def run(out: Path, seed: int, verbs: Mapping[str, Callable[..., None]]) -> None:
     seconds: dict[str, float] = {}
 
     def step(name: str, verb: str, *arguments: object, **options: object) -> None:
-        words = [verb, *(str(a) for a in arguments if not isinstance(a, list))]
-        print(f"\n# {name}: rmaat {' '.join(words)} ...", flush=True)
+        print(f"\n# {name}: {verb} {arguments[0] if isinstance(arguments[0], str) else ''}".rstrip(), flush=True)
         begun = time.perf_counter()
         verbs[verb](*arguments, **options)
         seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - begun
@@ -43,10 +42,18 @@ def run(out: Path, seed: int, verbs: Mapping[str, Callable[..., None]]) -> None:
     step("train", "train", "listops", laws=laws, data=data, out=folder, set_=[*TRAINING, f"seed={seed}"])
     step("evaluate", "evaluate", folder)
     step("report", "report", [*datasets.values(), laws, folder], out=html)
+    step("report", "overview", [*datasets.values()], laws, folder, out / "overview.png")
 
-    result = read_run(folder).evaluation or {}
+    seconds["in all"] = time.perf_counter() - started
+
+    record = read_run(folder)
+    result = record.evaluation or {}
+    summary = {"evaluation": result, "seconds": {name: round(value, 1) for name, value in seconds.items()}}
+    write_json(
+        out / "demo.json", {**summary, **{name: record.run[name] for name in ("machine", "versions", "laws_digest")}}
+    )
     print("\nstep      seconds")
-    for name, value in {**seconds, "in all": time.perf_counter() - started}.items():
+    for name, value in seconds.items():
         print(f"{name:<9} {value:>7.1f}")
     print(
         f"\nListOps test accuracy {result['accuracy']:.3f} on {result['examples']} examples"

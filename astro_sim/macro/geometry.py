@@ -79,7 +79,9 @@ def distances(at: Array) -> Array:
     """Euclidean distance between every two processes: (post, pre, axis) -> (post, pre, post, pre)."""
     n = at.shape[0]
     flat = at.reshape(n * n, -1)
-    return cdist(flat, flat).reshape(n, n, n, n)  # broadcasting would hold n^6 numbers for a simplex
+    return np.asarray(cdist(flat, flat), dtype=np.float64).reshape(
+        n, n, n, n
+    )  # broadcasting would hold n^6 numbers for a simplex
 
 
 def coupling(at: Array, scale: float, row_sum: float) -> Array:
@@ -93,9 +95,10 @@ def coupling(at: Array, scale: float, row_sum: float) -> Array:
     array, (post, pre, post, pre)
         Symmetric.
     """
-    kernel: Array = np.exp(-scale * distances(at))
     n = at.shape[0]
-    flat = kernel.reshape(n * n, n * n)  # a view: the next line empties the self term of `kernel`
-    np.fill_diagonal(flat, 0.0)
-    largest = float(flat.sum(axis=1).max())
-    return kernel / largest * row_sum if largest > 0 else kernel  # row_sum / largest may overflow
+    kernel: Array = np.exp(-scale * distances(at)).reshape(n * n, n * n)
+    np.fill_diagonal(kernel, 0.0)
+    largest = kernel.sum(axis=1).max()
+    if largest > 0:
+        kernel = kernel / largest * row_sum  # in this order: row_sum / largest may overflow
+    return kernel.reshape(n, n, n, n)

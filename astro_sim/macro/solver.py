@@ -119,19 +119,7 @@ def integrate(
         Packed states at ``times``.
     """
     p = parameters
-    constants = (
-        p.lambda_,
-        p.beta,
-        p.gamma_s,
-        p.gamma_l,
-        p.tau_n,
-        p.tau_s,
-        p.tau_p_s,
-        p.tau_p_l,
-        p.b,
-        p.c,
-        p.d,
-    )
+    constants = (p.lambda_, p.beta, p.gamma_s, p.gamma_l, p.tau_n, p.tau_s, p.tau_p_s, p.tau_p_l, p.b, p.c, p.d)
     codes = tuple(_CODES[name] for name in (p.phi, p.g, p.theta, p.psi, p.kappa))
     flat = np.ascontiguousarray(coupling.reshape(p.n * p.n, p.n * p.n))
     bounded = p.ltp_dynamics == "bounded"

@@ -1,0 +1,42 @@
+"""Every shipped configuration trains for two steps."""
+
+from pathlib import Path
+
+import pytest
+
+from astro_sim.common.settings import load_toml
+from rmaat.tasks import storage
+from rmaat.tasks.text import TextSettings
+from rmaat.training.engine import train
+
+CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.toml"))
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory) -> Path:
+    """Sixteen short reviews."""
+    root = tmp_path_factory.mktemp("text")
+    for split in ("train", "test"):
+        for label in ("neg", "pos"):
+            folder = root / "aclImdb" / split / label
+            folder.mkdir(parents=True)
+            for number in range(8):
+                (folder / f"{number}.txt").write_text(f"{label} review number {number} " * (number + 1))
+    storage.prepare("text", root / "data", TextSettings(), source=root)
+    return root / "data"
+
+
+def test_there_are_configurations():
+    assert {path.stem for path in CONFIGS} >= {"listops", "text"}
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_configuration_trains(path, listops, text, laws, tmp_path):
+    task = path.stem
+    asked = load_toml(path)
+    two_steps = {**asked["training"], "steps": 2, "batch": 4, "device": "cpu"}
+    record = train(task, {"listops": listops, "text": text}[task], laws, tmp_path / "run",
+                   settings={"model": asked["model"], "training": two_steps})  # fmt: skip
+    assert record.finished
+    for name, value in asked["model"].items():
+        assert record.run["model_config"][name] == value

@@ -1,0 +1,84 @@
+"""What a newcomer runs: the README's commands and code, the examples, the benchmarks' checks."""
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from benchmarks.registry import NAMES, run
+from rmaat.__main__ import main
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+# The same commands on a small scale: shorter trees, fewer of them, four steps.
+SMALLER = {
+    "data": ["--set", "min_length=10", "--set", "max_length=80"],
+    "train": ["--set", "steps=4", "--set", "batch=8", "--set", "device=cpu"],
+}
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+def test_the_readmes_commands_work_in_order(tmp_path, monkeypatch):
+    commands = [
+        shlex.split(line) for block in blocks("bash") for line in block.splitlines() if line.startswith("rmaat ")
+    ]
+    assert [words[1] for words in commands] == [*["simulate"] * 3, "fit", "data", "train", "evaluate", "report"]
+    shutil.copytree(ROOT / "configs", tmp_path / "configs")
+    monkeypatch.chdir(tmp_path)
+    for _, verb, *words in commands:
+        words = [{"train=8000": "train=64", "valid=500": "valid=8", "test=1000": "test=8"}.get(w, w) for w in words]
+        assert main([verb, *words, *SMALLER.get(verb, [])]) == 0, (verb, words)
+    assert (tmp_path / "report.html").is_file()
+
+
+def test_the_readmes_python_works(tmp_path):
+    (code,) = blocks("python")
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_readmes_links_lead_somewhere():
+    paths = re.findall(r"\]\(([^)#:]+)\)", README) + re.findall(
+        r"`((?:docs|examples|results|configs)/[\w./-]*)`", README
+    )
+    assert paths
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+    assert all((ROOT / name).is_file() for name in re.findall(r"`([A-Z]+\.md)`", README))
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.stem)
+def test_examples_run(path, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-W", "error", path], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout
+
+
+def test_the_example_shows_that_the_law_matters(tmp_path):
+    script = ROOT / "examples" / "law_to_model.py"
+    out = subprocess.run([sys.executable, script], capture_output=True, text=True, cwd=tmp_path, check=True).stdout
+    assert "linear: tau = 6.000 cycles" in out
+    assert float(out.rsplit(":", 1)[1]) > 1e-4  # float32 logits of order one
+
+
+@pytest.mark.parametrize("name", NAMES.values())
+def test_what_the_benchmarks_compare_computes_the_same(name):
+    import_module(f"benchmarks.{name}").BENCHMARK.check()
+
+
+def test_a_benchmark_keeps_machine_and_commit(tmp_path):
+    (result,) = run(["macro-solver"], tmp_path)
+    assert {row["solver"] for row in result["rows"]} == {"compiled RK4", "scipy solve_ivp"}
+    assert set(result) == {"name", "what", "commit", "machine", "versions", "rows"}
+    assert (tmp_path / "macro-solver.json").is_file()
