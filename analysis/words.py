@@ -81,7 +81,8 @@ def run_sentence(run: RunRecord) -> str:
     accuracy, majority = run.evaluation.get("accuracy"), run.evaluation.get("majority")
     steps = f" after {count(run.evaluation['step'])} steps" if "step" in run.evaluation else ""
     told = head + f"reached {percent(accuracy)} {run.evaluation.get('split', 'test')} accuracy{steps}"
-    return told + against_majority(accuracy, majority, run.evaluation.get("examples")) + segments(run)
+    told += against_majority(accuracy, majority, run.evaluation.get("examples"))
+    return told + against_first_symbol(accuracy, run.evaluation.get("first_symbol")) + segments(run)
 
 
 def against_majority(accuracy: Any, majority: Any, examples: Any) -> str:
@@ -95,6 +96,14 @@ def against_majority(accuracy: Any, majority: Any, examples: Any) -> str:
         told += f" (95 % interval from {count(examples)} examples: {percent(low)} to {percent(high)}"
         told += "; the difference is within sampling error)" if low <= majority <= high else ")"
     return told + "."
+
+
+def against_first_symbol(accuracy: Any, table: Any) -> str:
+    """The comparison with a table that knows the first symbol alone: what needs neither memory nor attention."""
+    if not (isinstance(accuracy, int | float) and isinstance(table, int | float)):
+        return ""
+    told = f" A table that knows the first symbol of an example alone reaches {percent(table)}"
+    return told + ("." if accuracy > table + 0.03 else ", so this accuracy shows no use of memory.")
 
 
 def segments(run: RunRecord) -> str:
@@ -126,13 +135,11 @@ def _trust(laws: Laws, law: RetentionLaw) -> list[str]:
     if source is None or source.model != "macro":
         return ["The intervals come from the residuals of one averaged curve, not from repeated simulations."]
     told = [
-        "The macro model is deterministic, so these intervals hold misfit only, and at least 0.1 % of the rise by "
-        "convention: nothing about other seeds, layouts or synapses."
+        "The macro model is deterministic: one run holds no noise, so it admits no interval. How far the law varies "
+        "must come from other seeds, layouts and synapses."
     ]
-    if 1 - law.r_squared < 1e-8:
-        told[0] += (
-            " Here R² is 1 to within 1e-8: the curve is of this family, and the interval is that convention alone."
-        )
+    if any(n.low is not None for n in law.parameters.values()):
+        told[0] += " The interval given here is the misfit of the family."
     s = source.settings
     try:
         expected = s["tau_p_l"] / (s["gamma_l"] * s["tau_cycle"])

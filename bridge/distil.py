@@ -15,7 +15,9 @@ from bridge.laws import Candidate, Laws, LawsDocument, Number, RetentionLaw, Sou
 
 Array = NDArray[np.float64]
 
-INTERVAL = "least squares on cycle ends, residuals counted as 0.1 % of the rise at least; log parameter, Student t"
+INTERVAL = "least squares on cycle ends; interval in the log parameter with Student's t"
+NO_INTERVAL = "least squares on cycle ends; no interval: a curve without noise"
+MISFIT = "the interval is the line's misfit, not noise"
 FEWEST_CYCLES = 5  # amplitude, time constant and variance leave AICc finite from 5 samples on
 
 
@@ -73,9 +75,10 @@ def retention_law(dataset: xr.Dataset, family: str | None = None) -> RetentionLa
     tried = families.FAMILIES.values() if family is None else [families.get(family)]
     fits = sorted((fit_curve(rise, each) for each in tried), key=lambda fit: (not fit.converged, fit.aicc))
     best = fits[0]
+    origin = INTERVAL if np.isfinite(best.amplitude.low) else NO_INTERVAL
     return RetentionLaw(
         family=best.family.name,
-        parameters={p.name: _number(best.parameters[p.name], p.unit, INTERVAL) for p in best.family.parameters},
+        parameters={p.name: _number(best.parameters[p.name], p.unit, origin) for p in best.family.parameters},
         amplitude=_number(best.amplitude, "a.u.", "fitted together with the parameters"),
         tau_cycle=float(dataset["tau_cycle"]),
         start=float(curve[0]),
@@ -83,8 +86,9 @@ def retention_law(dataset: xr.Dataset, family: str | None = None) -> RetentionLa
         residuals=[float(value) for value in best.residuals],
         r_squared=best.r_squared,
         converged=best.converged,
+        fitted_cycles=len(rise),
         concave=bool(best.family.concave(best.values)),
-        peak_cycle=best.family.peak_cycle(best.values, horizon=len(rise)),
+        peak_cycle=best.family.peak_cycle(best.values, horizon=100 * len(rise)),
         candidates=[_candidate(fit) for fit in fits],
     )
 
@@ -100,7 +104,7 @@ def spatial_decay(dataset: xr.Dataset) -> Number:
         raise InputError("p_s_peak: expected positive responses; with no coupling there is no decay to fit")
     slope, r_squared = fit_slope(distance, np.log(peak))
     decay = Estimate(-slope.value, slope.stderr, -slope.high, -slope.low)
-    return _number(decay, "1/spacing", f"line through log p_s_peak against distance, R^2 = {r_squared:.4f}")
+    return _number(decay, "1/spacing", f"line through log p_s_peak against distance, R^2 = {r_squared:.4f}; {MISFIT}")
 
 
 def presynaptic_exponent(dataset: xr.Dataset) -> Number:
@@ -109,7 +113,7 @@ def presynaptic_exponent(dataset: xr.Dataset) -> Number:
     if (calcium <= 0).any():
         raise InputError("calcium: expected positive values to fit an exponent to")
     slope, r_squared = fit_slope(np.log(dataset["rate"].values), np.log(calcium))
-    return _number(slope, "1", f"line through log calcium against log rate, R^2 = {r_squared:.4f}")
+    return _number(slope, "1", f"line through log calcium against log rate, R^2 = {r_squared:.4f}; {MISFIT}")
 
 
 def _number(estimate: Estimate, unit: str, origin: str) -> Number:

@@ -14,9 +14,9 @@ Array = NDArray[np.float64]
 
 CONFIDENCE = 0.95
 TIGHT: dict[str, Any] = {"xtol": 1e-13, "ftol": 1e-13, "gtol": 1e-13}
-# A simulated curve without noise fits to rounding, and its small residuals are transients of the protocol, not noise:
-# they can tell families apart, or give an interval, that no other seed or layout would bear out. Residuals therefore
-# count as at least this share of the rise (chosen; noisy data lie above it and are not touched).
+# Below this share of the rise, residuals are no noise but transients of the protocol and rounding: a simulation without
+# noise. They admit no interval, and no choice of a family that another seed or layout would bear out, so AICc counts
+# them as this large (chosen; noisy data lie above).
 RESOLUTION = 1e-3
 
 
@@ -38,7 +38,7 @@ class CurveFit:
     ----------
     family : Family
     parameters : dict of str to Estimate
-        Intervals are symmetric in the logarithm, with Student's t.
+        Intervals are symmetric in the logarithm, with Student's t; none for data without noise.
     amplitude : Estimate
         Fitted saturation; never the last sample.
     residuals : array, (cycles,)
@@ -98,8 +98,9 @@ def fit_curve(rise: Array, family: Family) -> CurveFit:
     count, free = len(data), len(start)
     residuals = np.asarray(found.residual, dtype=float)
     rss = float(residuals @ residuals)
-    spread_of_data = max(np.sqrt(rss / (count - free)), RESOLUTION) if count > free else np.nan
-    errors = {name: (found.params[name].stderr or np.nan) * spread_of_data for name in start}
+    noise = float(np.sqrt(rss / (count - free))) if count > free else np.nan
+    noisy = noise >= RESOLUTION
+    errors = {name: (found.params[name].stderr or np.nan) * noise for name in start}
     inside = all(min(p.value - p.min, p.max - p.value) > 1e-6 for p in found.params.values())
     finite = bool(np.isfinite([*errors.values()]).all())
     converged = bool(found.success) and inside and finite
@@ -108,7 +109,7 @@ def fit_curve(rise: Array, family: Family) -> CurveFit:
     def estimate(name: str, unit: float = 1.0) -> Estimate:
         log, error = float(found.params[name].value), errors[name] if converged else np.nan
         value = unit * float(np.exp(log))
-        half = quantile * error
+        half = quantile * error if noisy else np.nan
         # A half width past e^50 says "unknown"; capping it keeps the interval finite and just as useless.
         spread = float(np.exp(min(half, 50.0))) if np.isfinite(half) else np.nan
         return Estimate(value, value * error, value / spread, value * spread)

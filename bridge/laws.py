@@ -62,6 +62,7 @@ class RetentionLaw(_Closed):
     r_squared: float
     converged: bool
     concave: bool = Field(description="whether the law, as a function of time, is concave")
+    fitted_cycles: int = Field(ge=1, description="simulated cycles; RetentionFactor at a larger T extrapolates")
     peak_cycle: int = Field(ge=1, description="cycle of the largest increment")
     candidates: list[Candidate] = Field(description="every family that was tried, best first")
 
@@ -135,7 +136,7 @@ class Laws:
     @property
     def fitted_cycles(self) -> int:
         """Number of simulated cycles; a larger T extrapolates."""
-        return len(self.document.retention.samples)
+        return self.document.retention.fitted_cycles
 
     @property
     def digest(self) -> str:

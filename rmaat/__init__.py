@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rmaat.attention import AstromorphicAttention
+    from rmaat.attention import AstromorphicAttention, RelativePosition, Rule
     from rmaat.config import RMAATConfig
     from rmaat.model import RMAAT, build_model
 
@@ -20,10 +20,12 @@ _HOME = {
     "AstromorphicAttention": "rmaat.attention",
     "RMAAT": "rmaat.model",
     "RMAATConfig": "rmaat.config",
+    "RelativePosition": "rmaat.attention",
+    "Rule": "rmaat.attention",
     "build_model": "rmaat.model",
 }
 
-__all__ = ["RMAAT", "AstromorphicAttention", "RMAATConfig", "build_model"]
+__all__ = ["RMAAT", "AstromorphicAttention", "RMAATConfig", "RelativePosition", "Rule", "build_model"]
 
 
 def __getattr__(name: str) -> Any:

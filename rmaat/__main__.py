@@ -94,11 +94,11 @@ def data(
     settings = tasks.get(task).settings(**parse_assignments(set_ or []))
     manifest = prepare(task, out, settings, source, seed)
     rows = [
-        (name, split["examples"], split["shortest"], split["longest"], _majority(split["labels"]))
-        for name, split in manifest["splits"].items()
+        (name, split.examples, split.shortest, split.longest, _majority(split.labels))
+        for name, split in manifest.splits.items()
     ]
     _table(("split", "examples", "shortest", "longest", "majority share"), rows)
-    print(f"{out}: {task}, {manifest['origin']}, digest {manifest['digest'][:12]}")
+    print(f"{out}: {task}, {manifest.origin}, digest {manifest.digest[:12]}")
 
 
 @app.command()
@@ -117,17 +117,19 @@ def train(
     Example: rmaat train listops --laws laws.json --data data/listops --out runs/listops --config configs/listops.toml
     """
     from bridge.laws import Laws
+    from rmaat.training.settings import flatten
 
-    given = load_toml(config) if config else {}
-    overrides = parse_assignments(set_ or [])
-    given = {name: value for name, value in _flat(given).items() if name not in overrides}
+    given = flatten(load_toml(config), str(config)) if config else {}
+    given |= parse_assignments(set_ or [])
     loaded = Laws.load(laws)
     from rmaat.training.engine import train as run
 
-    record = run(task, data or Path("data") / task, loaded, out, model, {**given, **overrides}, resume)
+    record = run(task, data or Path("data") / task, loaded, out, model, given, resume)
     last = {row["split"]: row for row in record.metrics}
     rows = [(name, row["step"], f"{row['loss']:.3f}", f"{row['accuracy']:.3f}") for name, row in last.items()]
     _table(("split", "step", "loss", "accuracy"), rows)
+    if (total := record.run["data"]["segments"]) > loaded.fitted_cycles:
+        print(f"the law is extrapolated: up to {total} segments, {loaded.fitted_cycles} simulated cycles")
     print(f"{out}: {record.run['parameters']:,} parameters; measure it with: rmaat evaluate {out}")
 
 
@@ -151,7 +153,7 @@ def evaluate(
     if json_:
         _print_json(result)
     else:
-        _table(("split", "examples", "accuracy", "majority", "loss"), [_result_row(result)])
+        _table(("split", "examples", "accuracy", "majority", "first symbol", "loss"), [_result_row(result)])
 
 
 @app.command()
@@ -246,13 +248,6 @@ def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
     print("rmaat: warning: " + " ".join(str(message).split()), file=sys.stderr)
 
 
-def _flat(values: dict[str, Any]) -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        flat.update(value if isinstance(value, dict) else {name: value})
-    return flat
-
-
 def _majority(labels: dict[str, int]) -> str:
     return f"{max(labels.values()) / sum(labels.values()):.3f}" if labels else "-"
 
@@ -263,6 +258,7 @@ def _result_row(result: dict[str, Any]) -> tuple[Any, ...]:
         result["examples"],
         f"{result['accuracy']:.4f}",
         f"{result['majority']:.4f}",
+        f"{result['first_symbol']:.4f}",
         f"{result['loss']:.4f}",
     )
 

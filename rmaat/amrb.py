@@ -25,8 +25,8 @@ def run_segments(
     memory: Tensor,
     segments: Sequence[tuple[Any, ...]],
     backward: Backward = "amrb",
-    keep: int = 0,
-) -> tuple[Tensor, Tensor]:
+    keep: int = 1,
+) -> tuple[Tensor, list[Tensor]]:
     """Carry a memory through segments.
 
     Parameters
@@ -41,13 +41,15 @@ def run_segments(
     backward : {"amrb", "bptt", "truncated"}
         Replay segments, keep all their activations, or also cut the gradient between segments.
     keep : int
-        AMRB: the ``keep`` most recent segments keep their activations; the others are replayed.
+        AMRB: the ``keep`` most recent segments keep their activations; the others are replayed. The last one's are
+        needed at once, so 1 costs no more memory than 0.
 
     Returns
     -------
     memory : Tensor
         mem_{T+1}.
-    outputs : Tensor, (batch, segments, ...)
+    outputs : list of Tensor
+        One a segment.
     """
     outputs = []
     replayed = len(segments) - keep if backward == "amrb" and torch.is_grad_enabled() else 0
@@ -59,4 +61,4 @@ def run_segments(
         else:
             memory, output = step(memory, *segment)
         outputs.append(output)
-    return memory, torch.stack(outputs, dim=1)
+    return memory, outputs

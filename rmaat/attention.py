@@ -15,6 +15,7 @@ mean form does not, and is the same thing at any fixed N up to a constant. Causa
 Sources: RMAAT (arXiv 2601.00426), AT (arXiv 2312.10925). `astromorphic_reference` is this text as code.
 """
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -30,16 +31,19 @@ class Rule(NamedTuple):
     Attributes
     ----------
     exponent : float
-        alpha.
+        alpha; the paper's 0.25 by default.
     m_scale : float or None
         Divisor m of the paper's normalisation; None: the mean form.
     sigmoid : bool
         Squash H as AT does; not with causal attention, where H differs from row to row.
     """
 
-    exponent: float
+    exponent: float = 0.25
     m_scale: float | None = None
     sigmoid: bool = False
+
+
+PAPER = Rule()
 
 
 def feature_map(x: Tensor) -> Tensor:
@@ -155,7 +159,8 @@ def _causal_read(queries: Tensor, write: Tensor, values: Tensor, chunk: int) -> 
     )  # (B, h, chunks, c, .)
     within = (queries @ write.transpose(-1, -2)).tril() @ values
     states = write.transpose(-1, -2) @ values  # (B, h, chunks, m, d_v)
-    before = states.cumsum(2) - states
+    # A sum that leaves the chunk itself out from the start: taken off afterwards it would leave rounding of later rows.
+    before = pad(states, (0, 0, 0, 0, 1, 0))[:, :, :-1].cumsum(2)
     return (within + queries @ before).flatten(2, 3)[:, :, :rows]
 
 
@@ -183,11 +188,12 @@ class RelativePosition(nn.Module):
         self.weight = nn.Parameter(torch.randn(heads, features, rows) * rows**-0.5)
 
     def forward(self) -> Tensor:
-        """R, (heads, rows, features)."""
-        w = self.weight.transpose(1, 2)  # (h, N, m)
-        memory, tokens = w[:, : self.memory_rows], w[:, self.memory_rows :]
-        smoothed = torch.cat([memory, exponential_kernel(tokens, self.decay)], dim=1)  # B W^T
-        return w @ (self.weight @ smoothed)  # W^T D, D = W B W^T
+        """R, (heads, rows, features), in the weights' own precision whatever the autocast: it is cubic in them."""
+        with torch.autocast(self.weight.device.type, enabled=False):
+            w = self.weight.transpose(1, 2)  # (h, N, m)
+            memory, tokens = w[:, : self.memory_rows], w[:, self.memory_rows :]
+            smoothed = torch.cat([memory, exponential_kernel(tokens, self.decay)], dim=1)  # B W^T
+            return w @ (self.weight @ smoothed)  # W^T D, D = W B W^T
 
     def reference(self) -> Tensor:
         """R through the N x N kernel."""
@@ -205,7 +211,7 @@ def exponential_kernel(x: Tensor, decay: float) -> Tensor:
     rows = x.shape[-2]
     while reach < rows:
         # After the step each side covers 2 * reach rows: exp(-decay (a + b)) = exp(-decay a) exp(-decay b).
-        weight = torch.exp(torch.tensor(-decay * reach, dtype=x.dtype, device=x.device))
+        weight = math.exp(-decay * reach)
         behind = behind + weight * pad(behind[..., :-reach, :], (0, 0, reach, 0))
         ahead = ahead + weight * pad(ahead[..., reach:, :], (0, 0, 0, reach))
         reach *= 2
@@ -221,9 +227,14 @@ class AstromorphicAttention(nn.Module):
         ``width`` must be a multiple of ``heads``; each head has width / heads features in m and d_v.
     rule : Rule
     causal : bool
+
+    Raises
+    ------
+    InputError
+        A width that the heads do not divide; a sigmoid with causal attention.
     """
 
-    def __init__(self, width: int, heads: int, rule: Rule, causal: bool = False) -> None:
+    def __init__(self, width: int, heads: int, rule: Rule = PAPER, causal: bool = False) -> None:
         super().__init__()
         if width % heads:
             raise InputError(f"width: expected a multiple of heads = {heads}, got {width}")

@@ -37,7 +37,7 @@ class RMAATConfig(Settings):
     backward: Literal["amrb", "bptt", "truncated"] = quantity(
         "amrb", "1", "replay segments from the stored memory, keep everything, or cut between segments", PAPER
     )
-    kept_segments: int = quantity(0, "1", "amrb: most recent segments kept instead of replayed (k)", "ours", ge=0)
+    kept_segments: int = quantity(1, "1", "amrb: most recent segments kept instead of replayed (k)", "ours", ge=0)
 
     presynaptic_exponent: float | None = quantity(
         None,

@@ -95,7 +95,7 @@ class RMAAT(nn.Module):
         )
         self.blocks = nn.ModuleList(Block(config, rule) for _ in range(config.depth))
         self.dropout = nn.Dropout(config.dropout)
-        # The norm makes the head indifferent to the scale of what it reads: "scale" leaves the memory small.
+        # Rows cancel in a mean; the norm gives the head inputs of one size whatever their number.
         self.head = nn.Sequential(nn.LayerNorm(config.width), nn.Linear(config.width, config.classes))
 
     def forward(self, tokens: Tensor, lengths: Tensor | None = None) -> Tensor:
@@ -126,7 +126,8 @@ class RMAAT(nn.Module):
             span = slice(t * size, min((t + 1) * size, tokens.shape[1]))
             steps.append((tokens[:, span], real[:, span], factor[:, t], t < totals, relative))
         memory = self.memory.expand(batch, -1, -1)
-        _, seen = run_segments(self.segment, memory, steps, c.backward, c.kept_segments)  # (B, T, d)
+        _, outputs = run_segments(self.segment, memory, steps, c.backward, c.kept_segments)
+        seen = torch.stack(outputs, dim=1)  # (B, T, d)
         if c.readout == "mean":
             active = torch.arange(segments, device=tokens.device) < totals[:, None]
             features = (seen * active[..., None]).sum(1) / totals[:, None]
@@ -143,8 +144,24 @@ class RMAAT(nn.Module):
         active: Tensor,
         relative: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
-        """One segment: memory in, memory out, and the (B, d) that the head may see."""
+        """One segment: memory in, memory out, and the (B, d) that the head may see.
+
+        Parameters
+        ----------
+        memory : Tensor, (batch, memory rows, width)
+        tokens : Tensor of int64, (batch, length)
+            At most ``segment_length`` of them.
+        real : Tensor of bool, (batch, length)
+            False on padding.
+        factor : Tensor, (batch,)
+            Of the memory rule.
+        active : Tensor of bool, (batch,)
+            False where the segment is only padding.
+        relative : Tensor, (heads, rows, width / heads), or None
+        """
         c = self.config
+        if tokens.shape[1] > c.segment_length:
+            raise InputError(f"segment: expected at most {c.segment_length} tokens, got {tokens.shape[1]}")
         m = c.memory_tokens
         words = self.dropout(self.embedding(tokens) + self.positions[: tokens.shape[1]])  # (B, L, d)
         x = torch.cat([memory, words], dim=1)  # (B, M + L, d)
@@ -155,7 +172,8 @@ class RMAAT(nn.Module):
         written, words = x[:, :m], x[:, m:]
         after = update(c.memory_rule, memory, written, factor, active)
         if c.readout == "memory":
-            seen = after.mean(1)
+            # "scale" shrinks what it hands on, towards 0 in long sequences; the head reads it before that.
+            seen = (after if c.memory_rule == "consolidate" else written).mean(1)
         else:
             seen = torch.where(real[..., None], words, 0.0).sum(1) / real.sum(1, keepdim=True).clamp(min=1)
         return after, seen
@@ -165,10 +183,9 @@ class RMAAT(nn.Module):
             raise InputError(
                 f"tokens: expected int64 of shape (batch, length), got {tokens.dtype} {tuple(tokens.shape)}"
             )
-        if not tokens.is_cuda:  # on a GPU the look would wait for the device at every step
-            low, high = int(tokens.min()), int(tokens.max())
-            if low < 0 or high >= self.config.vocabulary:
-                raise InputError(f"tokens: expected ids from 0 to {self.config.vocabulary - 1}, got {low} to {high}")
+        low, high = int(tokens.min()), int(tokens.max())
+        if low < 0 or high >= self.config.vocabulary:
+            raise InputError(f"tokens: expected ids from 0 to {self.config.vocabulary - 1}, got {low} to {high}")
         if lengths is None:
             return torch.full((len(tokens),), tokens.shape[1], device=tokens.device)
         if lengths.shape != tokens.shape[:1] or int(lengths.min()) < 1 or int(lengths.max()) > tokens.shape[1]:

@@ -20,6 +20,9 @@ from astro_sim.common.files import read_json
 from bridge.laws import Laws
 
 SCHEMA_VERSION = 1
+REQUIRED = {
+    "task": str, "model": str, "settings": dict, "model_config": dict, "data": dict, "laws_digest": str,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,9 @@ def read_run(path: str | Path) -> RunRecord:
     if not isinstance(run, dict) or run.get("schema_version") != SCHEMA_VERSION:
         version = run.get("schema_version") if isinstance(run, dict) else None
         raise InputError(f"{path / 'run.json'}: run schema {version}; this version reads {SCHEMA_VERSION}")
+    for name, kind in REQUIRED.items():
+        if not isinstance(run.get(name), kind):
+            raise InputError(f"{path / 'run.json'}: expected {name!r}, a {kind.__name__}")
     evaluation = path / "evaluation.json"
     laws = path / "laws.json"
     return RunRecord(
@@ -89,7 +95,10 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     rows = []
     for number, line in enumerate(text[: text.rfind("\n") + 1].splitlines(), start=1):
         try:
-            rows.append(json.loads(line))
+            row = json.loads(line)
         except json.JSONDecodeError as error:
             raise InputError(f"{path}, line {number}: not JSON: {error}") from None
+        if not (isinstance(row, dict) and isinstance(row.get("step"), int) and isinstance(row.get("split"), str)):
+            raise InputError(f"{path}, line {number}: expected an object with 'step' and 'split'")
+        rows.append(row)
     return rows

@@ -12,7 +12,7 @@ from typing import Any
 from astro_sim.common.errors import InputError, did_you_mean
 from astro_sim.common.settings import Settings
 
-Prepare = Callable[[Any, Path | None, int, Path], dict[str, Any]]
+Prepare = Callable[[Any, Path | None, int, Path], Any]
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from astro_sim.common.errors import InputError
 from astro_sim.common.progress import track
 from astro_sim.common.settings import Settings, quantity
 from rmaat.tasks import Task
-from rmaat.tasks.storage import write_split
+from rmaat.tasks.storage import SplitSummary, write_split
 
 LRA = "Long Range Arena (arXiv 2011.04006)"
 SYMBOLS = (*"0123456789", "[MIN", "[MAX", "[MED", "[SM", "X")  # "]" is X in the release's own vocabulary
@@ -168,10 +168,13 @@ def read_tsv(path: Path) -> Iterator[tuple[bytes, int]]:
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file; expected {', '.join(FILES.values())} of the LRA release")
-    with path.open(encoding="utf-8", newline="\n") as lines:
-        for number, line in enumerate(lines, start=1):
-            fields = line.rstrip("\r\n").split("\t")
+    with path.open("rb") as lines:
+        for number, raw in enumerate(lines, start=1):
             where = f"{path}, line {number}"
+            try:
+                fields = raw.decode("ascii").rstrip("\r\n").split("\t")
+            except UnicodeDecodeError as error:
+                raise InputError(f"{where}: not text (byte {error.start + 1} of the line)") from None
             if number == 1:
                 if fields != HEADER.split("\t"):
                     raise InputError(f"{where}: expected the header 'Source<tab>Target'")
@@ -190,7 +193,7 @@ def read_tsv(path: Path) -> Iterator[tuple[bytes, int]]:
             yield codes, value
 
 
-def prepare(settings: ListOpsSettings, source: Path | None, seed: int, folder: Path) -> dict[str, Any]:
+def prepare(settings: ListOpsSettings, source: Path | None, seed: int, folder: Path) -> dict[str, SplitSummary]:
     """Convert the release's files in ``source``, or generate splits and write them in the release's format too."""
     if source is not None:
         # The release nests its files one folder down.

@@ -9,25 +9,56 @@ DIR/SPLIT.labels.npy     int64
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from astro_sim.common.errors import InputError
 from astro_sim.common.files import digest, file_digest, read_json, whole_folder, write_json
-from astro_sim.common.settings import Settings
+from astro_sim.common.settings import Settings, explain
 from rmaat import tasks
 
 KIND = "rmaat-data"
 SCHEMA_VERSION = 1
 PARTS = ("tokens", "offsets", "labels")
-SPLITS = ("train", "valid", "test")
+DTYPES = (np.uint8, np.int64, np.int64)
+
+
+class SplitSummary(BaseModel):
+    """What the manifest says of one split."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    examples: int = Field(ge=0)
+    tokens: int = Field(ge=0)
+    shortest: int = Field(ge=0)
+    longest: int = Field(ge=0)
+    labels: dict[str, int] = Field(description="label -> examples")
+    digest: str
+
+
+class Manifest(BaseModel):
+    """Contents of manifest.json."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    kind: Literal["rmaat-data"] = KIND
+    schema_version: Literal[1] = SCHEMA_VERSION
+    task: str
+    origin: Literal["generated", "converted"]
+    seed: int
+    settings: dict[str, Any]
+    vocabulary: int = Field(ge=2, description="symbols and the padding")
+    classes: int = Field(ge=2)
+    splits: dict[str, SplitSummary]
+    digest: str
 
 
 def prepare(
     task: str, out: str | Path, settings: Settings, source: str | Path | None = None, seed: int = 0
-) -> dict[str, Any]:
+) -> Manifest:
     """Generate or convert a task's data into the folder ``out``, whole or not at all.
 
     Parameters
@@ -43,8 +74,7 @@ def prepare(
 
     Returns
     -------
-    dict
-        The manifest.
+    Manifest
 
     Raises
     ------
@@ -54,24 +84,22 @@ def prepare(
     chosen = tasks.get(task)
     with whole_folder(out) as folder:
         splits = chosen.prepare(settings, None if source is None else Path(source), seed, folder)
-        manifest = {
-            "kind": KIND,
-            "schema_version": SCHEMA_VERSION,
-            "task": task,
-            "origin": "generated" if source is None else "converted",
-            "seed": seed,
-            "settings": settings.model_dump(mode="json"),
-            "vocabulary": chosen.symbols + 1,
-            "classes": chosen.classes,
-            "splits": splits,
-        }
-        manifest["digest"] = digest({name: split["digest"] for name, split in splits.items()})
-        write_json(folder / "manifest.json", manifest)
+        manifest = Manifest(
+            task=task,
+            origin="generated" if source is None else "converted",
+            seed=seed,
+            settings=settings.model_dump(mode="json"),
+            vocabulary=chosen.symbols + 1,
+            classes=chosen.classes,
+            splits=splits,
+            digest=digest({name: split.digest for name, split in splits.items()}),
+        )
+        write_json(folder / "manifest.json", manifest.model_dump(mode="json"))
     return manifest
 
 
-def write_split(folder: Path, name: str, rows: Iterable[tuple[bytes, int]]) -> dict[str, Any]:
-    """Write one split and describe it: examples, tokens, shortest and longest, label counts, digest of its bytes."""
+def write_split(folder: Path, name: str, rows: Iterable[tuple[bytes, int]]) -> SplitSummary:
+    """Write one split and describe it."""
     lengths, labels = [], []
     with (folder / "raw").open("wb") as raw:
         for symbols, label in rows:
@@ -88,14 +116,14 @@ def write_split(folder: Path, name: str, rows: Iterable[tuple[bytes, int]]) -> d
     for part, array in arrays.items():
         np.save(folder / f"{name}.{part}.npy", array)
     values, counts = np.unique(arrays["labels"], return_counts=True)
-    return {
-        "examples": len(labels),
-        "tokens": len(tokens),
-        "shortest": min(lengths, default=0),
-        "longest": max(lengths, default=0),
-        "labels": {str(value): int(count) for value, count in zip(values, counts, strict=True)},
-        "digest": digest([file_digest(folder / f"{name}.{part}.npy") for part in PARTS]),
-    }
+    return SplitSummary(
+        examples=len(labels),
+        tokens=len(tokens),
+        shortest=min(lengths, default=0),
+        longest=max(lengths, default=0),
+        labels={str(value): int(count) for value, count in zip(values, counts, strict=True)},
+        digest=digest([file_digest(folder / f"{name}.{part}.npy") for part in PARTS]),
+    )
 
 
 @dataclass(frozen=True)
@@ -131,12 +159,19 @@ class Split:
         return ids, lengths, self.labels[indices]
 
 
+def first_symbol_accuracy(train: Split, split: Split) -> float:
+    """Accuracy of a table from the first symbol to its most frequent label in ``train``: a baseline without a model."""
+    counts = np.zeros((256, int(max(train.labels.max(), split.labels.max())) + 1))
+    np.add.at(counts, (train.tokens[train.offsets[:-1]], train.labels), 1)
+    return float((counts.argmax(1)[split.tokens[split.offsets[:-1]]] == split.labels).mean())
+
+
 @dataclass(frozen=True)
 class Data:
     """A data folder, opened."""
 
     path: Path
-    manifest: dict[str, Any]
+    manifest: Manifest
     splits: dict[str, Split]
 
 
@@ -152,30 +187,41 @@ def load(path: str | Path, task: str | None = None) -> Data:
     hint = f"; make it with: rmaat data {task or 'TASK'} --out {path}"
     if not (path / "manifest.json").is_file():
         raise InputError(f"{path}: no data folder (manifest.json is missing){hint}")
-    manifest = read_json(path / "manifest.json", "data manifest")
-    if not isinstance(manifest, dict) or manifest.get("kind") != KIND:
-        raise InputError(f"{path / 'manifest.json'}: not a data manifest")
-    if manifest.get("schema_version") != SCHEMA_VERSION:
-        version = manifest.get("schema_version")
-        raise InputError(f"{path / 'manifest.json'}: data schema {version}; this version reads {SCHEMA_VERSION}")
-    if task is not None and manifest.get("task") != task:
-        raise InputError(f"{path}: holds the task {manifest.get('task')!r}, expected {task!r}")
-    splits = {name: _open(path, name, described) for name, described in manifest["splits"].items()}
-    return Data(path, manifest, splits)
+    file = path / "manifest.json"
+    raw = read_json(file, "data manifest")
+    if not isinstance(raw, dict) or raw.get("kind") != KIND:
+        raise InputError(f"{file}: not a data manifest")
+    if raw.get("schema_version") != SCHEMA_VERSION:
+        raise InputError(f"{file}: data schema {raw.get('schema_version')}; this version reads {SCHEMA_VERSION}")
+    try:
+        manifest = Manifest.model_validate(raw)
+    except ValidationError as error:
+        raise InputError(f"{file}: {explain(error, Manifest)}") from None
+    if task is not None and manifest.task != task:
+        raise InputError(f"{path}: holds the task {manifest.task!r}, expected {task!r}")
+    if "train" not in manifest.splits or not manifest.splits["train"].examples:
+        raise InputError(f"{file}: the training split is missing or empty")
+    return Data(path, manifest, {name: _open(path, name, manifest) for name in manifest.splits})
 
 
-def _open(path: Path, name: str, described: dict[str, Any]) -> Split:
-    arrays = {}
+def _open(path: Path, name: str, manifest: Manifest) -> Split:
+    arrays, described = {}, manifest.splits[name]
     for part in PARTS:
         file = path / f"{name}.{part}.npy"
         try:
             # An empty array cannot be memory-mapped.
-            arrays[part] = np.load(file, mmap_mode="r" if described["tokens"] else None, allow_pickle=False)
+            arrays[part] = np.load(file, mmap_mode="r" if described.tokens else None, allow_pickle=False)
         except FileNotFoundError:
             raise InputError(f"{file}: missing; convert or generate the data again") from None
         except (ValueError, OSError) as error:
             raise InputError(f"{file}: not a readable array, perhaps truncated ({error})") from None
     split = Split(name, **arrays)
-    if len(split.tokens) != described["tokens"] or len(split) != described["examples"]:
+    if any(array.ndim != 1 or array.dtype != dtype for array, dtype in zip(arrays.values(), DTYPES, strict=True)):
+        raise InputError(f"{path}: the arrays of the split {name!r} are of another type; convert or generate again")
+    if len(split.tokens) != described.tokens or len(split) != described.examples:
         raise InputError(f"{path}: the split {name!r} does not have the size that manifest.json states")
+    sound = len(split.offsets) == len(split) + 1 and split.offsets[0] == 0 and split.offsets[-1] == len(split.tokens)
+    sound = sound and (split.lengths > 0).all() and split.tokens.max(initial=0) < manifest.vocabulary - 1
+    if not (sound and ((split.labels >= 0) & (split.labels < manifest.classes)).all()):
+        raise InputError(f"{path}: the arrays of the split {name!r} do not fit together; convert or generate again")
     return split

@@ -7,13 +7,12 @@ training reviews by the digest of their text, so that it never depends on the or
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from astro_sim.common.errors import InputError
 from astro_sim.common.progress import track
 from astro_sim.common.settings import Settings, quantity
 from rmaat.tasks import Task
-from rmaat.tasks.storage import write_split
+from rmaat.tasks.storage import SplitSummary, write_split
 
 LABELS = {"neg": 0, "pos": 1}
 
@@ -43,7 +42,7 @@ def reviews(root: Path, split: str) -> list[tuple[Path, int]]:
     return found
 
 
-def prepare(settings: TextSettings, source: Path | None, seed: int, folder: Path) -> dict[str, Any]:
+def prepare(settings: TextSettings, source: Path | None, seed: int, folder: Path) -> dict[str, SplitSummary]:
     """Convert the reviews below ``source`` (the folder that holds train/ and test/, or its parent)."""
     if source is None:
         raise InputError("text: expected --source PATH, the unpacked aclImdb folder; this task cannot be generated")

@@ -21,6 +21,7 @@ from astro_sim.common.errors import InputError
 from astro_sim.common.files import read_json, whole_file, whole_folder, write_json
 
 KEPT = 2
+MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 SCHEMA_VERSION = 1
 
 
@@ -99,21 +100,28 @@ def restore(
         return 0, {}
     folder = folders[-1]
     state = read_json(folder / "state.json", "checkpoint state")
-    if state.get("schema_version") != SCHEMA_VERSION:
-        raise InputError(
-            f"{folder}: checkpoint schema {state.get('schema_version')}; this version reads {SCHEMA_VERSION}"
-        )
+    version = state.get("schema_version") if isinstance(state, dict) else None
+    if version != SCHEMA_VERSION:
+        raise InputError(f"{folder}: checkpoint schema {version}; this version reads {SCHEMA_VERSION}")
+    if not (isinstance(state.get("step"), int) and isinstance(state.get("sums"), dict)):
+        raise InputError(f"{folder / 'state.json'}: expected a whole number 'step' and a table 'sums'")
     load_weights(model, folder / "model.safetensors", laws_digest)
-    moments, _ = _read(folder / "optimizer.safetensors")
+    file = folder / "optimizer.safetensors"
+    moments, _ = _read(file)
+    # A parameter without a gradient has no moments, so each has all of them or none.
+    known = {f"{name}.{key}" for name, _ in model.named_parameters() for key in MOMENTS} | {"random.cpu", "random.cuda"}
+    if "random.cpu" not in moments or not moments.keys() <= known:
+        raise InputError(f"{file}: not the optimiser state of this model")
     for name, parameter in model.named_parameters():
-        found = {
-            key: moments[f"{name}.{key}"] for key in ("step", "exp_avg", "exp_avg_sq") if f"{name}.{key}" in moments
+        found = {key: moments[f"{name}.{key}"] for key in MOMENTS if f"{name}.{key}" in moments}
+        if not found:
+            continue
+        if len(found) < len(MOMENTS) or any(found[key].shape != parameter.shape for key in MOMENTS[1:]):
+            raise InputError(f"{file}: the moments of {name!r} do not fit the model")
+        # AdamW counts its steps on the CPU, and keeps the moments where the parameter is.
+        optimizer.state[parameter] = {
+            key: value if key == "step" else value.to(parameter.device) for key, value in found.items()
         }
-        if found:
-            # AdamW counts its steps on the CPU, and keeps the moments where the parameter is.
-            optimizer.state[parameter] = {
-                key: value if key == "step" else value.to(parameter.device) for key, value in found.items()
-            }
     torch.set_rng_state(moments["random.cpu"])
     if "random.cuda" in moments and torch.cuda.is_available():
         torch.cuda.set_rng_state(moments["random.cuda"])

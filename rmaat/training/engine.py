@@ -68,8 +68,6 @@ def train(
     tasks.get(task)
     run = Path(out)
     opened = storage.load(data, task)
-    if not len(opened.splits["train"]):
-        raise InputError(f"{data}: the training split is empty")
     stored = records.read_run(run).run if resume and records.is_run(run) else None
     if resume and stored is None:
         raise InputError(f"{run}: nothing to resume (run.json is missing)")
@@ -79,10 +77,11 @@ def train(
     if stored is not None:
         values = {**_given(stored), **values}
     manifest = opened.manifest
-    config, training = build_settings(values, manifest["vocabulary"], manifest["classes"])
+    config, training = build_settings(values, manifest.vocabulary, manifest.classes)
     device = _device(training.device)
     torch.manual_seed(training.seed)
     network = build_model(model, config, laws).to(device)
+    longest = max(split.longest for split in manifest.splits.values())
     asked = {
         "schema_version": records.SCHEMA_VERSION,
         "task": task,
@@ -90,10 +89,11 @@ def train(
         "settings": training.model_dump(mode="json"),
         "model_config": config.with_laws(laws).model_dump(mode="json"),
         "data": {
-            "path": str(data),
-            "digest": manifest["digest"],
+            "path": str(opened.path.resolve()),
+            "digest": manifest.digest,
             **{name: len(split) for name, split in opened.splits.items()},
-            "longest": max(split["longest"] for split in manifest["splits"].values()),
+            "longest": longest,
+            "segments": -(-longest // config.segment_length),
         },
         "laws_digest": laws.digest,
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
@@ -112,7 +112,10 @@ def train(
 
 
 def evaluate(run: str | Path, data: str | Path | None = None, split: str = "test") -> dict[str, Any]:
-    """Measure a finished run on a whole split and keep the result in RUN/evaluation.json.
+    """Measure a finished run on a whole split.
+
+    The test split of the run's own data goes to RUN/evaluation.json, which the report reads. Other splits are kept
+    beside it as RUN/evaluation.SPLIT.json; results on other data are returned only.
 
     Parameters
     ----------
@@ -124,7 +127,14 @@ def evaluate(run: str | Path, data: str | Path | None = None, split: str = "test
     Returns
     -------
     dict
-        ``split``, ``accuracy``, ``loss``, ``examples``, ``majority``, ``step``.
+        ``split``, ``accuracy``, ``loss``, ``examples``, ``step``, ``data_digest``, and what takes no model:
+        ``majority``, the share of the most frequent label, and ``first_symbol``, the accuracy of a table that knows
+        the first symbol alone (made on the training split).
+
+    Raises
+    ------
+    InputError
+        A run that is not finished, weights of other laws or of another shape, data that are not there.
     """
     record = read_run(run)
     if record.laws is None:
@@ -147,10 +157,12 @@ def evaluate(run: str | Path, data: str | Path | None = None, split: str = "test
         "loss": loss,
         "examples": len(opened.splits[split]),
         "majority": opened.splits[split].majority,
+        "first_symbol": storage.first_symbol_accuracy(opened.splits["train"], opened.splits[split]),
         "step": training.steps,
-        "data_digest": opened.manifest["digest"],
+        "data_digest": opened.manifest.digest,
     }
-    write_json(record.path / "evaluation.json", result)
+    if opened.manifest.digest == record.run["data"]["digest"]:
+        write_json(record.path / ("evaluation.json" if split == "test" else f"evaluation.{split}.json"), result)
     return result
 
 
@@ -158,8 +170,12 @@ def evaluate(run: str | Path, data: str | Path | None = None, split: str = "test
 def measure(
     network: nn.Module, split: Split, size: int, device: torch.device, most: int | None = None
 ) -> tuple[float, float]:
-    """Mean loss and accuracy over a split (its first ``most`` examples), batched by length, dropout off."""
-    order = np.argsort(split.lengths[:most], kind="stable")
+    """Mean loss and accuracy over a split, or over ``most`` examples of it; batched by length, dropout off.
+
+    The examples are drawn with a fixed seed: a split may be sorted by label, as the reviews of Text are.
+    """
+    chosen = np.random.default_rng(0).permutation(len(split))[:most]
+    order = chosen[np.argsort(split.lengths[chosen], kind="stable")]
     was_training = network.training
     network.eval()
     loss, right = 0.0, 0
@@ -191,8 +207,9 @@ class _Loop:
         self.train, self.valid = data.splits["train"], data.splits.get("valid")
         self.laws_digest, self.segment_length = laws_digest, segment_length
         self.batches = Batches(self.train.lengths, settings.batch, settings.seed)
-        matrices = [p for p in network.parameters() if p.ndim >= 2]
-        others = [p for p in network.parameters() if p.ndim < 2]
+        linear = {id(module.weight) for module in network.modules() if isinstance(module, nn.Linear)}
+        matrices = [p for p in network.parameters() if id(p) in linear]
+        others = [p for p in network.parameters() if id(p) not in linear]
         self.optimizer = torch.optim.AdamW(
             [
                 {"params": matrices, "weight_decay": settings.weight_decay},
@@ -262,7 +279,9 @@ class _Loop:
             raise InputError(f"step {step + 1}: the loss is {value}; try a smaller learning_rate")
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip)
+        norm = float(nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip))
+        if not math.isfinite(norm):
+            raise InputError(f"step {step + 1}: the norm of the gradient is {norm}; try a smaller learning_rate")
         self.optimizer.step()
         return value, int((logits.argmax(-1) == labels).sum()), batch
 
@@ -280,7 +299,7 @@ class _Loop:
         return self.settings.curriculum[stage] if stage < len(self.settings.curriculum) else None
 
     def _rate(self, step: int) -> float:
-        """Linear warm-up, then a cosine to 0 at the last step."""
+        """Linear warm-up, then a cosine that would reach 0 one step after the last."""
         s = self.settings
         if step < s.warmup:
             return s.learning_rate * (step + 1) / s.warmup

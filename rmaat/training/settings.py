@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import PositiveInt
 
-from astro_sim.common.errors import InputError
+from astro_sim.common.errors import InputError, did_you_mean
 from astro_sim.common.settings import Settings, quantity, split_settings
 from rmaat.config import RMAATConfig
 
@@ -19,8 +19,8 @@ class TrainSettings(Settings):
     steps: int = quantity(1_000, "1", "optimiser steps; the schedule is fixed by them", CHOSEN, ge=1)
     batch: int = quantity(32, "examples", "examples a step", "LRA recipes", ge=1)
     learning_rate: float = quantity(2e-3, "1", "peak learning rate of AdamW", CHOSEN, gt=0)
-    warmup: int = quantity(100, "steps", "linear warm-up; a cosine to 0 follows", CHOSEN, ge=0)
-    weight_decay: float = quantity(0.01, "1", "decoupled weight decay, on matrices only", CHOSEN, ge=0)
+    warmup: int = quantity(100, "steps", "linear warm-up; a cosine towards 0 follows", CHOSEN, ge=0)
+    weight_decay: float = quantity(0.01, "1", "decoupled weight decay, on the weights of linear layers", CHOSEN, ge=0)
     clip: float = quantity(1.0, "1", "largest norm of the gradient", CHOSEN, gt=0)
     curriculum: tuple[PositiveInt, ...] = quantity(
         (), "segments", "stages that see the first so many segments of each example only, then all", CHOSEN
@@ -35,6 +35,35 @@ class TrainSettings(Settings):
     )
 
 
+TABLES: dict[str, type[Settings]] = {"model": RMAATConfig, "training": TrainSettings}
+
+
+def flatten(values: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Open the tables "model" and "training" of a settings file; settings outside of them are taken as they are.
+
+    Raises
+    ------
+    InputError
+        Another table, a setting in the wrong one, or one given twice; ``where`` names the file.
+    """
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        part = {name: value}
+        if isinstance(value, Mapping):
+            if name not in TABLES:
+                raise InputError(f"{where}: unknown table [{name}]; {did_you_mean(name, TABLES)}")
+            for key in value:
+                if key not in TABLES[name].model_fields:
+                    nearest = did_you_mean(key, TABLES[name].model_fields)
+                    raise InputError(f"{where}: unknown setting {key!r} in [{name}]; {nearest}")
+            part = dict(value)
+        for key in part:
+            if key in flat:
+                raise InputError(f"{where}: {key} is given twice")
+        flat |= part
+    return flat
+
+
 def build_settings(values: Mapping[str, Any], vocabulary: int, classes: int) -> tuple[RMAATConfig, TrainSettings]:
     """Share out flat settings between model and training; tables of a TOML file (one level) are opened.
 
@@ -43,9 +72,7 @@ def build_settings(values: Mapping[str, Any], vocabulary: int, classes: int) -> 
     InputError
         An unknown setting (the nearest is named), a value out of bounds, or one that the task decides.
     """
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        flat.update(value if isinstance(value, Mapping) else {name: value})
+    flat = flatten(values, "settings")
     for name in ("vocabulary", "classes"):
         if name in flat:
             raise InputError(f"{name}: the task's data decide it; leave it out")

@@ -140,10 +140,8 @@ def test_summary_of_law_and_run(parsed: Page, laws: Laws) -> None:
     text = " ".join(parsed.text.split())
     tau = laws.document.retention.parameters["tau"]
     assert f"The retention law is exponential, {laws.family.equation} with t in cycles" in text
-    assert f"tau = {tau.value:.4g} cycles (95 % interval {tau.low:.4g} to {tau.high:.4g}); R² = 1 − " in text
-    assert (
-        "The macro model is deterministic, so these intervals hold misfit only, and at least 0.1 % of the rise" in text
-    )
+    assert f"tau = {tau.value:.4g} cycles (the fit gives no interval); R² = 1 − " in text
+    assert "The macro model is deterministic: one run holds no noise, so it admits no interval." in text
     assert "must end in tau = tau_p_l / (gamma_l tau_cycle) = 6 cycles" in text
     assert "The law is concave" in text
     assert "Retention factors for T = 8, 16, 32 are extrapolated and drawn dashed." in text
@@ -157,7 +155,7 @@ def test_a_perfect_fit_is_told(tmp_path: Path) -> None:
     exact.save(tmp_path / "laws.json")
     text = shown(tmp_path, tmp_path / "laws.json")
     assert "R² = 1 (to within 1e-9)" in text
-    assert "the interval is that convention alone" in text
+    assert "one run holds no noise, so it admits no interval" in text
     assert "for T = 16, 32 are extrapolated" in text
 
 
@@ -212,10 +210,9 @@ def test_what_was_not_given_comes_with_the_command_that_makes_it(made: Path, tmp
     assert "rmaat simulate frequency --out frequency.nc" not in text
 
 
-def test_a_run_that_has_only_begun(made: Path, tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    run.mkdir()
-    (run / "run.json").write_text('{"schema_version": 1}')
+def test_a_run_that_has_only_begun(made: Path, laws: Laws, tmp_path: Path, write_run) -> None:
+    run = write_run(tmp_path / "run", laws, finished=False, model="unknown")
+    (run / "metrics.jsonl").unlink()
     text = shown(tmp_path, run)
     assert "run: no logged steps yet (metrics.jsonl is missing or empty)" in text
     assert "no such entry in the paper's table" in text

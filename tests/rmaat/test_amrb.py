@@ -53,6 +53,19 @@ def test_any_number_of_kept_segments_gives_the_same(config, laws, batch, keep, r
     assert all(torch.equal(replayed[name], full[name]) for name in full if full[name] is not None)
 
 
+@pytest.mark.parametrize("rule", ["scale", "consolidate", "none"])
+def test_gradients_equal_bptt_in_mixed_precision(config, laws, batch, rule):
+    """bfloat16 autocast, dropout on: the replay computes the same operations in the same precision, bit for bit."""
+    config = config.replace(dropout=0.2, memory_rule=rule)
+    found = {}
+    for backward in ("amrb", "bptt"):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            found[backward] = gradients(config.replace(backward=backward), laws, *batch, dtype=torch.float32)
+    assert torch.equal(found["amrb"][0], found["bptt"][0])
+    amrb, bptt = found["amrb"][1], found["bptt"][1]
+    assert all(torch.equal(amrb[name], bptt[name]) for name in bptt if bptt[name] is not None)
+
+
 def test_dropout_is_on_in_that_comparison(config, laws, batch):
     """Otherwise it would prove nothing about the replayed random state."""
     config = config.replace(dropout=0.3)
@@ -77,7 +90,7 @@ def test_unused_parameters_get_no_gradient(config, laws, batch):
         step = Step().double()
         inputs = [(torch.randn(2, 3, 4, dtype=torch.float64),) for _ in range(4)]
         memory, outputs = run_segments(step, torch.zeros(2, 3, 4, dtype=torch.float64), inputs, backward)
-        (memory.sum() + outputs.sum()).backward()
+        (memory.sum() + sum(output.sum() for output in outputs)).backward()
         found[backward] = {name: parameter.grad for name, parameter in step.named_parameters()}
     assert found["amrb"]["unused.weight"] is None
     assert found["bptt"]["unused.weight"] is None

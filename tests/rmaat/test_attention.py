@@ -76,12 +76,13 @@ def test_causal_equals_bidirectional_on_the_last_row():
 
 
 def test_causal_rows_ignore_what_follows():
-    q, k, v, relative, mask = inputs(33, torch.float64)
-    before = astromorphic(q, k, v, relative, mask, Rule(0.25), causal=True)
+    """To the bit, in float32, with huge numbers behind and chunks that the cut goes through."""
+    q, k, v, relative, mask = inputs(33, torch.float32)
+    before = astromorphic(q, k, v, relative, mask, Rule(0.25), causal=True, chunk=8)
     changed = [part.clone() for part in (q, k, v)]
     for part in changed:
-        part[:, :, 20:] += 1.0
-    after = astromorphic(*changed, relative, mask, Rule(0.25), causal=True)
+        part[:, :, 20:] += 1e8
+    after = astromorphic(*changed, relative, mask, Rule(0.25), causal=True, chunk=8)
     assert torch.equal(before[:, :, :20], after[:, :, :20])
     assert not torch.equal(before[:, :, 20:], after[:, :, 20:])
 
@@ -165,14 +166,31 @@ def test_gradients_of_the_attention_in_float64():
     assert torch.autograd.gradcheck(lambda w: torch.func.functional_call(layer, {"weight": w}, ()), [weight])
 
 
-def test_module_attends_per_head():
-    layer = AstromorphicAttention(8, 2, Rule(0.25)).double()
+@pytest.mark.parametrize("causal", [False, True])
+def test_module_attends_per_head(causal):
+    """Projections, heads with their relative positions, output: against the definition head by head."""
+    layer = AstromorphicAttention(8, 2, causal=causal).double()
+    position = RelativePosition(2, 4, memory_rows=3, tokens=7, decay=0.5).double()
     x = torch.randn(2, 10, 8, dtype=torch.float64)
-    mask = torch.ones(2, 10, dtype=torch.bool)
-    q, k, v = (part.view(2, 10, 2, 4).transpose(1, 2) for part in layer.project(x).split(8, dim=-1))
-    heads = astromorphic_reference(q, k, v, None, mask, Rule(0.25))
-    expected = layer.out(heads.transpose(1, 2).reshape(2, 10, 8))
-    torch.testing.assert_close(layer(x, mask), expected, rtol=1e-12, atol=1e-13)
+    mask = torch.rand(2, 10) < 0.8
+    mask[:, :3] = True
+    w_q, w_k, w_v = layer.project.weight.split(8)
+    heads = []
+    for head in range(2):
+        rows = slice(4 * head, 4 * head + 4)
+        q, k, v = ((x @ w[rows].T)[:, None] for w in (w_q, w_k, w_v))
+        relative = position.reference()[head : head + 1]
+        heads.append(astromorphic_reference(q, k, v, relative, mask, Rule(0.25), causal)[:, 0])
+    expected = layer.out(torch.cat(heads, dim=-1))
+    found = layer(x, mask, position())
+    torch.testing.assert_close(found[mask], expected[mask], rtol=1e-12, atol=1e-13)
+
+
+def test_relative_position_keeps_its_precision_under_autocast():
+    layer = RelativePosition(2, 5, 3, 37, decay=0.3)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(layer(), layer.float()())
+        assert layer().dtype == torch.float32
 
 
 def test_sigmoid_is_refused_with_causal():

@@ -68,6 +68,22 @@ def test_memory_carries_the_first_segment_to_the_end(config, laws, rule, readout
     assert not torch.equal(logits(config, laws, (tokens,)), logits(config, laws, (changed,)))
 
 
+@pytest.mark.parametrize("rule", RULES)
+def test_memory_reaches_the_head_in_long_sequences(config, laws, rule):
+    """At T = 64 "scale" hands on 1e-5 of what it wrote; the head must not see zeros."""
+    config = config.replace(memory_rule=rule, readout="memory", segment_length=2)
+    tokens = torch.randint(1, 16, (2, 128))
+    different = logits(config, laws, (tokens,), torch.float32)
+    assert (different[0] - different[1]).abs().max() > 1e-3  # logits of order one; the bias alone would give 0
+
+
+def test_a_segment_must_not_be_longer_than_the_model_is(config, laws):
+    model = RMAAT(config, laws)
+    tokens = torch.ones(1, 7, dtype=torch.int64)
+    with pytest.raises(InputError, match="segment: expected at most 6 tokens, got 7"):
+        model.segment(model.memory[None], tokens, tokens > 0, torch.ones(1), torch.tensor([True]), None)
+
+
 def test_exponent_and_decay_come_from_setting_then_laws_then_paper(config, laws):
     both = laws.document.model_copy(
         update={

@@ -88,13 +88,33 @@ def test_evaluate_gives_a_digit_or_says_what_is_wrong(codes):
     assert outcome in {*range(10), *wrong}
 
 
+def exact_lengths(s):
+    """Share of accepted trees and their mean length, by convolving the distribution of lengths level by level."""
+    lengths = np.zeros(s.max_length + 1)
+    lengths[1] = 1.0
+    for _ in range(s.max_depth - 1):
+        arguments, total = lengths.copy(), np.zeros_like(lengths)
+        for _ in range(2, s.max_args + 1):
+            arguments = np.convolve(arguments, lengths)[: s.max_length + 1]
+            total += arguments / (s.max_args - 1)
+        lengths = 0.25 * np.append([0.0, 0.0], total[:-2])
+        lengths[1] += 0.75
+    length = np.arange(s.max_length + 1)
+    inside = (length > s.min_length) & (length < s.max_length)
+    return lengths[inside].sum(), (lengths * length)[inside].sum() / lengths[inside].sum()
+
+
 def test_statistics_of_the_official_grammar():
-    """About 8 % of trees accepted; 0 and 9 near 16 % each (science of record; three standard errors of this sample)."""
+    """Acceptance and mean length against the grammar's own distribution, worked out exactly; then the labels."""
     generator, draws = random.Random(0), 40_000
     official = ListOpsSettings()
     trees = [tree for tree in (listops.grow(generator, official) for _ in range(draws)) if tree]
-    assert abs(len(trees) / draws - 0.082) < 3 * np.sqrt(0.08 * 0.92 / draws) + 0.002
+    accepted, mean = exact_lengths(official)
+    assert accepted == pytest.approx(0.08276, abs=5e-6)
+    assert mean == pytest.approx(1035.02, abs=0.005)
+    assert abs(len(trees) / draws - accepted) < 3 * np.sqrt(accepted * (1 - accepted) / draws)
     lengths = np.array([len(codes) for codes, _ in trees])
+    assert abs(lengths.mean() - mean) < 3 * lengths.std() / np.sqrt(len(trees))
     assert lengths.min() > 500
     assert lengths.max() < 2000
     shares = np.bincount([value for _, value in trees], minlength=10) / len(trees)
@@ -108,7 +128,7 @@ def test_generation_is_seeded_and_free_of_duplicates(tmp_path):
     manifests = [
         storage.prepare("listops", tmp_path / name, SMALL, seed=seed) for name, seed in (("a", 1), ("b", 1), ("c", 2))
     ]
-    assert manifests[0]["digest"] == manifests[1]["digest"] != manifests[2]["digest"]
+    assert manifests[0].digest == manifests[1].digest != manifests[2].digest
     data = storage.load(tmp_path / "a", "listops")
     rows = [
         bytes(split.tokens[split.offsets[i] : split.offsets[i + 1]])
@@ -129,10 +149,10 @@ def test_official_files_are_read_as_they_are(tmp_path):
     assert first == "Source\tTarget"
     assert second.startswith("( ( (")
     read = storage.prepare("listops", tmp_path / "read", ListOpsSettings(), source=tmp_path / "lra")
-    assert read["splits"] == made["splits"]
-    assert read["origin"] == "converted"
+    assert read.splits == made.splits
+    assert read.origin == "converted"
     flat = storage.prepare("listops", tmp_path / "flat", ListOpsSettings(), source=official)
-    assert flat["digest"] == made["digest"]
+    assert flat.digest == made.digest
 
 
 @pytest.mark.parametrize(
@@ -147,6 +167,7 @@ def test_official_files_are_read_as_they_are(tmp_path):
         ("( ( [MIN 3 ) ] ) ]\t3", "line 3: not a ListOps tree: symbols after the end of the tree"),
         ("( ( [MIN ] )\t3", "line 3: not a ListOps tree: ']' closes nothing"),
         ("\t3", "line 3: not a ListOps tree: the tree is not closed"),
+        ("( ( [MIN 3 ) ] )\u00e9\t3", "line 3: not text (byte 17 of the line)"),
     ],
 )
 def test_broken_lines_are_named(tmp_path, line, message):
@@ -194,8 +215,8 @@ def reviews(root):
 def test_text_is_read_byte_for_byte(tmp_path):
     root = reviews(tmp_path / "aclImdb")
     manifest = storage.prepare("text", tmp_path / "out", TextSettings(valid_share=0.0), source=root)
-    assert manifest["splits"]["train"]["labels"] == {"0": 3, "1": 3}
-    assert manifest["splits"]["valid"]["examples"] == 0
+    assert manifest.splits["train"].labels == {"0": 3, "1": 3}
+    assert manifest.splits["valid"].examples == 0
     split = storage.load(tmp_path / "out", "text").splits["test"]
     ids, lengths, labels = split.batch(np.arange(6))
     texts = [bytes((row[:n] - 1).astype(np.uint8)) for row, n in zip(ids, lengths, strict=True)]
@@ -203,7 +224,7 @@ def test_text_is_read_byte_for_byte(tmp_path):
     assert texts[5] == "test pos 2 caf\u00e9<br />".encode()
     assert labels.tolist() == [0, 0, 0, 1, 1, 1]
     cut = storage.prepare("text", tmp_path / "cut", TextSettings(max_bytes=4), source=tmp_path)
-    assert cut["splits"]["test"]["longest"] == 4
+    assert cut.splits["test"].longest == 4
 
 
 def test_validation_reviews_are_held_out_by_their_text(tmp_path):
@@ -257,7 +278,23 @@ def test_data_folder_is_checked(listops, tmp_path):
     np.save(tokens, np.zeros(3, dtype=np.uint8))
     with pytest.raises(InputError, match="the split 'train' does not have the size that manifest.json states"):
         storage.load(copy)
+    shutil.copy(listops / "train.tokens.npy", tokens)
+    labels = np.load(copy / "test.labels.npy")
+    np.save(copy / "test.labels.npy", labels + 10)
+    with pytest.raises(InputError, match="the arrays of the split 'test' do not fit together"):
+        storage.load(copy)
+    np.save(copy / "test.labels.npy", labels.astype(float))
+    with pytest.raises(InputError, match="the arrays of the split 'test' are of another type"):
+        storage.load(copy)
     manifest = json.loads((copy / "manifest.json").read_text())
+    for change, message in (
+        ({"splits": {}}, "the training split is missing or empty"),
+        ({"vocabulary": "16"}, "vocabulary: expected a valid integer, got '16'"),
+        ({"colour": 1}, "unknown setting 'colour' of Manifest"),
+    ):
+        (copy / "manifest.json").write_text(json.dumps({**manifest, **change}))
+        with pytest.raises(InputError, match=message):
+            storage.load(copy)
     (copy / "manifest.json").write_text(json.dumps({**manifest, "schema_version": 9}))
     with pytest.raises(InputError, match="data schema 9; this version reads 1"):
         storage.load(copy)

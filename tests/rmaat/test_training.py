@@ -2,6 +2,9 @@
 
 import json
 import shutil
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
@@ -11,9 +14,11 @@ from safetensors.torch import load_file
 
 from astro_sim.common.errors import InputError
 from rmaat.records import read_metrics, read_run
+from rmaat.tasks import storage
 from rmaat.training import engine
 from rmaat.training.batches import Batches
 from rmaat.training.engine import evaluate, train
+from rmaat.training.settings import flatten
 
 SMALL = {
     "width": 8, "heads": 2, "depth": 1, "feedforward": 8, "segment_length": 16, "memory_tokens": 2, "dropout": 0.2,
@@ -46,7 +51,7 @@ def test_run_folder_holds_what_it_promises(finished, laws):
     ]
 
 
-def test_schedule_warms_up_and_falls_to_zero(finished):
+def test_schedule_warms_up_and_falls_as_a_cosine(finished):
     """Logged at steps 3, 6, 9, 12: the end of a warm-up of 3, then a cosine over the 9 steps left."""
     rates = [row["learning_rate"] for row in read_run(finished).metrics if row["split"] == "train"]
     cosine = [0.5 * (1 + np.cos(np.pi * done / 9)) for done in (2, 5, 8)]
@@ -158,6 +163,14 @@ def test_evaluate_measures_the_whole_split(finished, listops):
     assert (result["accuracy"] * 16).is_integer()
     assert read_run(finished).evaluation == result
     assert evaluate(finished, split="valid")["accuracy"] == read_run(finished).metrics[-1]["accuracy"]
+    assert read_run(finished).evaluation == result  # another split does not overwrite the test result
+    train_split, test_split = (storage.load(listops).splits[name] for name in ("train", "test"))
+    table = {}
+    for symbol in range(15):
+        labels = train_split.labels[train_split.tokens[train_split.offsets[:-1]] == symbol]
+        table[symbol] = np.bincount(labels).argmax() if len(labels) else 0
+    guesses = np.array([table[symbol] for symbol in test_split.tokens[test_split.offsets[:-1]]])
+    assert result["first_symbol"] == (guesses == test_split.labels).mean()
     with pytest.raises(InputError, match="no examples in the split 'dev'"):
         evaluate(finished, split="dev")
 
@@ -196,6 +209,93 @@ def test_evaluate_refuses_a_broken_run(finished, other_laws, tmp_path):
         evaluate(run)
 
 
+def test_resume_refuses_a_broken_checkpoint(finished, listops, laws, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    newest = run / "checkpoints" / "step-00000012"
+    for name, content, message in (
+        ("state.json", b'{"schema_version": 1, "step": "x"}', "state.json: expected a whole number 'step'"),
+        ("state.json", b"[]", "checkpoint schema None; this version reads 1"),
+        ("optimizer.safetensors", (newest / "model.safetensors").read_bytes(), "not the optimiser state of this model"),
+        ("model.safetensors", b"", "not a readable safetensors file"),
+    ):
+        before = (newest / name).read_bytes()
+        (newest / name).write_bytes(content)
+        with pytest.raises(InputError, match=message):
+            train("listops", listops, laws, run, resume=True)
+        (newest / name).write_bytes(before)
+
+
+def test_a_run_record_without_its_parts_is_refused(finished, tmp_path):
+    record = json.loads((finished / "run.json").read_text())
+    for name in ("task", "settings", "data", "laws_digest"):
+        (tmp_path / "run.json").write_text(json.dumps({key: value for key, value in record.items() if key != name}))
+        with pytest.raises(InputError, match=rf"run.json: expected '{name}', a (str|dict)"):
+            read_run(tmp_path)
+
+
+def test_settings_tables_are_opened():
+    assert flatten({"model": {"width": 8}, "training": {"steps": 3}, "seed": 1}, "x") == {
+        "width": 8,
+        "steps": 3,
+        "seed": 1,
+    }
+    for values, message in (
+        ({"modle": {"width": 8}}, r"f.toml: unknown table \[modle\]; did you mean 'model'\?"),
+        ({"training": {"width": 8}}, r"f.toml: unknown setting 'width' in \[training\]"),
+        ({"model": {"width": 8}, "width": 9}, "f.toml: width is given twice"),
+    ):
+        with pytest.raises(InputError, match=message):
+            flatten(values, "f.toml")
+
+
+def test_measuring_a_part_of_a_sorted_split_sees_every_label(listops, laws):
+    """As Text's reviews are sorted: all of one label first."""
+    order = np.argsort(storage.load(listops).splits["train"].labels, kind="stable")
+    split = storage.load(listops).splits["train"]
+    seen = []
+
+    class Recorder(torch.nn.Module):
+        def forward(self, tokens, lengths):
+            seen.extend(lengths.tolist())
+            return torch.zeros(len(tokens), 10)
+
+    offsets = np.concatenate([[0], np.cumsum(split.lengths[order])])
+    tokens = np.concatenate([split.tokens[split.offsets[i] : split.offsets[i + 1]] for i in order])
+    ordered = storage.Split("train", tokens, offsets, split.labels[order])
+    loss, accuracy = engine.measure(Recorder(), ordered, 8, torch.device("cpu"), most=32)
+    assert len(seen) == 32
+    assert loss == pytest.approx(np.log(10))
+    assert accuracy < (ordered.labels[:32] == 0).mean()  # the first 32 would hold every 0 there is
+
+
+def test_a_killed_process_goes_on_exactly(listops, laws, tmp_path):
+    """kill -9 three times at different moments, each followed by a new process that resumes."""
+    laws.save(tmp_path / "laws.json")
+    words = [sys.executable, "-m", "rmaat", "train", "listops", "--laws", str(tmp_path / "laws.json")]
+    words += ["--data", str(listops)]
+    settings = [word for name, value in {**SMALL, "steps": 60}.items() for word in ("--set", f"{name}={value}")]
+    whole, run = tmp_path / "whole", tmp_path / "run"
+    subprocess.run([*words, *settings, "--out", str(whole)], check=True, capture_output=True)
+    for steps in (5, 23, 41):
+        resume = ["--resume"] if run.exists() else settings
+        process = subprocess.Popen(
+            [*words, *resume, "--out", str(run)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        while process.poll() is None and logged(run) < steps:
+            time.sleep(0.005)
+        process.kill()
+        process.wait()
+    assert not read_run(run).finished
+    subprocess.run([*words, "--resume", "--out", str(run)], check=True, capture_output=True)
+    assert same_weights(run, whole)
+
+
+def logged(run):
+    rows = read_metrics(run / "metrics.jsonl") if run.exists() else []
+    return rows[-1]["step"] if rows else 0
+
+
 def test_batches_cover_an_epoch_once_and_depend_on_nothing_but_seed_and_step():
     lengths = np.random.default_rng(0).integers(1, 500, size=1003)
     batches = Batches(lengths, 10, seed=5)
@@ -224,8 +324,13 @@ def test_a_batch_larger_than_the_data_takes_all():
 
 def test_metrics_with_a_cut_line_are_read(tmp_path):
     path = tmp_path / "metrics.jsonl"
-    path.write_text('{"step": 1}\n{"step": 2}\n{"st')
-    assert read_metrics(path) == [{"step": 1}, {"step": 2}]
-    path.write_text('{"step": 1}\n{"step\n{"step": 3}\n')
+    rows = [{"split": "train", "step": step} for step in (1, 2)]
+    lines = "".join(json.dumps(row) + "\n" for row in rows)
+    path.write_text(lines + '{"st')
+    assert read_metrics(path) == rows
+    path.write_text(lines + '{"step": "x"}\n')
+    with pytest.raises(InputError, match=r"metrics.jsonl, line 3: expected an object with 'step' and 'split'"):
+        read_metrics(path)
+    path.write_text(lines[: len(lines) // 2] + '{"step\n{"step": 3}\n')
     with pytest.raises(InputError, match=r"metrics.jsonl, line 2: not JSON"):
         read_metrics(path)

@@ -33,6 +33,7 @@ def law(family, parameters, amplitude):
         "r_squared": 0.999,
         "converged": True,
         "concave": True,
+        "fitted_cycles": 6,
         "peak_cycle": 1,
         "candidates": [
             {"family": family, "parameters": values, "r_squared": 0.999, "aicc": -60.5, "converged": True},
