@@ -103,8 +103,9 @@ class Retention:
 def retention_curves(laws: Laws, totals: Sequence[int] = TOTALS) -> list[Retention]:
     """RetentionFactor with its band, for every T in ``totals``."""
     numbers = laws.document.retention.parameters
-    ends = {name: (number.low, number.high) for name, number in numbers.items()}
-    known = all(low is not None and high is not None and 0 < low < high < 1e6 for low, high in ends.values())
+    # The value itself too: a factor in the middle of T need not lie between those of the two ends.
+    ends = {name: (number.low, number.value, number.high) for name, number in numbers.items()}
+    known = all(low is not None and high is not None and 0 < low < high < 1e6 for low, _, high in ends.values())
     curves = []
     for total in totals:
         low = high = None

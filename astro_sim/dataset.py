@@ -124,10 +124,15 @@ def check(dataset: xr.Dataset, experiment: str | None = None, where: str = "data
         raise InputError(f"{where}: expected a dataset of the experiment {experiment!r}, found {found!r}")
     if found not in CONTENTS:
         raise InputError(f"{where}: unknown experiment {found!r}; {did_you_mean(found, CONTENTS)}")
-    try:
-        settings_of(dataset)
-    except (TypeError, ValueError):
-        raise InputError(f"{where}: attribute 'settings' is not JSON") from None
+    for name in ("settings", "versions"):
+        try:
+            table = isinstance(json.loads(dataset.attrs[name]), dict)
+        except (TypeError, ValueError, RecursionError):
+            table = False
+        if not table:
+            raise InputError(f"{where}: attribute {name!r} is not a JSON object")
+    if not isinstance(dataset.attrs["seed"], int | np.integer):
+        raise InputError(f"{where}: attribute 'seed' is not a whole number")
     if not re.fullmatch("[0-9a-f]{64}", str(dataset.attrs["digest"])):
         raise InputError(f"{where}: attribute 'digest' is not a SHA-256")
     for name, dims in CONTENTS[found].variables.items():
@@ -135,6 +140,8 @@ def check(dataset: xr.Dataset, experiment: str | None = None, where: str = "data
             raise InputError(f"{where}: variable {name!r} is missing; a dataset of {found!r} needs it")
         if dataset[name].dims != dims:
             raise InputError(f"{where}: variable {name!r} has dimensions {dataset[name].dims}, expected {dims}")
+        if not dataset[name].size:
+            raise InputError(f"{where}: variable {name!r} is empty")
         if dataset[name].dtype.kind not in "fiu":
             raise InputError(f"{where}: variable {name!r} holds {dataset[name].dtype}, expected numbers")
         if not np.isfinite(dataset[name].values).all():
@@ -145,8 +152,11 @@ def check(dataset: xr.Dataset, experiment: str | None = None, where: str = "data
 def write(dataset: xr.Dataset, path: str | Path) -> None:
     """Write a checked dataset as netCDF 4, whole or not at all."""
     check(dataset)
+    # In memory first: HDF5 crashes on a full disk. With checksums, so that a damaged file is noticed when read.
+    encoding = {name: {"fletcher32": True} for name, v in dataset.variables.items() if v.ndim and v.dtype.kind in "fiu"}
+    content = dataset.to_netcdf(engine="h5netcdf", encoding=encoding)
     with whole_file(path) as temporary:
-        dataset.to_netcdf(temporary, engine="h5netcdf")
+        temporary.write_bytes(content)
 
 
 def read(path: str | Path, experiment: str | None = None) -> xr.Dataset:

@@ -7,6 +7,7 @@ import xarray as xr
 
 from astro_sim import experiments
 from astro_sim.common.errors import InputError, did_you_mean
+from astro_sim.common.settings import describe as describe_fields
 from astro_sim.common.settings import split_settings
 from astro_sim.dataset import describe
 from astro_sim.macro.parameters import MacroParameters
@@ -63,9 +64,5 @@ def simulate(experiment: str, model: str = "macro", seed: int = 0, **parameters:
 def describe_settings(experiment: str) -> list[tuple[str, Any, str, str]]:
     """Every setting of an experiment and its model: name, default, unit, meaning."""
     chosen = experiments.get(experiment)
-    rows = []
-    for kind in (chosen.settings, MacroParameters):
-        for name, field in kind.model_fields.items():
-            default = chosen.defaults.get(name, field.default)
-            rows.append((name, default, kind.unit(name), field.description or ""))
-    return rows
+    rows = describe_fields(chosen.settings, MacroParameters)
+    return [(name, chosen.defaults.get(name, default), unit, meaning) for name, default, unit, meaning in rows]

@@ -5,7 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from astro_sim.common.errors import InputError
+
 Array = NDArray[np.float64]
+MOST_SAMPLES = 1e8  # and stretches; more is a slip of the unit rather than a wish
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,10 @@ class Stimulus:
         is_sample : array of bool, (stretches + 1,)
             Which of ``times`` are multiples of ``interval`` (or the end).
         """
-        count = int(np.floor(self.duration / interval + 1e-9))
+        wanted = self.duration / interval
+        if not wanted <= MOST_SAMPLES:
+            raise InputError(f"interval: {wanted:.3g} samples; expected at most {MOST_SAMPLES:.0e}")
+        count = int(np.floor(wanted + 1e-9))
         samples = self.edges[0] + interval * np.arange(count + 1)
         # Times closer than a nanosecond are the same time: rounding makes edges and samples meet exactly.
         samples, edges = np.round(samples, 9), np.round(self.edges, 9)
@@ -55,6 +61,10 @@ class Stimulus:
 
 def square_wave(cycles: int, tau_cycle: float, duty: float, pre: Array, post: Array) -> Stimulus:
     """``cycles`` times: input on for ``duty * tau_cycle`` seconds, then off until the cycle ends."""
+    if not (cycles <= MOST_SAMPLES and np.isfinite(cycles * tau_cycle)):
+        raise InputError(
+            f"{cycles:.3g} cycles of {tau_cycle:g} s; expected at most {MOST_SAMPLES:.0e} and a finite time"
+        )
     starts = tau_cycle * np.arange(cycles)
     edges = np.append(np.column_stack([starts, starts + duty * tau_cycle]).ravel(), cycles * tau_cycle)
     on = np.tile([1.0, 0.0], cycles)[:, None]
@@ -64,4 +74,6 @@ def square_wave(cycles: int, tau_cycle: float, duty: float, pre: Array, post: Ar
 
 def pulse_train(rate: float, width: float, duration: float, pre: Array, post: Array) -> Stimulus:
     """Pulses of ``width`` seconds at ``rate`` Hz, the first at 0, for ``duration`` seconds."""
+    if not duration * rate <= MOST_SAMPLES:
+        raise InputError(f"{duration * rate:.3g} pulses; expected at most {MOST_SAMPLES:.0e}")
     return square_wave(round(duration * rate), 1.0 / rate, width * rate, pre, post)

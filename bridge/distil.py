@@ -66,6 +66,8 @@ def retention_law(dataset: xr.Dataset, family: str | None = None) -> RetentionLa
     """Fit the LTP curve, averaged over synapses and sampled at the ends of the cycles."""
     curve: Array = dataset["p_l_cycle"].mean(("post", "pre")).values
     rise = curve[1:] - curve[0]
+    if not float(dataset["tau_cycle"]) > 0:
+        raise InputError(f"tau_cycle: expected a length above 0 s, got {float(dataset['tau_cycle']):g}")
     if len(rise) < FEWEST_CYCLES:
         raise InputError(f"p_l_cycle: expected at least {FEWEST_CYCLES} cycles to fit a law to, got {len(rise)}")
     if not (rise[-1] > 0 and np.abs(rise).max() < 2 * rise[-1]):

@@ -5,12 +5,14 @@ Exit status: 0 on success, 2 on wrong use or bad input (one line on stderr, noth
 
 import sys
 import warnings
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from astro_sim.common.errors import InputError
+from astro_sim.common.files import require_suffix
 from astro_sim.common.settings import load_toml, parse_assignments
 
 # Typer carries a copy of click or imports it, depending on its version; this is the base of its errors in both.
@@ -18,11 +20,38 @@ UsageError: Any = typer.BadParameter.__mro__[1]
 
 app = typer.Typer(
     name="rmaat",
-    help="Simulate an astrocyte, distil its laws, train a transformer with them, and look.",
+    context_settings={"help_option_names": ["-h", "--help"]},
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+HEADER = ("setting", "default", "unit", "meaning")
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(f"rmaat {version('rmaat')}")
+        raise typer.Exit
+
+
+def _print_training_settings(asked: bool) -> None:
+    if asked:
+        from astro_sim.common.settings import describe
+        from rmaat.training.settings import TABLES
+
+        _table(HEADER, describe(*TABLES.values()))
+        raise typer.Exit
+
+
+@app.callback()
+def _front(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    """Simulate an astrocyte, distil its laws, train a transformer with them, and look."""
+
 
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a setting; repeatable.")]
 Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
@@ -31,7 +60,7 @@ Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
 @app.command()
 def simulate(
     experiment: Annotated[str, typer.Argument(help="stp, ltp, spatial or frequency.")],
-    out: Annotated[Path | None, typer.Option(help="Dataset to write (netCDF).")] = None,
+    out: Annotated[Path | None, typer.Option(help="Dataset to write, X.nc (required).")] = None,
     model: Annotated[str, typer.Option(help="Model of the astrocyte: macro.")] = "macro",
     seed: Seed = 0,
     set_: Set = None,
@@ -45,10 +74,11 @@ def simulate(
     from astro_sim.simulation import simulate as run
 
     if settings:
-        _table(("setting", "default", "unit", "meaning"), describe_settings(experiment))
+        _table(HEADER, describe_settings(experiment))
         return
     if out is None:
         raise InputError("simulate: expected --out X.nc")
+    require_suffix(out, ".nc")
     dataset = run(experiment, model, seed, **parse_assignments(set_ or []))
     from astro_sim.dataset import write
 
@@ -70,6 +100,7 @@ def fit(
     from astro_sim.dataset import read
     from bridge.distil import fit_laws
 
+    require_suffix(out, ".json")
     laws = fit_laws([read(path) for path in datasets], family)
     laws.save(out)
     _table(("law", "value", "95 % interval", "unit"), _laws_rows(laws))
@@ -79,20 +110,27 @@ def fit(
 @app.command()
 def data(
     task: Annotated[str, typer.Argument(help="listops or text.")],
-    out: Annotated[Path, typer.Option(help="Data folder to make.")],
+    out: Annotated[Path | None, typer.Option(help="Data folder to make (required).")] = None,
     source: Annotated[Path | None, typer.Option(help="What you downloaded; without it the task is generated.")] = None,
     seed: Seed = 0,
     set_: Set = None,
+    settings: Annotated[bool, typer.Option("--settings", help="List the settings of TASK and stop.")] = False,
 ) -> None:
     """Generate a task's data, or convert the official files.
 
     Example: rmaat data listops --out data/listops --set train=8000 --set valid=500 --set test=500
     """
+    from astro_sim.common.settings import describe
     from rmaat import tasks
     from rmaat.tasks.storage import prepare
 
-    settings = tasks.get(task).settings(**parse_assignments(set_ or []))
-    manifest = prepare(task, out, settings, source, seed)
+    kind = tasks.get(task).settings
+    if settings:
+        _table(HEADER, describe(kind))
+        return
+    if out is None:
+        raise InputError("data: expected --out DIR")
+    manifest = prepare(task, out, kind(**parse_assignments(set_ or [])), source, seed)
     rows = [
         (name, split.examples, split.shortest, split.longest, _majority(split.labels))
         for name, split in manifest.splits.items()
@@ -110,7 +148,15 @@ def train(
     model: Annotated[str, typer.Option(help="Model of the family: rmaat.")] = "rmaat",
     config: Annotated[Path | None, typer.Option(help="Settings file (TOML); --set goes on top.")] = None,
     set_: Set = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest checkpoint, exactly.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the newest checkpoint, exactly; repeat --laws and --data.")
+    ] = False,
+    _: Annotated[
+        bool,
+        typer.Option(
+            "--settings", callback=_print_training_settings, is_eager=True, help="List the settings and stop."
+        ),
+    ] = False,
 ) -> None:
     """Train a model with the laws.
 
@@ -126,7 +172,7 @@ def train(
 
     record = run(task, data or Path("data") / task, loaded, out, model, given, resume)
     last = {row["split"]: row for row in record.metrics}
-    rows = [(name, row["step"], f"{row['loss']:.3f}", f"{row['accuracy']:.3f}") for name, row in last.items()]
+    rows = [(name, row["step"], f"{row['loss']:.3f}", f"{row['accuracy']:.3f}") for name, row in sorted(last.items())]
     _table(("split", "step", "loss", "accuracy"), rows)
     if (total := record.run["data"]["segments"]) > loaded.fitted_cycles:
         print(f"the law is extrapolated: up to {total} segments, {loaded.fitted_cycles} simulated cycles")
@@ -167,6 +213,7 @@ def report(
     """
     from analysis.report import build_report
 
+    require_suffix(out, ".html")
     build_report(paths, out)
     print(f"{out}: {out.stat().st_size / 1e6:.1f} MB")
 
@@ -201,7 +248,7 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder to make.")] = Path("demo"),
     seed: Seed = 0,
 ) -> None:
-    """All of it, small, in minutes: simulate, fit, data, train, evaluate, report.
+    """All of it, small, in two minutes.
 
     Example: rmaat demo --out demo
     """
@@ -226,7 +273,9 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     warnings.showwarning = _show_warning
     try:
-        typer.main.get_command(app).main(args=arguments or ["--help"], prog_name="rmaat", standalone_mode=False)
+        command = typer.main.get_command(app)
+        status = command.main(args=arguments or ["--help"], prog_name="rmaat", standalone_mode=False)
+        return status if isinstance(status, int) else 0  # typer hands back 130 for an interrupt
     except InputError as error:
         return _refuse(str(error))
     except UsageError as error:
@@ -236,7 +285,12 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
     except OSError as error:
         return _refuse(f"{error.filename}: {error.strerror}" if error.filename else str(error))
-    return 0
+    except MemoryError as error:
+        return _refuse(f"not enough memory for these settings ({error})")
+    except RuntimeError as error:
+        if "allocate memory" not in str(error):  # how torch says it
+            raise
+        return _refuse("not enough memory for these settings")
 
 
 def _refuse(message: str) -> int:

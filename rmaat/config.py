@@ -16,14 +16,14 @@ class RMAATConfig(Settings):
     vocabulary: int = quantity(..., "1", "token ids run from 0 (padding) to vocabulary - 1", "the task", ge=2)
     classes: int = quantity(..., "1", "number of classes", "the task", ge=2)
 
-    width: int = quantity(64, "1", "features of a row (d)", CHOSEN, ge=1)
-    depth: int = quantity(2, "1", "blocks", CHOSEN, ge=1)
-    heads: int = quantity(4, "1", "attention heads", CHOSEN, ge=1)
-    feedforward: int = quantity(128, "1", "features inside the feed-forward part", CHOSEN, ge=1)
+    width: int = quantity(64, "1", "features of a row (d)", CHOSEN, ge=1, le=2**14)
+    depth: int = quantity(2, "1", "blocks", CHOSEN, ge=1, le=2**10)
+    heads: int = quantity(4, "1", "attention heads", CHOSEN, ge=1, le=2**10)
+    feedforward: int = quantity(128, "1", "features inside the feed-forward part", CHOSEN, ge=1, le=2**18)
     dropout: float = quantity(0.0, "1", "dropout on embeddings and on both parts of a block", CHOSEN, ge=0, lt=1)
 
-    segment_length: int = quantity(128, "tokens", "tokens of a segment", CHOSEN, ge=1)
-    memory_tokens: int = quantity(8, "1", "memory rows beside each segment (M)", CHOSEN, ge=1)
+    segment_length: int = quantity(128, "tokens", "tokens of a segment", CHOSEN, ge=1, le=2**20)
+    memory_tokens: int = quantity(8, "1", "memory rows beside each segment (M)", CHOSEN, ge=1, le=2**16)
     memory_rule: Literal["scale", "consolidate", "none"] = quantity(
         "scale", "1", "how the retention law acts on the memory", "scale: " + PAPER + "; consolidate: ours"
     )
@@ -37,7 +37,9 @@ class RMAATConfig(Settings):
     backward: Literal["amrb", "bptt", "truncated"] = quantity(
         "amrb", "1", "replay segments from the stored memory, keep everything, or cut between segments", PAPER
     )
-    kept_segments: int = quantity(1, "1", "amrb: most recent segments kept instead of replayed (k)", "ours", ge=0)
+    kept_segments: int = quantity(
+        1, "1", "amrb: most recent segments kept instead of replayed (k)", "ours", ge=0, le=2**20
+    )
 
     presynaptic_exponent: float | None = quantity(
         None,

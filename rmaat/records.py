@@ -76,29 +76,42 @@ def read_run(path: str | Path) -> RunRecord:
         if not isinstance(run.get(name), kind):
             raise InputError(f"{path / 'run.json'}: expected {name!r}, a {kind.__name__}")
     evaluation = path / "evaluation.json"
+    result = read_json(evaluation, "evaluation") if evaluation.is_file() else None
+    if result is not None and not (isinstance(result, dict) and _numbers(result, ("accuracy", "majority", "examples"))):
+        raise InputError(f"{evaluation}: expected an object with 'accuracy', 'majority' and 'examples'")
     laws = path / "laws.json"
     return RunRecord(
         path=path,
         run=run,
         laws=Laws.load(laws) if laws.is_file() else None,
         metrics=read_metrics(path / "metrics.jsonl"),
-        evaluation=read_json(evaluation, "evaluation") if evaluation.is_file() else None,
+        evaluation=result,
         finished=(path / "model.safetensors").is_file(),
     )
+
+
+def _numbers(row: dict[str, Any], names: tuple[str, ...]) -> bool:
+    values = [row.get(name) for name in names]
+    return all(isinstance(value, int | float) and abs(value) < 1e15 for value in values)  # NaN compares as false
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
     """Parse metrics.jsonl. A last line without newline is a write that was cut off, and is left out."""
     if not path.is_file():
         return []
-    text = path.read_text(encoding="utf-8")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not text: {error}") from None
     rows = []
     for number, line in enumerate(text[: text.rfind("\n") + 1].splitlines(), start=1):
         try:
             row = json.loads(line)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise InputError(f"{path}, line {number}: not JSON: {error}") from None
-        if not (isinstance(row, dict) and isinstance(row.get("step"), int) and isinstance(row.get("split"), str)):
-            raise InputError(f"{path}, line {number}: expected an object with 'step' and 'split'")
+        if not (
+            isinstance(row, dict) and isinstance(row.get("split"), str) and _numbers(row, ("step", "loss", "accuracy"))
+        ):
+            raise InputError(f"{path}, line {number}: expected an object with 'split', 'step', 'loss' and 'accuracy'")
         rows.append(row)
     return rows

@@ -17,17 +17,23 @@ from astro_sim.common.errors import InputError
 @contextmanager
 def whole_file(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; move it there when the block ends well, remove it when not."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    path = Path(os.path.realpath(path))  # a link is followed, not replaced
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path}: exists and is not a regular file")
+    temporary = None
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
         yield temporary
         temporary.chmod(0o666 & ~_umask())
         os.replace(temporary, path)
+    except OSError as error:  # name the file that was asked for, not the temporary one
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -46,7 +52,7 @@ def whole_folder(path: str | Path, replace: bool = False) -> Iterator[Path]:
     try:
         yield temporary
         temporary.chmod(0o777 & ~_umask())
-        if path.exists():
+        if path.exists() and replace:
             # Two renames, so that a crash between them leaves the old folder under a telling name.
             old = path.with_name(f".{path.name}.old")
             shutil.rmtree(old, ignore_errors=True)
@@ -54,6 +60,7 @@ def whole_folder(path: str | Path, replace: bool = False) -> Iterator[Path]:
             os.rename(temporary, path)
             shutil.rmtree(old)
         else:
+            require_free(path)  # somebody may have made it meanwhile; an empty folder is replaced by the rename
             os.rename(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -67,10 +74,16 @@ def require_free(path: Path, replace: bool = False) -> None:
         raise InputError(f"{path}: exists already; choose another folder or remove it")
 
 
+def require_suffix(path: str | Path, suffix: str) -> None:
+    """Raise `InputError` unless a file to be written ends in ``suffix``: so that no verb writes over another's file."""
+    if Path(path).suffix.lower() != suffix:
+        raise InputError(f"{path}: expected a name that ends in {suffix}")
+
+
 def write_text(path: str | Path, text: str) -> None:
     """Write ``text`` whole or not at all."""
     with whole_file(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def write_json(path: str | Path, value: Any) -> None:
@@ -87,7 +100,7 @@ def read_json(path: str | Path, what: str) -> Any:
         raise InputError(f"{path}: no such {what}") from None
     except IsADirectoryError:
         raise InputError(f"{path}: a folder; expected a {what}") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # broken JSON or UTF-8, endless digits, endless brackets
         raise InputError(f"{path}: not a {what}: {error}") from None
 
 

@@ -3,7 +3,7 @@
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -44,6 +44,18 @@ class Settings(BaseModel):
         """Unit of field ``name``; "1" for a pure number."""
         extra = cls.model_fields[name].json_schema_extra
         return str(extra.get("unit", "1")) if isinstance(extra, dict) else "1"
+
+
+def describe(*models: type[Settings]) -> list[tuple[str, Any, str, str]]:
+    """Every field of settings classes: name, default, unit, meaning (with the choices, where there are some)."""
+    rows = []
+    for model in models:
+        for name, field in model.model_fields.items():
+            choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
+            listed = f" ({', '.join(map(str, choices))})" if choices else ""
+            default = "(decided by the task)" if field.is_required() else field.default
+            rows.append((name, default, model.unit(name), (field.description or "") + listed))
+    return rows
 
 
 def explain(error: ValidationError, model: type[BaseModel]) -> str:
@@ -108,7 +120,7 @@ def load_toml(path: str | Path) -> dict[str, Any]:
         raise InputError(f"{path}: no such settings file") from None
     except IsADirectoryError:
         raise InputError(f"{path}: a folder; expected a settings file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not a TOML file: {error}") from None
 
 

@@ -18,6 +18,9 @@ Array = NDArray[np.float64]
 RK4_REAL_LIMIT = 2.78  # classical Runge-Kutta is stable for real rates up to 2.785 / h
 
 
+MOST_STEPS, MOST_BYTES = 1e9, 8e9  # of one run: an hour on one core, a small machine's memory
+
+
 class LatchingWarning(UserWarning):
     """The resting state is not stable: p^s need not decay between stimuli."""
 
@@ -99,6 +102,8 @@ class MacroModel:
         """
         p = self.parameters
         post, s, p_s = p.lambda_ / p.tau_n, p.beta / p.tau_s, (p.gamma_s + p.coupling) / p.tau_p_s
+        if not np.isfinite([post, s, p_s]).all():
+            return float("inf")
         loop = [[post, p.n / p.tau_n, 0], [1 / p.tau_s, s, 1 / p.tau_s], [0, 1 / p.tau_p_s, p_s]]
         return max(float(np.abs(np.linalg.eigvals(loop)).max()), (p.gamma_l + 1) / p.tau_p_l)
 
@@ -136,7 +141,13 @@ class MacroModel:
             A state left the finite numbers; names the variable and the time.
         """
         n = self.parameters.n
+        steps = stimulus.duration / self.parameters.dt
+        if not steps <= MOST_STEPS:
+            raise InputError(f"dt: {steps:.3g} steps; expected at most {MOST_STEPS:.0e}")
         times, inputs, is_sample = stimulus.sampled(interval)
+        size = len(times) * (2 * n + 3 * n * n) * 8
+        if size > MOST_BYTES:
+            raise InputError(f"interval: {size / 1e9:.3g} GB of samples; expected at most {MOST_BYTES / 1e9:.0f}")
         first = rest(n).pack() if start is None else start
         packed = integrate(first, times, inputs, self.coupling, self.parameters, hold_ltp)
         broken = ~np.isfinite(packed)

@@ -168,6 +168,7 @@ def read_tsv(path: Path) -> Iterator[tuple[bytes, int]]:
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file; expected {', '.join(FILES.values())} of the LRA release")
+    number = 0
     with path.open("rb") as lines:
         for number, raw in enumerate(lines, start=1):
             where = f"{path}, line {number}"
@@ -191,6 +192,8 @@ def read_tsv(path: Path) -> Iterator[tuple[bytes, int]]:
             if value != int(fields[1]):
                 raise InputError(f"{where}: the tree has the value {value}, the target says {fields[1]}")
             yield codes, value
+        if number < 2:
+            raise InputError(f"{path}: no rows after the header")
 
 
 def prepare(settings: ListOpsSettings, source: Path | None, seed: int, folder: Path) -> dict[str, SplitSummary]:

@@ -82,8 +82,12 @@ def prepare(
         A source that is missing or broken (file and line named), or ``out`` taken.
     """
     chosen = tasks.get(task)
+    if seed < 0:
+        raise InputError(f"seed: expected a whole number from 0, got {seed}")
     with whole_folder(out) as folder:
         splits = chosen.prepare(settings, None if source is None else Path(source), seed, folder)
+        if not splits["train"].examples:
+            raise InputError(f"{source or task}: no training examples")
         manifest = Manifest(
             task=task,
             origin="generated" if source is None else "converted",
@@ -122,7 +126,7 @@ def write_split(folder: Path, name: str, rows: Iterable[tuple[bytes, int]]) -> S
         shortest=min(lengths, default=0),
         longest=max(lengths, default=0),
         labels={str(value): int(count) for value, count in zip(values, counts, strict=True)},
-        digest=digest([file_digest(folder / f"{name}.{part}.npy") for part in PARTS]),
+        digest=_split_digest(folder, name),
     )
 
 
@@ -213,7 +217,7 @@ def _open(path: Path, name: str, manifest: Manifest) -> Split:
             arrays[part] = np.load(file, mmap_mode="r" if described.tokens else None, allow_pickle=False)
         except FileNotFoundError:
             raise InputError(f"{file}: missing; convert or generate the data again") from None
-        except (ValueError, OSError) as error:
+        except (ValueError, OSError, EOFError) as error:
             raise InputError(f"{file}: not a readable array, perhaps truncated ({error})") from None
     split = Split(name, **arrays)
     if any(array.ndim != 1 or array.dtype != dtype for array, dtype in zip(arrays.values(), DTYPES, strict=True)):
@@ -224,4 +228,10 @@ def _open(path: Path, name: str, manifest: Manifest) -> Split:
     sound = sound and (split.lengths > 0).all() and split.tokens.max(initial=0) < manifest.vocabulary - 1
     if not (sound and ((split.labels >= 0) & (split.labels < manifest.classes)).all()):
         raise InputError(f"{path}: the arrays of the split {name!r} do not fit together; convert or generate again")
+    if _split_digest(path, name) != described.digest:
+        raise InputError(f"{path}: the digest of the split {name!r} does not hold; the arrays were changed")
     return split
+
+
+def _split_digest(folder: Path, name: str) -> str:
+    return digest([file_digest(folder / f"{name}.{part}.npy") for part in PARTS])

@@ -29,7 +29,7 @@ def save_weights(model: nn.Module, path: Path, laws_digest: str) -> None:
     """Write a model's weights with the digest of the laws they were trained under."""
     with whole_file(path) as temporary:
         tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-        save_file(tensors, temporary, {"laws_digest": laws_digest, "format": "pt"})
+        _write(tensors, temporary, {"laws_digest": laws_digest, "format": "pt"})
 
 
 def load_weights(model: nn.Module, path: Path, laws_digest: str) -> None:
@@ -76,8 +76,9 @@ def save(
         if torch.cuda.is_available():
             moments["random.cuda"] = torch.cuda.get_rng_state()
         with whole_file(temporary / "optimizer.safetensors") as file:
-            save_file(moments, file)
+            _write(moments, file, {})
         state = {"schema_version": SCHEMA_VERSION, "step": step, "sums": sums, "laws_digest": laws_digest}
+        state["optimizer_tensors"] = len(moments)
         write_json(temporary / "state.json", state)
     for old in _folders(run)[:-KEPT]:
         shutil.rmtree(old)
@@ -95,22 +96,43 @@ def restore(
     sums : dict
         Sums since the last logged line.
     """
+    for stale in (run / "checkpoints").glob(".step-*"):  # a process was killed while it wrote them
+        shutil.rmtree(stale)
     folders = _folders(run)
     if not folders:
         return 0, {}
-    folder = folders[-1]
+    state = _read_state(folders[-1])
+    if state["laws_digest"] != laws_digest:
+        found = str(state["laws_digest"])[:12]
+        raise InputError(f"{folders[-1]}: made with other laws (digest {found}, these have {laws_digest[:12]})")
+    try:
+        load_weights(model, folders[-1] / "model.safetensors", laws_digest)
+        _load_moments(model, optimizer, folders[-1] / "optimizer.safetensors", state["optimizer_tensors"])
+    except InputError as error:
+        raise InputError(
+            f"{error}; without the folder {folders[-1].name} the run goes on from the one before"
+        ) from None
+    return state["step"], state["sums"]
+
+
+def _read_state(folder: Path) -> dict[str, Any]:
     state = read_json(folder / "state.json", "checkpoint state")
     version = state.get("schema_version") if isinstance(state, dict) else None
     if version != SCHEMA_VERSION:
         raise InputError(f"{folder}: checkpoint schema {version}; this version reads {SCHEMA_VERSION}")
-    if not (isinstance(state.get("step"), int) and isinstance(state.get("sums"), dict)):
-        raise InputError(f"{folder / 'state.json'}: expected a whole number 'step' and a table 'sums'")
-    load_weights(model, folder / "model.safetensors", laws_digest)
-    file = folder / "optimizer.safetensors"
+    whole = all(isinstance(state.get(name), int) and state[name] > 0 for name in ("step", "optimizer_tensors"))
+    sums = state.get("sums")
+    numbers = isinstance(sums, dict) and all(isinstance(value, int | float) for value in sums.values())
+    if not (whole and numbers and isinstance(state.get("laws_digest"), str)):
+        raise InputError(f"{folder / 'state.json'}: expected step, optimizer_tensors, sums and laws_digest")
+    return state
+
+
+def _load_moments(model: nn.Module, optimizer: torch.optim.Optimizer, file: Path, count: int) -> None:
     moments, _ = _read(file)
     # A parameter without a gradient has no moments, so each has all of them or none.
     known = {f"{name}.{key}" for name, _ in model.named_parameters() for key in MOMENTS} | {"random.cpu", "random.cuda"}
-    if "random.cpu" not in moments or not moments.keys() <= known:
+    if "random.cpu" not in moments or len(moments) != count or not moments.keys() <= known:
         raise InputError(f"{file}: not the optimiser state of this model")
     for name, parameter in model.named_parameters():
         found = {key: moments[f"{name}.{key}"] for key in MOMENTS if f"{name}.{key}" in moments}
@@ -125,11 +147,17 @@ def restore(
     torch.set_rng_state(moments["random.cpu"])
     if "random.cuda" in moments and torch.cuda.is_available():
         torch.cuda.set_rng_state(moments["random.cuda"])
-    return int(state["step"]), dict(state["sums"])
 
 
 def _folders(run: Path) -> list[Path]:
     return sorted((run / "checkpoints").glob("step-*"))
+
+
+def _write(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str]) -> None:
+    try:
+        save_file(tensors, path, metadata)
+    except SafetensorError as error:  # what a full disk is told as
+        raise OSError(0, str(error), str(path)) from None
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -71,6 +71,8 @@ def train(
     stored = records.read_run(run).run if resume and records.is_run(run) else None
     if resume and stored is None:
         raise InputError(f"{run}: nothing to resume (run.json is missing)")
+    if stored is not None and (run / "model.safetensors").is_file() and not any((run / "checkpoints").glob("step-*")):
+        raise InputError(f"{run}: nothing to resume: the run is finished and its checkpoints are gone")
     if stored is None:
         require_free(run)
     values = dict(settings or {})

@@ -179,6 +179,7 @@ def test_results_stand_beside_the_papers_and_say_they_do_not_compare(parsed: Pag
         "32.1 %",
         "30.1 % to 34.2 %",
         "17.0 %",
+        "31.5 %",
         "38.9 %",
         "−6.8",
         "no: 24,000 of 96,000 training examples",

@@ -1,6 +1,8 @@
 """Datasets: described, identical after a round trip, written whole or not at all."""
 
+import errno
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -81,13 +83,15 @@ def test_a_write_that_fails_half_way_leaves_the_old_file_untouched(ltp, tmp_path
     astro_sim.write(ltp, path)
     before = path.read_bytes()
 
-    def fail(self, target, **_):
-        target.write_bytes(b"half a file")
-        raise OSError("disk full")
+    def fail(self, content):
+        self.write_text("half a file")
+        raise OSError(errno.ENOSPC, "disk full")
 
-    monkeypatch.setattr(xr.Dataset, "to_netcdf", fail)
+    monkeypatch.setattr(Path, "write_bytes", fail)
     for target in (path, tmp_path / "new.nc"):
-        with pytest.raises(OSError, match="disk full"):
+        with pytest.raises(OSError, match="disk full") as caught:
             astro_sim.write(ltp, target)
+        assert caught.value.filename == str(target)  # not the temporary one
+    monkeypatch.undo()
     assert [entry.name for entry in tmp_path.iterdir()] == ["run.nc"]
     assert path.read_bytes() == before

@@ -108,7 +108,7 @@ def test_a_missing_attribute_is_named(ltp, name):
         (lambda d: d.assign(tau_cycle=np.inf), "variable 'tau_cycle' holds NaN or infinite values"),
         (lambda d: d.assign(p_l=d["p_l"].astype(str)), "variable 'p_l' holds <U.*, expected numbers"),
         (lambda d: d.assign_attrs(experiment="ltq"), "unknown experiment 'ltq'; did you mean 'ltp'?"),
-        (lambda d: d.assign_attrs(settings="{"), "attribute 'settings' is not JSON"),
+        (lambda d: d.assign_attrs(settings="{"), "attribute 'settings' is not a JSON object"),
         (lambda d: d.assign_attrs(digest="abc"), "attribute 'digest' is not a SHA-256"),
     ],
 )

@@ -179,3 +179,29 @@ def test_file_digest_is_that_of_the_bytes(tmp_path):
     (tmp_path / "a").write_bytes(b"abc")
     # FIPS 180-2, the first example of SHA-256
     assert files.file_digest(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_a_link_is_followed_and_a_device_is_refused(tmp_path):
+    target, link = tmp_path / "target.json", tmp_path / "link.json"
+    target.write_text("old")
+    link.symlink_to(target)
+    files.write_text(link, "new")
+    assert link.is_symlink()
+    assert target.read_text() == "new"
+    with pytest.raises(InputError, match="/dev/null: exists and is not a regular file"):
+        files.write_text("/dev/null", "x")
+
+
+def test_a_folder_that_appears_meanwhile_is_kept(tmp_path):
+    out = tmp_path / "out"
+
+    def make():
+        with files.whole_folder(out) as temporary:
+            (temporary / "ours").write_text("x")
+            out.mkdir()
+            (out / "theirs").write_text("precious")
+
+    with pytest.raises(InputError, match="exists already"):
+        make()
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert (out / "theirs").read_text() == "precious"

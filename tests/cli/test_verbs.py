@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -159,6 +160,22 @@ BAD = {
         lambda line, at: ["bench", "amrb-memry"],
         "unknown benchmark 'amrb-memry'; did you mean 'amrb-memory'?",
     ),
+    "a fit over its own dataset": (
+        lambda line, at: ["fit", str(line / "ltp.nc"), "--out", str(line / "ltp.nc")],
+        "ltp.nc: expected a name that ends in .json",
+    ),
+    "a report over a run's files": (
+        lambda line, at: ["report", str(line / "run"), "--out", str(line / "run" / "run.json")],
+        "run.json: expected a name that ends in .html",
+    ),
+    "more samples than memory": (
+        lambda line, at: ["simulate", "ltp", "--out", "x.nc", "--set", "interval=1e-9"],
+        "interval: 6e+10 samples; expected at most 1e+08",
+    ),
+    "a seed beyond what a random state takes": (
+        lambda line, at: [*train(line), "--set", "seed=99999999999999999999"],
+        "seed: expected less than or equal to 9223372036854775807, got 99999999999999999999",
+    ),
     "output where no file can be": (
         lambda line, at: ["fit", str(line / "ltp.nc"), "--out", str(line / "stp.nc" / "laws.json")],
         "stp.nc",
@@ -198,6 +215,31 @@ def test_bad_input_is_one_line_and_nothing_written(case, line, tmp_path, monkeyp
     assert out == ""
     assert list(work.iterdir()) == []
     assert {path: path.read_bytes() for path in line.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("verb", [["simulate", "ltp", "--out", "x.nc"], ["data", "listops", "--out", "x"]])
+def test_an_interrupt_exits_with_130_and_leaves_nothing(verb, tmp_path, monkeypatch):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("astro_sim.simulation.simulate", interrupt)
+    monkeypatch.setattr("rmaat.tasks.listops.grow", interrupt)
+    assert main(verb) == 130
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("words", [["simulate", "ltp"], ["data", "text"], ["train"]])
+def test_settings_of_every_verb_are_listed(words, capsys):
+    assert main([*words, "--settings"]) == 0
+    header, *rows = capsys.readouterr().out.splitlines()
+    assert header.split() == ["setting", "default", "unit", "meaning"]
+    assert len(rows) >= 2
+
+
+def test_version(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"rmaat {version('rmaat')}\n"
 
 
 def test_a_real_process_exits_with_2_and_no_traceback(tmp_path):
