@@ -52,6 +52,14 @@ def run(names: Sequence[str], out: Path | None = None) -> list[dict[str, Any]]:
     return results
 
 
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
 def _circumstances() -> dict[str, Any]:
     root = Path(__file__).resolve().parents[1]
     git = ["git", "-C", str(root)]
@@ -63,6 +71,9 @@ def _circumstances() -> dict[str, Any]:
         "commit": commit + ("+changes" if changed else ""),
         "machine": {
             "system": f"{platform.system()} {platform.machine()}",
+            "processor": _processor(),
+            "cores": os.cpu_count(),
+            "threads": torch.get_num_threads(),
             "python": platform.python_version(),
         },
         "versions": versions("rmaat", "numpy", "numba", "scipy", "torch"),

@@ -57,5 +57,6 @@ def run(out: Path, seed: int, verbs: Mapping[str, Callable[..., None]]) -> None:
         print(f"{name:<9} {value:>7.1f}")
     print(
         f"\nListOps test accuracy {result['accuracy']:.3f} on {result['examples']} examples"
-        f" (most frequent answer: {result['majority']:.3f})\n{html}"
+        f"\n(most frequent answer: {result['majority']:.3f}; a table that knows the first symbol: "
+        f"{result['first_symbol']:.3f})\n{html}"
     )

@@ -1,5 +1,6 @@
 """What a newcomer runs: the README's commands and code, the examples, the benchmarks' checks."""
 
+import json
 import re
 import shlex
 import shutil
@@ -30,7 +31,7 @@ def test_the_readmes_commands_work_in_order(tmp_path, monkeypatch):
     commands = [
         shlex.split(line) for block in blocks("bash") for line in block.splitlines() if line.startswith("rmaat ")
     ]
-    assert [words[1] for words in commands] == [*["simulate"] * 3, "fit", "data", "train", "evaluate", "report"]
+    assert [words[1] for words in commands] == [*["simulate"] * 4, "fit", "data", "train", "evaluate", "report"]
     shutil.copytree(ROOT / "configs", tmp_path / "configs")
     monkeypatch.chdir(tmp_path)
     for _, verb, *words in commands:
@@ -54,6 +55,26 @@ def test_the_readmes_links_lead_somewhere():
     assert paths
     assert [path for path in paths if not (ROOT / path).exists()] == []
     assert all((ROOT / name).is_file() for name in re.findall(r"`([A-Z]+\.md)`", README))
+
+
+def test_the_readmes_figures_are_those_of_the_results():
+    rows = {cells[1].strip(): cells[2].strip() for line in README.splitlines() if len(cells := line.split("|")) == 5}
+    demo, amrb, solver = (
+        json.loads((ROOT / "results" / f"{name}.json").read_text()) for name in ("demo", "amrb-memory", "macro-solver")
+    )
+    found = demo["evaluation"]
+    (at_16,) = (row for row in amrb["rows"] if row["segments"] == 16)
+    fastest = max(row["times as fast"] for row in solver["rows"])
+    expected = {
+        "The whole demo": f"{demo['seconds']['in all']:.0f} s",
+        "ListOps": f"{found['accuracy']:.3f}",
+        "the same": f"{found['majority']:.3f}; {found['first_symbol']:.3f}",
+        "Peak extra memory": f"{at_16['bptt/amrb']:.1f} times",
+        "CPU time of a step": f"{at_16['amrb/bptt']:.2f} times",
+        "Compiled macro solver": f"{fastest:.0f} times as fast",
+    }
+    for start, figure in expected.items():
+        assert [value for name, value in rows.items() if name.startswith(start)] == [figure]
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.stem)

@@ -9,6 +9,7 @@ import xarray as xr
 import astro_sim
 from astro_sim import experiments
 from astro_sim.common.errors import InputError
+from astro_sim.experiments import NAMES
 from astro_sim.simulation import describe_settings
 
 
@@ -16,7 +17,7 @@ from astro_sim.simulation import describe_settings
     ("call", "message"),
     [
         ({"experiment": "ltq"}, "unknown experiment 'ltq'; did you mean 'ltp'?"),
-        ({"experiment": "sleep"}, "unknown experiment 'sleep'; known: frequency, ltp, spatial, stp"),
+        ({"experiment": "sleep"}, f"unknown experiment 'sleep'; known: {', '.join(sorted(NAMES))}"),
         ({"model": "makro"}, "unknown model 'makro'; did you mean 'macro'?"),
         ({"cycels": 6}, "unknown setting 'cycels'; did you mean 'cycles'?"),
         ({"tau_q": 6.0}, "unknown setting 'tau_q'; did you mean 'tau_"),

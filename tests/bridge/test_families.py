@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from astro_sim.common.errors import InputError
@@ -17,8 +17,7 @@ def laws(draw, concave=False):
     """A family with values inside its bounds."""
     family = draw(st.sampled_from(list(FAMILIES.values())))
     values = {p.name: float(np.exp(draw(st.floats(np.log(p.low), np.log(p.high))))) for p in family.parameters}
-    if concave and "b" in values:
-        values["b"] = min(values["b"], 1.0)
+    assume(not concave or family.concave(values))
     return family, values
 
 
