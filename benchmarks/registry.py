@@ -61,6 +61,8 @@ def _processor() -> str:
 
 
 def _circumstances() -> dict[str, Any]:
+    import torch  # after KINETO_LOG_LEVEL is set
+
     root = Path(__file__).resolve().parents[1]
     git = ["git", "-C", str(root)]
     commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
