@@ -26,7 +26,7 @@ from rmaat.tasks import storage
 from rmaat.tasks.storage import Split
 from rmaat.training import checkpoint
 from rmaat.training.batches import Batches
-from rmaat.training.settings import TrainSettings, build_settings
+from rmaat.training.settings import TrainSettings, build_settings, flatten
 
 Batch = tuple[Tensor, Tensor, Tensor]
 
@@ -75,28 +75,20 @@ def train(
         raise InputError(f"{run}: nothing to resume: the run is finished and its checkpoints are gone")
     if stored is None:
         require_free(run)
-    values = dict(settings or {})
+    values = flatten(settings or {}, "settings")
     if stored is not None:
         values = {**_given(stored), **values}
-    manifest = opened.manifest
-    config, training = build_settings(values, manifest.vocabulary, manifest.classes)
+    config, training = build_settings(values, opened.manifest.vocabulary, opened.manifest.classes)
     device = _device(training.device)
     torch.manual_seed(training.seed)
     network = build_model(model, config, laws).to(device)
-    longest = max(split.longest for split in manifest.splits.values())
     asked = {
         "schema_version": records.SCHEMA_VERSION,
         "task": task,
         "model": model,
         "settings": training.model_dump(mode="json"),
         "model_config": config.with_laws(laws).model_dump(mode="json"),
-        "data": {
-            "path": str(opened.path.resolve()),
-            "digest": manifest.digest,
-            **{name: len(split) for name, split in opened.splits.items()},
-            "longest": longest,
-            "segments": -(-longest // config.segment_length),
-        },
+        "data": _data_record(opened, config.segment_length),
         "laws_digest": laws.digest,
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "versions": versions("rmaat", "torch", "numpy", "safetensors"),
@@ -329,6 +321,18 @@ def _device(name: str) -> torch.device:
     if name == "cuda" and not torch.cuda.is_available():
         raise InputError("device: 'cuda' is not available here; expected cpu or auto")
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def _data_record(data: storage.Data, segment_length: int) -> dict[str, Any]:
+    """What run.json says of the data: where, which, how much, and the most segments that an example has."""
+    longest = max(split.longest for split in data.manifest.splits.values())
+    return {
+        "path": str(data.path.resolve()),
+        "digest": data.manifest.digest,
+        **{name: len(split) for name, split in data.splits.items()},
+        "longest": longest,
+        "segments": -(-longest // segment_length),
+    }
 
 
 def _machine(device: torch.device) -> dict[str, str]:

@@ -92,7 +92,7 @@ def test_an_interrupted_run_ends_with_the_same_weights(finished, listops, laws, 
 def test_resuming_a_finished_run_changes_nothing(finished, listops, laws, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(finished, run)
-    train("listops", listops, laws, run, settings=SMALL, resume=True)
+    train("listops", listops, laws, run, settings={"model": {"width": 8}, "training": {"steps": 12}}, resume=True)
     assert same_weights(run, finished)
 
 
