@@ -6,13 +6,10 @@ import numpy as np
 import xarray as xr
 
 from astro_sim import experiments
-from astro_sim.common.errors import InputError, did_you_mean
+from astro_sim.common.errors import InputError
 from astro_sim.common.settings import describe as describe_fields
 from astro_sim.common.settings import split_settings
 from astro_sim.dataset import describe
-from astro_sim.macro.parameters import MacroParameters
-
-MODELS = ("macro",)
 
 
 def simulate(experiment: str, model: str = "macro", seed: int = 0, **parameters: Any) -> xr.Dataset:
@@ -43,26 +40,24 @@ def simulate(experiment: str, model: str = "macro", seed: int = 0, **parameters:
     >>> dataset["p_l_cycle"].sizes["cycle"]
     7
     """
-    if model not in MODELS:
-        raise InputError(f"unknown model {model!r}; {did_you_mean(model, MODELS)}")
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
         raise InputError(f"seed: expected a whole number from 0, got {seed!r}")
-    chosen = experiments.get(experiment)
-    protocol, constants = split_settings(parameters, chosen.settings, MacroParameters)
+    chosen = experiments.get(experiment, model)
+    protocol, constants = split_settings(parameters, chosen.settings, chosen.parameters)
     settings = chosen.settings(**protocol)
-    macro = MacroParameters(**{**chosen.defaults, **constants})
-    dataset = chosen.run(settings, macro, np.random.default_rng(seed))
+    values = chosen.parameters(**{**chosen.defaults, **constants})
+    dataset = chosen.run(settings, values, np.random.default_rng(seed))
     return describe(
         dataset,
         experiment,
         model,
         int(seed),
-        {**settings.model_dump(mode="json"), **macro.model_dump(mode="json")},
+        {**settings.model_dump(mode="json"), **values.model_dump(mode="json")},
     )
 
 
-def describe_settings(experiment: str) -> list[tuple[str, Any, str, str]]:
+def describe_settings(experiment: str, model: str = "macro") -> list[tuple[str, Any, str, str]]:
     """Every setting of an experiment and its model: name, default, unit, meaning."""
-    chosen = experiments.get(experiment)
-    rows = describe_fields(chosen.settings, MacroParameters)
+    chosen = experiments.get(experiment, model)
+    rows = describe_fields(chosen.settings, chosen.parameters)
     return [(name, chosen.defaults.get(name, default), unit, meaning) for name, default, unit, meaning in rows]

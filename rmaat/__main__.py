@@ -74,7 +74,7 @@ def simulate(
     from astro_sim.simulation import simulate as run
 
     if settings:
-        _table(HEADER, describe_settings(experiment))
+        _table(HEADER, describe_settings(experiment, model))
         return
     if out is None:
         raise InputError("simulate: expected --out X.nc")

@@ -1,4 +1,4 @@
-"""Named experiments: one a file, each a settings class and a function from settings to a dataset."""
+"""Named experiments: one a file, each with the models that can run it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -10,9 +10,30 @@ import xarray as xr
 
 from astro_sim.common.errors import InputError, did_you_mean
 from astro_sim.common.settings import Settings
-from astro_sim.macro.parameters import MacroParameters
 
-Run = Callable[[Any, MacroParameters, np.random.Generator], xr.Dataset]
+Run = Callable[[Any, Any, np.random.Generator], xr.Dataset]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """An experiment as one model runs it.
+
+    Attributes
+    ----------
+    settings : type of Settings
+        Its protocol; field names must not overlap with those of the parameters.
+    parameters : type of Settings
+        Constants of the model.
+    run : callable
+        ``run(settings, parameters, generator) -> xarray.Dataset``, bare of units and provenance.
+    defaults : mapping
+        Parameters that this experiment sets otherwise than the model does.
+    """
+
+    settings: type[Settings]
+    parameters: type[Settings]
+    run: Run
+    defaults: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -22,26 +43,23 @@ class Experiment:
     Attributes
     ----------
     summary : str
-        One line for the help.
-    settings : type of Settings
-        Its protocol; field names must not overlap with those of the model's parameters.
-    run : callable
-        ``run(settings, parameters, generator) -> xarray.Dataset``, bare of units and provenance.
-    defaults : mapping
-        Model parameters that this experiment sets otherwise than the model does.
+        One line for people.
+    models : mapping
+        Name of a model -> how that model runs the experiment.
     """
 
     summary: str
-    settings: type[Settings]
-    run: Run
-    defaults: Mapping[str, Any] = field(default_factory=dict)
+    models: Mapping[str, Variant]
 
 
 NAMES = ("stp", "ltp", "spatial", "frequency")
 
 
-def get(name: str) -> Experiment:
-    """Look an experiment up by name; an unknown one raises `InputError` with the nearest name."""
+def get(name: str, model: str) -> Variant:
+    """Look up how ``model`` runs the experiment ``name``; an unknown one raises `InputError` with the nearest name."""
     if name not in NAMES:
         raise InputError(f"unknown experiment {name!r}; {did_you_mean(name, NAMES)}")
-    return import_module(f"{__name__}.{name}").EXPERIMENT
+    models = import_module(f"{__name__}.{name}").EXPERIMENT.models
+    if model not in models:
+        raise InputError(f"unknown model {model!r} for the experiment {name!r}; {did_you_mean(model, models)}")
+    return models[model]

@@ -5,7 +5,7 @@ import xarray as xr
 
 from astro_sim.common.errors import InputError
 from astro_sim.common.settings import quantity
-from astro_sim.experiments import Experiment
+from astro_sim.experiments import Experiment, Variant
 from astro_sim.experiments.shared import CHOSEN, PlacedSettings, indices, position_variable
 from astro_sim.macro.model import MacroModel
 from astro_sim.macro.parameters import MacroParameters
@@ -58,4 +58,6 @@ def run(settings: FrequencySettings, parameters: MacroParameters, generator: np.
     )
 
 
-EXPERIMENT = Experiment("calcium proxy against stimulation rate", FrequencySettings, run)
+EXPERIMENT = Experiment(
+    "calcium proxy against stimulation rate", {"macro": Variant(FrequencySettings, MacroParameters, run)}
+)

@@ -7,7 +7,7 @@ import xarray as xr
 
 from astro_sim.common.errors import InputError
 from astro_sim.common.settings import quantity
-from astro_sim.experiments import Experiment
+from astro_sim.experiments import Experiment, Variant
 from astro_sim.experiments.shared import CHOSEN, PlacedSettings, drive, indices, position_variable, traces
 from astro_sim.macro.model import MacroModel, MacroRun
 from astro_sim.macro.parameters import MacroParameters
@@ -90,4 +90,6 @@ def _saturated(p_l: np.ndarray, tolerance: float) -> bool:
     return bool(steps[-1] <= tolerance * steps.max())
 
 
-EXPERIMENT = Experiment("cycles of stimulation, until p^l saturates if asked", LtpSettings, run)
+EXPERIMENT = Experiment(
+    "cycles of stimulation, until p^l saturates if asked", {"macro": Variant(LtpSettings, MacroParameters, run)}
+)

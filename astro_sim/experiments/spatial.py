@@ -4,7 +4,7 @@ import numpy as np
 import xarray as xr
 
 from astro_sim.common.settings import quantity
-from astro_sim.experiments import Experiment
+from astro_sim.experiments import Experiment, Variant
 from astro_sim.experiments.shared import CHOSEN, PlacedSettings, indices, position_variable, traces
 from astro_sim.macro import geometry
 from astro_sim.macro.model import MacroModel
@@ -41,4 +41,6 @@ def run(settings: SpatialSettings, parameters: MacroParameters, generator: np.ra
     )
 
 
-EXPERIMENT = Experiment("p^s against distance from the active synapse", SpatialSettings, run, {"n": 7})
+EXPERIMENT = Experiment(
+    "p^s against distance from the active synapse", {"macro": Variant(SpatialSettings, MacroParameters, run, {"n": 7})}
+)

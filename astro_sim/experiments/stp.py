@@ -7,7 +7,7 @@ import xarray as xr
 
 from astro_sim.common.errors import InputError
 from astro_sim.common.settings import Settings, quantity
-from astro_sim.experiments import Experiment
+from astro_sim.experiments import Experiment, Variant
 from astro_sim.experiments.shared import CHOSEN, drive, indices, traces
 from astro_sim.macro import geometry
 from astro_sim.macro.model import MacroModel
@@ -48,4 +48,4 @@ def run(settings: StpSettings, parameters: MacroParameters, generator: np.random
     )
 
 
-EXPERIMENT = Experiment("one cycle in several spatial layouts", StpSettings, run)
+EXPERIMENT = Experiment("one cycle in several spatial layouts", {"macro": Variant(StpSettings, MacroParameters, run)})

@@ -18,7 +18,7 @@ from astro_sim.simulation import describe_settings
     [
         ({"experiment": "ltq"}, "unknown experiment 'ltq'; did you mean 'ltp'?"),
         ({"experiment": "sleep"}, f"unknown experiment 'sleep'; known: {', '.join(sorted(NAMES))}"),
-        ({"model": "makro"}, "unknown model 'makro'; did you mean 'macro'?"),
+        ({"model": "makro"}, "unknown model 'makro' for the experiment 'ltp'; did you mean 'macro'?"),
         ({"cycels": 6}, "unknown setting 'cycels'; did you mean 'cycles'?"),
         ({"tau_q": 6.0}, "unknown setting 'tau_q'; did you mean 'tau_"),
         ({"rates": [1.0]}, "unknown setting 'rates'; "),

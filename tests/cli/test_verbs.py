@@ -90,7 +90,7 @@ BAD = {
     ),
     "unknown model": (
         lambda line, at: ["simulate", "ltp", "--model", "marco", "--out", "x.nc"],
-        "unknown model 'marco'; did you mean 'macro'?",
+        "unknown model 'marco' for the experiment 'ltp'; did you mean 'macro'?",
     ),
     "unknown setting": (
         lambda line, at: ["simulate", "ltp", "--out", "x.nc", "--set", "tau_pl=3"],
