@@ -151,7 +151,7 @@ def _trust(laws: Laws, law: RetentionLaw) -> list[str]:
         difference = 100 * (tau.value / expected - 1)
         sentence = (
             f"Linear pˡ dynamics must end in tau = tau_p_l / (gamma_l tau_cycle) = {number(expected)} "
-            f"cycles; the fit is off by {number(abs(difference), 2)} %"
+            f"cycles; the fit is {f'off by {number(abs(difference), 2)} %' if abs(difference) > 1e-4 else 'the same'}"
         )
         outside = tau.low is not None and tau.high is not None and not tau.low <= expected <= tau.high
         if outside and not s.get("burn_in"):

@@ -27,7 +27,7 @@ def growth_rate(model):
     return np.linalg.eigvals(np.column_stack(columns)).real.max()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     layout=st.sampled_from(["grid", "line", "equidistant", "ring"]),
     n=st.integers(1, 3),

@@ -112,7 +112,7 @@ OTHER = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(place=st.sampled_from([p for p in places(BASE) if p]), other=OTHER, drop=st.booleans())
 def test_no_change_of_a_file_goes_unnoticed_or_ends_in_another_error(place, other, drop):
     value = copy.deepcopy(BASE)

@@ -52,7 +52,7 @@ def test_equals_the_definition(dtype, causal, rule, with_relative):
     assert error(astromorphic(q, k, v, relative, mask, rule, causal, chunk=16), slow, mask) < BOUND[dtype]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(rows=st.integers(1, 20), chunk=st.integers(1, 25), causal=st.booleans(), seed=st.integers(0, 99))
 def test_equals_the_definition_for_any_length_and_chunk(rows, chunk, causal, seed):
     q, k, v, relative, mask = inputs(rows, torch.float64, memory=min(1, rows), seed=seed)
@@ -144,7 +144,7 @@ def test_relative_position_equals_its_matrix_form(memory, tokens):
     torch.testing.assert_close(layer(), layer.reference(), rtol=1e-12, atol=1e-13)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(rows=st.integers(1, 70), decay=st.floats(0.01, 5.0))
 def test_exponential_kernel_equals_its_matrix(rows, decay):
     x = torch.randn(rows, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(rows))

@@ -77,7 +77,7 @@ def test_generated_trees_have_the_value_that_an_independent_evaluator_gives():
         assert evaluate(codes) == value == reference_value(source)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.binary(max_size=12).map(lambda b: bytes(c % 15 for c in b)))
 def test_evaluate_gives_a_digit_or_says_what_is_wrong(codes):
     try:

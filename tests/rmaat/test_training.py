@@ -276,7 +276,7 @@ def test_a_killed_process_goes_on_exactly(listops, laws, tmp_path):
     laws.save(tmp_path / "laws.json")
     words = [sys.executable, "-m", "rmaat", "train", "listops", "--laws", str(tmp_path / "laws.json")]
     words += ["--data", str(listops)]
-    settings = [word for name, value in {**SMALL, "steps": 60}.items() for word in ("--set", f"{name}={value}")]
+    settings = [word for name, value in {**SMALL, "steps": 200}.items() for word in ("--set", f"{name}={value}")]
     whole, run = tmp_path / "whole", tmp_path / "run"
     subprocess.run([*words, *settings, "--out", str(whole)], check=True, capture_output=True)
     for steps in (5, 23, 41):
