@@ -62,6 +62,10 @@ def whole_folder(path: str | Path, replace: bool = False) -> Iterator[Path]:
         else:
             require_free(path)  # somebody may have made it meanwhile; an empty folder is replaced by the rename
             os.rename(temporary, path)
+    except OSError as error:
+        if error.filename is not None and not str(error.filename).startswith(str(temporary)):
+            raise
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

@@ -29,6 +29,8 @@ class FrequencySettings(PlacedSettings):
     interval: float = quantity(0.01, "s", "between samples of the average", CHOSEN, gt=0)
 
     def model_post_init(self, _: object) -> None:
+        if self.interval > self.window / 10:
+            raise ValueError(f"interval: expected at most a tenth of the window, {self.window / 10:g} s")
         low, high = min(self.rates), max(self.rates)
         if not (low > 0 and high * self.width <= 1 and len(set(self.rates)) == len(self.rates)):
             raise ValueError(

@@ -40,7 +40,9 @@ class LtpSettings(PlacedSettings):
     tau_cycle: float = quantity(10.0, "s", "length of one cycle", CHOSEN, gt=0)
     duty: float = quantity(0.5, "1", "share of the cycle with input", CHOSEN, gt=0, le=1)
     amplitude: float = quantity(1.0, "a.u.", "mean input to a neuron while on", CHOSEN)
-    drive_cv: float = quantity(0.1, "1", "variation of the input over neurons, drawn from the seed", CHOSEN, ge=0)
+    drive_cv: float = quantity(
+        0.1, "1", "variation of the input over neurons, drawn from the seed", CHOSEN, ge=0, le=10
+    )
     interval: float = quantity(0.1, "s", "between samples", CHOSEN, gt=0)
 
     def model_post_init(self, _: object) -> None:

@@ -24,7 +24,7 @@ class StpSettings(Settings):
     tau_cycle: float = quantity(10.0, "s", "length of the cycle", CHOSEN, gt=0)
     duty: float = quantity(0.5, "1", "share of the cycle with input", CHOSEN, gt=0, le=1)
     amplitude: float = quantity(1.0, "a.u.", "input to every neuron while on", CHOSEN)
-    drive_cv: float = quantity(0.0, "1", "variation of the input over neurons", CHOSEN, ge=0)
+    drive_cv: float = quantity(0.0, "1", "variation of the input over neurons", CHOSEN, ge=0, le=10)
     interval: float = quantity(0.05, "s", "between samples", CHOSEN, gt=0)
 
 

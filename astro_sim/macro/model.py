@@ -102,9 +102,9 @@ class MacroModel:
         """
         p = self.parameters
         post, s, p_s = p.lambda_ / p.tau_n, p.beta / p.tau_s, (p.gamma_s + p.coupling) / p.tau_p_s
-        if not np.isfinite([post, s, p_s]).all():
-            return float("inf")
         loop = [[post, p.n / p.tau_n, 0], [1 / p.tau_s, s, 1 / p.tau_s], [0, 1 / p.tau_p_s, p_s]]
+        if not np.isfinite(loop).all():
+            return float("inf")
         return max(float(np.abs(np.linalg.eigvals(loop)).max()), (p.gamma_l + 1) / p.tau_p_l)
 
     @property

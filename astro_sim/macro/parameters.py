@@ -19,15 +19,15 @@ class MacroParameters(Settings):
 
     n: int = quantity(3, "1", "presynaptic neurons, and postsynaptic ones; n * n synapses", "RMAAT Fig. 1", ge=1, le=64)
 
-    tau_n: float = quantity(0.05, "s", "time constant of the neurons", CHOSEN, gt=0)
-    tau_s: float = quantity(0.5, "s", "time constant of synaptic facilitation", CHOSEN, gt=0)
-    tau_p_s: float = quantity(2.0, "s", "time constant of the STP process", CHOSEN, gt=0)
-    tau_p_l: float = quantity(60.0, "s", "time constant of the LTP process", CHOSEN, gt=0)
+    tau_n: float = quantity(0.05, "s", "time constant of the neurons", CHOSEN, gt=0, le=1e9)
+    tau_s: float = quantity(0.5, "s", "time constant of synaptic facilitation", CHOSEN, gt=0, le=1e9)
+    tau_p_s: float = quantity(2.0, "s", "time constant of the STP process", CHOSEN, gt=0, le=1e9)
+    tau_p_l: float = quantity(60.0, "s", "time constant of the LTP process", CHOSEN, gt=0, le=1e9)
 
-    lambda_: float = quantity(1.0, "1", "leak of the neurons (lambda)", EQ + ", value chosen", ge=0)
-    beta: float = quantity(2.0, "1", "leak of synaptic facilitation", CHOSEN, ge=0)
-    gamma_s: float = quantity(2.0, "1", "leak of the STP process", CHOSEN, ge=0)
-    gamma_l: float = quantity(1.0, "1", "leak of the LTP process", CHOSEN, ge=0)
+    lambda_: float = quantity(1.0, "1", "leak of the neurons (lambda)", EQ + ", value chosen", ge=0, le=1e6)
+    beta: float = quantity(2.0, "1", "leak of synaptic facilitation", CHOSEN, ge=0, le=1e6)
+    gamma_s: float = quantity(2.0, "1", "leak of the STP process", CHOSEN, ge=0, le=1e6)
+    gamma_l: float = quantity(1.0, "1", "leak of the LTP process", CHOSEN, ge=0, le=1e6)
 
     b: float = quantity(0.0, "1", "bias of every neuron", EQ + ", value chosen")
     c: float = quantity(0.0, "1", "bias of every synapse", EQ + ", value chosen")

@@ -8,9 +8,11 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from astro_sim.common.progress import Progress
 from astro_sim.macro.parameters import MacroParameters
 
 Array = NDArray[np.float64]
+BLOCK = 200_000  # steps; about half a second at n = 3
 
 # Stated here, not derived from the order of NON_LINEARITIES: numba's cache on disk keeps the numbers that it
 # compiled and looks for changes in this file alone.
@@ -123,9 +125,20 @@ def integrate(
     codes = tuple(_CODES[name] for name in (p.phi, p.g, p.theta, p.psi, p.kappa))
     flat = np.ascontiguousarray(coupling.reshape(p.n * p.n, p.n * p.n))
     bounded = p.ltp_dynamics == "bounded"
-    return _integrate(
-        np.ascontiguousarray(start, dtype=float),
-        np.ascontiguousarray(times, dtype=float),
-        np.ascontiguousarray(inputs, dtype=float),
-        p.dt, flat, constants, codes, bounded, hold_ltp, p.n,
-    )  # fmt: skip
+    times = np.ascontiguousarray(times, dtype=float)
+    inputs = np.ascontiguousarray(inputs, dtype=float)
+    out = np.empty((len(times), len(start)))
+    out[0] = start
+    # In blocks, between which Python can show progress and hear an interrupt.
+    steps = np.cumsum(np.ceil(np.diff(times) / p.dt))
+    ends = np.unique(np.append(np.searchsorted(steps, np.arange(BLOCK, steps[-1], BLOCK)), len(times) - 1))
+    with Progress("integrating", len(times) - 1) as progress:
+        first = 0
+        for last in ends[ends > 0]:
+            block = slice(first, last + 1)
+            out[block] = _integrate(
+                out[first], times[block], inputs[first:last], p.dt, flat, constants, codes, bounded, hold_ltp, p.n
+            )
+            progress.advance(last - first)
+            first = last
+    return out

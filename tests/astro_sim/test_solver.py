@@ -5,10 +5,13 @@ import pytest
 from scipy.integrate import solve_ivp
 from scipy.linalg import expm
 
+from astro_sim.macro import geometry, solver
 from astro_sim.macro.equations import NON_LINEARITIES, MacroState, derivative
 from astro_sim.macro.geometry import coupling
+from astro_sim.macro.model import MacroModel
 from astro_sim.macro.parameters import MacroParameters
 from astro_sim.macro.solver import integrate
+from astro_sim.stimuli import square_wave
 
 N = 2
 TIMES = np.array([0.0, 0.4, 0.55, 1.3])  # stretches of unequal length, none a multiple of dt
@@ -122,3 +125,14 @@ def test_the_start_is_not_overwritten(rng):
     before = start.copy()
     integrate(start, TIMES, inputs, T, MacroParameters(n=N))
     np.testing.assert_array_equal(start, before)
+
+
+def test_blocks_change_nothing(monkeypatch):
+    """Long runs are integrated block by block, so that they can be interrupted: to the bit the same."""
+    model = MacroModel(MacroParameters(), geometry.positions("grid", 3, np.random.default_rng(0)))
+    stimulus = square_wave(3, 10.0, 0.5, np.ones(3), np.ones(3))
+    whole = model.run(stimulus, 0.5)
+    monkeypatch.setattr(solver, "BLOCK", 137)
+    parts = model.run(stimulus, 0.5)
+    np.testing.assert_array_equal(parts.final, whole.final)
+    np.testing.assert_array_equal(parts.state.p_s, whole.state.p_s)
