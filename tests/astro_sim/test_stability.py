@@ -82,7 +82,7 @@ def test_a_run_that_was_not_warned_about_returns():
 
 
 def test_the_preset_is_back_below_a_twentieth_at_the_end_of_its_cycle(stp):
-    # science.md: peaks near 0.27 and back at 0.02; the uniform layouts couple most and come to 0.29 and 0.032
+    # the preset's design: peaks near 0.27 and back at 0.02; the uniform layouts couple most and come to 0.29 and 0.032
     assert stp["p_s"].max() == pytest.approx(0.28, abs=0.02)
     assert stp["p_s"].isel(time=-1).max() < 0.05
 

@@ -23,7 +23,7 @@ def test_exact_exponential_data_give_tau_back(tau, cycles):
 
 
 def test_six_cycles_of_a_time_constant_of_six_give_six_and_not_less():
-    """Far from the end of the curve, where dividing by the last sample would give 2.8 (science.md)."""
+    """Far from the end of the curve, where dividing by the last sample would give 2.8."""
     fit = fit_curve(curve(EXPONENTIAL, 6, tau=6.0), EXPONENTIAL)
     assert fit.values["tau"] == pytest.approx(6.0, rel=1e-9)
     assert fit.amplitude.value == pytest.approx(1.0, rel=1e-9)

@@ -60,5 +60,5 @@ def test_an_infinitely_slow_law_keeps_every_segment_alike(total):
 
 
 def test_the_papers_sixteen_segments_of_six_cycles():
-    """q = exp(-1/6): RetentionFactor(1, 16) = 0.165 (science.md, section 2; three digits)."""
+    """q = exp(-1/6): RetentionFactor(1, 16) = 0.165 (worked out by hand, three digits)."""
     assert EXPONENTIAL.retention(16, {"tau": 6.0})[0] == pytest.approx(0.165, abs=0.0005)

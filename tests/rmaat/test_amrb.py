@@ -32,7 +32,7 @@ def largest_difference(a, b):
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
 @pytest.mark.parametrize("rule", ["scale", "consolidate", "none"])
 def test_gradients_equal_bptt(config, laws, segments, dropout, rule):
-    """Short last segment, one row with padding, dropout on: 1e-10 is the issue's bound; they are equal bit for bit."""
+    """Short last segment, one row with padding, dropout on: equal to rounding (1e-10), and in fact bit for bit."""
     config = config.replace(dropout=dropout, memory_rule=rule)
     length = segments * config.segment_length - 2
     tokens = torch.randint(1, 16, (3, length))
@@ -129,7 +129,7 @@ def test_whole_model_passes_gradcheck(config, laws):
 
 
 def test_extra_memory_is_an_eighth_of_bptt_at_16_segments():
-    """Tensor bytes from the profiler's record of allocations; the issue asks for a factor of 8 at least."""
+    """Tensor bytes from the profiler's record of allocations; replaying 15 of 16 segments saves a factor of 8 at least."""
     config = RMAATConfig(vocabulary=257, classes=2, segment_length=128, memory_tokens=8, memory_rule="none")
     tokens = torch.randint(1, 257, (4, 16 * 128))
     peaks = {}

@@ -24,7 +24,7 @@ RULES = [
     Rule(0.25, sigmoid=True),
     Rule(0.25, 50.0, True),
 ]
-# The bounds: relative to max |L|.
+# Relative to max |L|: rounding of sums over some seventy rows, with room.
 BOUND = {torch.float32: 1e-6, torch.float64: 1e-12}
 
 
