@@ -129,7 +129,7 @@ def test_whole_model_passes_gradcheck(config, laws):
 
 
 def test_extra_memory_is_an_eighth_of_bptt_at_16_segments():
-    """Tensor bytes from the profiler's record of allocations; replaying 15 of 16 segments saves a factor of 8 at least."""
+    """Tensor bytes from the profiler's record of allocations: 15 of 16 segments are replayed."""
     config = RMAATConfig(vocabulary=257, classes=2, segment_length=128, memory_tokens=8, memory_rule="none")
     tokens = torch.randint(1, 257, (4, 16 * 128))
     peaks = {}
