@@ -70,10 +70,10 @@ def run(settings: LtpSettings, parameters: MacroParameters, generator: np.random
     cycles = settings.cycles
     if cycles == "saturation":
         cycles = 16
-        while not _saturated(ends(cycles).state.p_l, settings.saturation_tolerance) and cycles < MOST_CYCLES:
+        while not _saturated(ends(cycles).state.p_l, settings.saturation_tolerance):
+            if cycles >= MOST_CYCLES:
+                raise InputError(f"cycles: no saturation within {MOST_CYCLES} cycles; expected a number instead")
             cycles *= 2
-        if not _saturated(ends(cycles).state.p_l, settings.saturation_tolerance):
-            raise InputError(f"cycles: no saturation within {MOST_CYCLES} cycles; expected a number instead")
     traced = model.run(wave(cycles), settings.interval, start)
     return xr.Dataset(
         {

@@ -233,35 +233,34 @@ class _Loop:
                     "seconds": sums.get("seconds", 0.0) + time.perf_counter() - started,
                 }
                 note = f"loss {loss:.3f}, {sums['tokens'] / sums['seconds']:,.0f} tokens/s"
-                if (step + 1) % s.log_every == 0 or step + 1 == s.steps:
-                    row = {
-                        "split": "train",
-                        "step": step + 1,
-                        "loss": sums["loss"] / sums["examples"],
-                        "accuracy": sums["right"] / sums["examples"],
-                        "learning_rate": self._rate(step),
-                        "tokens": sums["tokens"],
-                        "segments_shown": self._shown(step),
-                        "seconds": sums["seconds"],
-                    }
-                    _write_line(metrics, row)
+                last = step + 1 == s.steps
+                if last or (step + 1) % s.log_every == 0:
+                    _write_line(metrics, self._train_row(step, sums))
                     sums = {}
-                if self.valid and ((step + 1) % s.validate_every == 0 or step + 1 == s.steps):
-                    started = time.perf_counter()
-                    loss, accuracy = measure(self.network, self.valid, s.batch, self.device, s.validate_examples)
-                    seconds = time.perf_counter() - started
-                    row = {
-                        "split": "valid",
-                        "step": step + 1,
-                        "loss": loss,
-                        "accuracy": accuracy,
-                        "seconds": seconds,
-                    }
-                    _write_line(metrics, row)
-                if (step + 1) % s.checkpoint_every == 0 or step + 1 == s.steps:
+                if self.valid and (last or (step + 1) % s.validate_every == 0):
+                    _write_line(metrics, self._valid_row(step, self.valid))
+                if last or (step + 1) % s.checkpoint_every == 0:
                     os.fsync(metrics.fileno())
                     checkpoint.save(self.run_folder, self.network, self.optimizer, step + 1, sums, self.laws_digest)
                 progress.advance(note=note)
+
+    def _train_row(self, step: int, sums: dict[str, float]) -> dict[str, Any]:
+        return {
+            "split": "train",
+            "step": step + 1,
+            "loss": sums["loss"] / sums["examples"],
+            "accuracy": sums["right"] / sums["examples"],
+            "learning_rate": self._rate(step),
+            "tokens": sums["tokens"],
+            "segments_shown": self._shown(step),
+            "seconds": sums["seconds"],
+        }
+
+    def _valid_row(self, step: int, split: Split) -> dict[str, Any]:
+        started = time.perf_counter()
+        loss, accuracy = measure(self.network, split, self.settings.batch, self.device, self.settings.validate_examples)
+        seconds = time.perf_counter() - started
+        return {"split": split.name, "step": step + 1, "loss": loss, "accuracy": accuracy, "seconds": seconds}
 
     def _step(self, step: int) -> tuple[float, int, Batch]:
         for group in self.optimizer.param_groups:
