@@ -2,13 +2,12 @@
 
 A dataset is an `xarray.Dataset` with named dimensions. Every variable carries ``units`` and ``long_name``; the
 attributes carry where it came from (experiment, model, seed, every setting, versions, a digest). What an experiment
-promises is its `Contents`; both writer and reader check it.
+promises stands in `astro_sim.contents`; both writer and reader check it.
 """
 
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,55 +17,11 @@ import xarray as xr
 
 from astro_sim.common.errors import InputError, did_you_mean
 from astro_sim.common.files import digest, versions, whole_file
+from astro_sim.contents import COMMON, CONTENTS, VARIABLES
 
 SCHEMA_VERSION = 1
 
 REQUIRED_ATTRIBUTES = ("experiment", "model", "seed", "settings", "versions", "digest", "schema_version")
-
-
-@dataclass(frozen=True)
-class Contents:
-    """What the dataset of one experiment holds at least: variable -> its dimensions."""
-
-    variables: Mapping[str, tuple[str, ...]]
-
-
-CONTENTS: dict[str, Contents] = {
-    "stp": Contents(
-        {
-            "p_s": ("layout", "time", "post", "pre"),
-            "s": ("layout", "time", "post", "pre"),
-            "position": ("layout", "post", "pre", "axis"),
-        }
-    ),
-    "ltp": Contents({"p_l_cycle": ("cycle", "post", "pre"), "p_l": ("time", "post", "pre"), "tau_cycle": ()}),
-    "spatial": Contents({"p_s_peak": ("post", "pre"), "distance": ("post", "pre")}),
-    "frequency": Contents({"calcium": ("rate", "post", "pre"), "rate": ("rate",)}),
-}
-
-# What the variables mean, for all experiments: name -> (unit, description).
-VARIABLES: dict[str, tuple[str, str]] = {
-    "time": ("s", "time since the start of the protocol"),
-    "pre": ("1", "index of the presynaptic neuron"),
-    "post": ("1", "index of the postsynaptic neuron"),
-    "cycle": ("1", "number of completed stimulation cycles"),
-    "rate": ("Hz", "rate of the stimulus pulses"),
-    "axis": ("1", "coordinate axis"),
-    "layout": ("1", "arrangement of the astrocyte processes in space"),
-    "x_pre": ("a.u.", "activity of the presynaptic neurons"),
-    "x_post": ("a.u.", "activity of the postsynaptic neurons"),
-    "s": ("a.u.", "synaptic facilitation"),
-    "p_s": ("a.u.", "fast calcium of the astrocyte process (STP)"),
-    "p_l": ("a.u.", "slow calcium of the astrocyte process (LTP)"),
-    "p_l_cycle": ("a.u.", "slow calcium at the end of each cycle; cycle 0 is the start"),
-    "p_s_peak": ("a.u.", "largest fast calcium within the cycle"),
-    "calcium": ("a.u.", "calcium proxy: fast calcium averaged over the measuring window"),
-    "input_pre": ("a.u.", "input to the presynaptic neurons"),
-    "input_post": ("a.u.", "input to the postsynaptic neurons"),
-    "position": ("spacing", "position of the astrocyte process"),
-    "distance": ("spacing", "distance of the process from the active one"),
-    "tau_cycle": ("s", "length of one stimulation cycle"),
-}
 
 
 def describe(dataset: xr.Dataset, experiment: str, model: str, seed: int, settings: Mapping[str, Any]) -> xr.Dataset:
@@ -75,8 +30,9 @@ def describe(dataset: xr.Dataset, experiment: str, model: str, seed: int, settin
     The digest covers experiment, model, seed and settings: equal digests mean equal questions. No clock is read, so
     that the same run writes the same file.
     """
+    known = COMMON | VARIABLES[model]
     for name, variable in dataset.variables.items():
-        unit, meaning = VARIABLES[str(name)]
+        unit, meaning = known[str(name)]
         variable.attrs.update(units=unit, long_name=meaning)
     question = {"experiment": experiment, "model": model, "seed": seed, "settings": dict(settings)}
     dataset.attrs = {
@@ -124,6 +80,9 @@ def check(dataset: xr.Dataset, experiment: str | None = None, where: str = "data
         raise InputError(f"{where}: expected a dataset of the experiment {experiment!r}, found {found!r}")
     if found not in CONTENTS:
         raise InputError(f"{where}: unknown experiment {found!r}; {did_you_mean(found, CONTENTS)}")
+    model = str(dataset.attrs["model"])
+    if model not in CONTENTS[found]:
+        raise InputError(f"{where}: unknown model {model!r} of {found!r}; {did_you_mean(model, CONTENTS[found])}")
     for name in ("settings", "versions"):
         try:
             table = isinstance(json.loads(dataset.attrs[name]), dict)
@@ -135,7 +94,7 @@ def check(dataset: xr.Dataset, experiment: str | None = None, where: str = "data
         raise InputError(f"{where}: attribute 'seed' is not a whole number")
     if not re.fullmatch("[0-9a-f]{64}", str(dataset.attrs["digest"])):
         raise InputError(f"{where}: attribute 'digest' is not a SHA-256")
-    for name, dims in CONTENTS[found].variables.items():
+    for name, dims in CONTENTS[found][model].items():
         if name not in dataset:
             raise InputError(f"{where}: variable {name!r} is missing; a dataset of {found!r} needs it")
         if dataset[name].dims != dims:

@@ -26,6 +26,8 @@ ONLY_IN = {
     "torch": ("rmaat", "rmaat.*", "bridge.torch*"),
     "safetensors": ("rmaat", "rmaat.*"),
     "brian2": ("astro_sim", "astro_sim.*"),
+    "distributed": ("astro_sim", "astro_sim.*"),
+    "dask": ("astro_sim", "astro_sim.*"),
     "lmfit": ("bridge", "bridge.*"),
     "scipy.optimize": ("bridge", "bridge.*"),
     "matplotlib": ("analysis", "analysis.*"),
