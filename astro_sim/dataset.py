@@ -17,10 +17,11 @@ import xarray as xr
 
 from astro_sim.common.errors import InputError, did_you_mean
 from astro_sim.common.files import digest, versions, whole_file
-from astro_sim.contents import COMMON, CONTENTS, VARIABLES
+from astro_sim.contents import CONTENTS, meanings
 
 SCHEMA_VERSION = 1
 
+SOLVERS = {"macro": "numba", "biophysical": "Brian2"}  # model -> the package that integrates it
 REQUIRED_ATTRIBUTES = ("experiment", "model", "seed", "settings", "versions", "digest", "schema_version")
 
 
@@ -30,7 +31,7 @@ def describe(dataset: xr.Dataset, experiment: str, model: str, seed: int, settin
     The digest covers experiment, model, seed and settings: equal digests mean equal questions. No clock is read, so
     that the same run writes the same file.
     """
-    known = COMMON | VARIABLES[model]
+    known = meanings(experiment, model)
     for name, variable in dataset.variables.items():
         unit, meaning = known[str(name)]
         variable.attrs.update(units=unit, long_name=meaning)
@@ -41,7 +42,7 @@ def describe(dataset: xr.Dataset, experiment: str, model: str, seed: int, settin
         "model": model,
         "seed": seed,
         "settings": json.dumps(question["settings"], sort_keys=True),
-        "versions": json.dumps(versions("rmaat", "numpy", "numba", "xarray")),
+        "versions": json.dumps(versions("rmaat", "numpy", SOLVERS[model], "xarray")),
         "digest": digest(question),
         "schema_version": SCHEMA_VERSION,
     }

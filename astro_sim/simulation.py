@@ -8,7 +8,6 @@ import xarray as xr
 from astro_sim import experiments
 from astro_sim.common.errors import InputError
 from astro_sim.common.settings import describe as describe_fields
-from astro_sim.common.settings import split_settings
 from astro_sim.dataset import describe
 
 
@@ -43,9 +42,7 @@ def simulate(experiment: str, model: str = "macro", seed: int = 0, **parameters:
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
         raise InputError(f"seed: expected a whole number from 0, got {seed!r}")
     chosen = experiments.get(experiment, model)
-    protocol, constants = split_settings(parameters, chosen.settings, chosen.parameters)
-    settings = chosen.settings(**protocol)
-    values = chosen.parameters(**{**chosen.defaults, **constants})
+    settings, values = chosen.complete(parameters)
     dataset = chosen.run(settings, values, np.random.default_rng(seed))
     return describe(
         dataset,

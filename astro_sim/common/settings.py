@@ -5,9 +5,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, Self, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from astro_sim.common.errors import InputError, did_you_mean
+from astro_sim.common.units import carries_unit, number_in
 
 
 def quantity(default: Any, unit: str, meaning: str, source: str, **bounds: Any) -> Any:
@@ -35,6 +36,25 @@ class Settings(BaseModel):
         except ValidationError as error:
             raise InputError(explain(error, type(self))) from None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _strip_units(cls, values: Any) -> Any:
+        """Numbers with a unit ("20 ms", or a quantity of Brian2) become numbers in the field's own unit."""
+        if not isinstance(values, dict):
+            return values
+        plain, wrong = dict(values), []
+        for name, value in values.items():
+            field = cls.model_fields.get(name)
+            if field is None or field.annotation is str:
+                continue
+            try:
+                plain[name] = _plain(value, cls.unit(name))
+            except ValueError as error:
+                wrong.append(f"{name}: {error}")
+        if wrong:
+            raise ValueError("; ".join(wrong))
+        return plain
+
     def replace(self, **changes: Any) -> Self:
         """Copy with ``changes``, validated like a new one."""
         return type(self)(**{**self.model_dump(), **changes})
@@ -44,6 +64,14 @@ class Settings(BaseModel):
         """Unit of field ``name``; "1" for a pure number."""
         extra = cls.model_fields[name].json_schema_extra
         return str(extra.get("unit", "1")) if isinstance(extra, dict) else "1"
+
+
+def _plain(value: Any, unit: str) -> Any:
+    if carries_unit(value):
+        return number_in(value, unit)
+    if isinstance(value, list | tuple):
+        return type(value)(_plain(each, unit) for each in value)
+    return value
 
 
 def describe(*models: type[Settings]) -> list[tuple[str, Any, str, str]]:

@@ -9,7 +9,8 @@ import numpy as np
 import xarray as xr
 
 from astro_sim.common.errors import InputError, did_you_mean
-from astro_sim.common.settings import Settings
+from astro_sim.common.settings import Settings, split_settings
+from astro_sim.contents import EXPERIMENTS
 
 Run = Callable[[Any, Any, np.random.Generator], xr.Dataset]
 
@@ -28,12 +29,27 @@ class Variant:
         ``run(settings, parameters, generator) -> xarray.Dataset``, bare of units and provenance.
     defaults : mapping
         Parameters that this experiment sets otherwise than the model does.
+    presets : mapping
+        Name -> settings and parameters that go together, chosen with the parameter ``preset``; what is set one by one
+        goes on top.
     """
 
     settings: type[Settings]
     parameters: type[Settings]
     run: Run
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def complete(self, given: Mapping[str, Any]) -> tuple[Settings, Settings]:
+        """Protocol and constants from ``given`` on top of a preset on top of the defaults, validated."""
+        preset = given.get("preset")
+        if preset is not None and preset not in self.presets:
+            raise InputError(f"preset: unknown {preset!r}; {did_you_mean(str(preset), self.presets)}")
+        chosen = self.presets[preset] if preset is not None else {}
+        protocol, constants = split_settings(
+            {**self.defaults, **chosen, **given}, self.settings, self.parameters
+        )
+        return self.settings(**protocol), self.parameters(**constants)
 
 
 @dataclass(frozen=True)
@@ -52,7 +68,7 @@ class Experiment:
     models: Mapping[str, Variant]
 
 
-NAMES = ("stp", "ltp", "spatial", "frequency")
+NAMES = EXPERIMENTS
 
 
 def get(name: str, model: str) -> Variant:

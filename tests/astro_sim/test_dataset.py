@@ -10,7 +10,7 @@ import xarray as xr
 
 import astro_sim
 from astro_sim import experiments
-from astro_sim.contents import COMMON, VARIABLES
+from astro_sim.contents import meanings
 from astro_sim.dataset import REQUIRED_ATTRIBUTES, settings_of
 
 SMALL = {
@@ -27,7 +27,7 @@ def dataset(request):
 
 
 def test_every_variable_carries_unit_and_description(dataset):
-    known = COMMON | VARIABLES[dataset.attrs["model"]]
+    known = meanings(dataset.attrs["experiment"], dataset.attrs["model"])
     for name, variable in dataset.variables.items():
         assert (variable.attrs["units"], variable.attrs["long_name"]) == known[name]
         assert variable.attrs["units"]
