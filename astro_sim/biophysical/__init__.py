@@ -1,0 +1,1 @@
+"""Biophysical models of astrocytes and tripartite synapses in Brian2: one mechanism a file, assembled by need."""

@@ -1,0 +1,275 @@
+"""Runs Brian2 networks for the experiments: target, clock, seed, progress, and a stop where numbers blow up.
+
+Two things differ from Brian2's defaults, and both serve exactness. Events act *before* the state update of their step
+(`SCHEDULE`), so that a spike at t acts at t and not at t + dt. And samples are taken before the events of their
+time: they hold the left limit.
+"""
+
+import shutil
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from astro_sim.common.errors import InputError
+from astro_sim.common.progress import Progress
+from astro_sim.common.settings import Settings, quantity
+from astro_sim.common.units import UNITLESS, brian_unit
+
+Array = NDArray[np.float64]
+Target = Literal["auto", "cython", "cpp_standalone", "numpy"]
+
+SCHEDULE = ["start", "thresholds", "synapses", "resets", "groups", "end"]
+CHECKS = 200  # looks at the state in a run, for progress and blow-ups
+MOST_STEPS, MOST_BYTES = 1e9, 8e9  # of one run: days on one core, a small machine's memory
+
+
+class NumericalError(InputError):
+    """The integration left the finite numbers."""
+
+
+class TargetWarning(UserWarning):
+    """No compiler was found: the run is slower than it could be."""
+
+
+class SolverParameters(Settings):
+    """How Brian2 runs a model; every model's parameters begin with these."""
+
+    dt: float = quantity(1e-3, "s", "step of the solver", "chosen: see docs/astro_sim.md, step sizes", gt=0)
+    target: Target = quantity(
+        "auto", "1", "what Brian2 generates; auto: cython where a compiler is found, else numpy", "Brian2"
+    )
+    threads: int = quantity(0, "1", "OpenMP threads of cpp_standalone; 0: none", "Brian2", ge=0, le=256)
+
+    def model_post_init(self, _: object) -> None:
+        if self.threads and self.target != "cpp_standalone":
+            raise ValueError(f"threads: expected 0 unless target is cpp_standalone, got {self.threads}")
+
+
+def constants(parameters: Settings) -> dict[str, Any]:
+    """The numbers among ``parameters`` as Brian2 quantities, by name: the namespace of a model's equations."""
+    space = {}
+    for name in type(parameters).model_fields:
+        value = getattr(parameters, name)
+        if isinstance(value, float | int) and not isinstance(value, bool) and name != "dt":
+            unit = parameters.unit(name)
+            space[name] = value if unit in UNITLESS else value * brian_unit(unit)
+    return space
+
+
+def values(owner: Any, name: str, unit: str) -> Array:
+    """Variable ``name`` of a group or monitor as bare numbers in ``unit``; a monitor's with time first."""
+    bare = np.asarray(getattr(owner, name + "_"), dtype=float)
+    bare = bare.T if bare.ndim == 2 else bare
+    return bare if unit in UNITLESS else bare / float(brian_unit(unit))
+
+
+def require_stable(dt: float, rates: Mapping[str, float], limit: float) -> None:
+    """Raise `InputError` when a step is beyond the stability bound that the fastest decay sets.
+
+    Parameters
+    ----------
+    dt : float
+        s.
+    rates : mapping
+        Name -> rate of decay, 1/s.
+    limit : float
+        Of the method, on the negative real axis: 2 (Euler, Milstein) or 2.78 (classical Runge-Kutta).
+    """
+    name = max(rates, key=lambda each: rates[each])
+    if dt * rates[name] > limit:
+        raise InputError(
+            f"dt: expected at most {limit / rates[name]:.3g} s, where the solver turns unstable ({name}), got {dt:g} s"
+        )
+
+
+def on_grid(interval: float, dt: float, name: str = "interval") -> int:
+    """Steps in ``interval``, which must be a whole number of them."""
+    steps = round(interval / dt)
+    if steps < 1 or abs(steps * dt - interval) > 1e-6 * dt * max(1, steps) ** 0.5:
+        raise InputError(f"{name}: expected a whole number of steps of dt = {dt:g} s, got {interval:g} s")
+    return steps
+
+
+def choose_target(wanted: Target) -> str:
+    """Resolve "auto": Cython where a C compiler works, else numpy with one line that says so."""
+    if wanted != "auto":
+        return wanted
+    from brian2.codegen.runtime.cython_rt import CythonCodeObject
+
+    if (shutil.which("gcc") or shutil.which("clang") or shutil.which("cl")) and CythonCodeObject.is_available():
+        return "cython"
+    warnings.warn("no C compiler found: Brian2 runs on numpy, several times slower", TargetWarning, stacklevel=3)
+    return "numpy"
+
+
+class Session:
+    """One simulation with Brian2: build groups inside the ``with`` block, `run` once, read monitors, leave.
+
+    Parameters
+    ----------
+    solver : SolverParameters
+    seed : int
+        Of Brian2's random numbers (noise terms); protocols draw theirs from the experiment's generator.
+
+    Examples
+    --------
+    >>> with Session(solver, seed=1) as session:
+    ...     cells = session.add(NeuronGroup(...))
+    ...     traces = session.record(cells, ["C"], interval=0.01)
+    ...     session.run(30.0, watch=[cells])
+    ...     calcium = values(traces, "C", "uM")
+    """
+
+    def __init__(self, solver: SolverParameters, seed: int) -> None:
+        self.solver, self.seed = solver, seed
+        self.target = choose_target(solver.target)
+        self._objects: list[Any] = []
+        self._bytes = 0.0
+        self._records: list[tuple[float, int]] = []
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        import brian2
+        from brian2.devices.device import get_device, reset_device, set_device
+
+        brian2.BrianLogger.suppress_hierarchy("brian2.codegen.generators.base")
+        state = np.random.get_state()
+        self._stack.callback(np.random.set_state, state)
+        if self.target == "cpp_standalone":
+            self.folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="astro_sim-"))
+            kept = brian2.prefs["devices.cpp_standalone.openmp_threads"]
+            brian2.prefs["devices.cpp_standalone.openmp_threads"] = self.solver.threads
+            self._stack.callback(brian2.prefs.__setitem__, "devices.cpp_standalone.openmp_threads", kept)
+            set_device("cpp_standalone", directory=self.folder, build_on_run=False)
+            self._stack.callback(reset_device)
+            self._stack.callback(lambda: get_device().reinit())
+        else:
+            kept = brian2.prefs["codegen.target"]
+            brian2.prefs["codegen.target"] = self.target
+            self._stack.callback(brian2.prefs.__setitem__, "codegen.target", kept)
+        step = float(brian2.defaultclock.dt_)
+        self._stack.callback(setattr, brian2.defaultclock, "dt", step * brian2.second)
+        brian2.defaultclock.dt = self.solver.dt * brian2.second
+        brian2.seed(self.seed)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._objects.clear()
+        self._stack.close()
+
+    def add(self, *objects: Any) -> Any:
+        """Add Brian2 objects to the network; give back the first."""
+        self._objects += objects
+        return objects[0]
+
+    def spikes(self, name: str, count: int, indices: Array, times: Array) -> Any:
+        """A source of given spikes.
+
+        Parameters
+        ----------
+        name : str
+        count : int
+            Sources.
+        indices, times : array, (spikes,)
+            Which source fires, and when, s; times are rounded to the grid, on which no source fires twice at once.
+        """
+        import brian2
+
+        steps = np.round(np.asarray(times, dtype=float) / self.solver.dt).astype(np.int64)
+        pairs = np.unique(np.stack([steps, np.asarray(indices, dtype=np.int64)]), axis=1)
+        return self.add(
+            brian2.SpikeGeneratorGroup(
+                count, pairs[1], pairs[0] * self.solver.dt * brian2.second, sorted=True, name=name
+            )
+        )
+
+    def record(self, group: Any, names: Iterable[str], interval: float, cells: Any = True) -> Any:
+        """Record variables of a group every ``interval`` seconds, first at 0, last at the end of the run."""
+        import brian2
+
+        on_grid(interval, self.solver.dt)
+        names = list(names)
+        count = len(group) if cells is True else len(cells)
+        self._records.append((interval, count * len(names)))
+        monitor = brian2.StateMonitor(
+            group, names, record=cells, dt=interval * brian2.second, name=f"{group.name}_traces_{len(self._records)}"
+        )
+        return self.add(monitor)
+
+    def run(self, duration: float, watch: Iterable[Any] = ()) -> None:
+        """Integrate for ``duration`` seconds.
+
+        Parameters
+        ----------
+        duration : float
+            s; one step more is made, so that monitors see the state at its end.
+        watch : iterable of groups
+            Whose states must stay finite.
+
+        Raises
+        ------
+        NumericalError
+            A state left the finite numbers; names the variable and the time.
+        InputError
+            More steps or samples than reasonable.
+        """
+        import brian2
+        from brian2.core.base import BrianObjectException
+
+        dt = self.solver.dt
+        steps = duration / dt
+        if not steps <= MOST_STEPS:
+            raise InputError(f"dt: {steps:.3g} steps; expected at most {MOST_STEPS:.0e}")
+        size = sum(duration / interval * count * 8 for interval, count in self._records)
+        if size > MOST_BYTES:
+            raise InputError(f"interval: {size / 1e9:.3g} GB of samples; expected at most {MOST_BYTES / 1e9:.0f}")
+        watched = [(group, name) for group in watch for name in _states(group)]
+        network = brian2.Network(self._objects)
+        network.schedule = SCHEDULE
+        length = (round(steps) + 1) * dt * brian2.second
+        if self.target == "cpp_standalone":
+            network.run(length, report="stderr" if sys.stderr.isatty() else None, namespace={})
+            brian2.device.build(directory=self.folder, compile=True, run=True, debug=False)
+            _require_finite(watched, duration)
+            return
+        every = max(1, round(steps / CHECKS))
+        with Progress("simulating", round(steps)) as progress:
+
+            def look() -> None:
+                _require_finite(watched, float(network.t_))
+                progress.advance(every)
+
+            # The last of a step: what it finds was made by this step.
+            network.add(brian2.NetworkOperation(look, dt=every * dt * brian2.second, when="end", name="look"))
+            try:
+                # At level 0 an overflow on its way to infinity would be a warning for each step.
+                with np.errstate(all="ignore"):
+                    network.run(length, namespace={})
+            except BrianObjectException as error:
+                if isinstance(error.__cause__, InputError):
+                    raise error.__cause__ from None
+                raise
+        if float(network.t_) < duration:  # Brian2 ends a run quietly when it hears an interrupt
+            raise KeyboardInterrupt
+        _require_finite(watched, duration)
+
+
+def _states(group: Any) -> list[str]:
+    return sorted(group.equations.diff_eq_names)
+
+
+def _require_finite(watched: list[tuple[Any, str]], time: float) -> None:
+    for group, name in watched:
+        if not np.isfinite(np.asarray(getattr(group, name + "_")[:])).all():
+            raise NumericalError(
+                f"{name} of {group.name} left the finite numbers by {time:g} s; try a smaller dt or weaker drive"
+            )

@@ -1,0 +1,139 @@
+"""The tripartite unit: an astrocyte process with its synapse, many independent ones side by side in one Brian2 group.
+
+All of a unit's variables live in one group, so one Runge-Kutta step takes them together: between events the method has
+its full order, which it loses where variables of one group drive another's through sums held over a step.
+"""
+
+from typing import Any, Literal
+
+import numpy as np
+
+from astro_sim.biophysical import calcium, gliotransmission, ip3, ip3_flux, receptors, synapse
+from astro_sim.biophysical.engine import Session, SolverParameters, constants, require_stable
+from astro_sim.common.settings import quantity
+from astro_sim.knockouts import Knockout, knockouts_field, refuse
+
+LIMITS = {"rk4": 2.78, "rk2": 2.0, "euler": 2.0, "milstein": 2.0}  # of stability on the negative real axis
+Kinetics = Literal["li_rinzel", "chi", "g_chi"]
+
+# Values that go together, each from the published model of that name.
+G_CHI = {"kinetics": "g_chi", "K_P": 0.1, "O_delta": 0.2, "K_delta": 0.3, "K_D": 0.5, "Omega_5P": 0.1, "O_beta": 5.0,
+         "F_ex": 0.09, "rho_c": 0.001}  # fmt: skip
+CHI = {"kinetics": "chi", "O_3K": 2.0, "K_D": 0.7, "K_3K": 1.0, "kappa_delta": 1.5, "K_delta": 0.1}
+AM = {**CHI, "O_delta": 0.02, "Omega_5P": 0.04, "K_P": 0.1}
+FM = {**CHI, "O_delta": 0.05, "Omega_5P": 0.05, "K_P": 0.051}
+LI_RINZEL = {"kinetics": "li_rinzel", "Omega_C": 6.0, "Omega_L": 0.11, "O_P": 0.9, "K_P": 0.1, "C_T": 2.0,
+             "rho_A": 0.185, "d_1": 0.13, "d_2": 1.049, "d_3": 0.9434, "d_5": 0.08234, "O_2": 0.2}  # fmt: skip
+
+
+class AstrocyteParameters(
+    SolverParameters, calcium.CalciumParameters, ip3.IP3Parameters, receptors.ReceptorParameters, ip3_flux.DriveParameters
+):
+    """Constants of one astrocyte process: G-ChI and what it contains."""
+
+    kinetics: Kinetics = quantity(
+        "g_chi", "1", "calcium with IP3 clamped (li_rinzel), with IP3 (chi), with receptors too (g_chi)", "Stimberg et al. 2019"
+    )
+    method: Literal["auto", "rk4", "rk2", "euler"] = quantity(
+        "auto", "1", "solver between events; auto: rk4, with noise Milstein's", "ours"
+    )
+    knockouts: tuple[Knockout, ...] = knockouts_field()
+
+    @property
+    def noisy(self) -> bool:
+        """Whether the gate h carries noise."""
+        return self.noise > 0 and "noise" not in self.knockouts
+
+    @property
+    def integrator(self) -> str:
+        """Brian2's name of the method in force."""
+        if self.noisy:
+            return "milstein"
+        return "rk4" if self.method == "auto" else self.method
+
+
+class ProcessParameters(AstrocyteParameters, synapse.SynapseParameters, gliotransmission.ReleaseParameters):
+    """Constants of a tripartite unit."""
+
+    def model_post_init(self, context: object) -> None:
+        super().model_post_init(context)
+        refuse(self.knockouts, ("calcium", "receptors", "gliotransmission", "noise"), "a tripartite unit")
+
+
+def switches(knockouts: tuple[Knockout, ...]) -> dict[str, float]:
+    """Knock-outs as the factors of the equations: 0 where something is blocked, otherwise 1."""
+    return {
+        "calcium_free": float("calcium" not in knockouts),
+        "receptors_free": float("receptors" not in knockouts),
+        "gap_junctions_open": float("gap_junctions" not in knockouts),
+        "gliotransmission_on": float("gliotransmission" not in knockouts),
+    }
+
+
+def namespace(parameters: AstrocyteParameters) -> dict[str, Any]:
+    """Constants and switches for the equations; what differs from unit to unit is left to the group."""
+    space = {**constants(parameters), **switches(parameters.knockouts)}
+    return {name: value for name, value in space.items() if name not in ("U_0_star", "alpha")}
+
+
+def astrocyte_equations(parameters: AstrocyteParameters, coupled: bool = False) -> str:
+    """Equations of calcium, the IP3 receptor, IP3 and the astrocyte's receptors."""
+    gate = calcium.NOISY_GATE.replace("xi_h", "xi") if parameters.noisy else calcium.GATE
+    if parameters.kinetics == "li_rinzel":
+        return calcium.EQUATIONS + gate + ip3.CLAMPED
+    inflow = receptors.EQUATIONS if parameters.kinetics == "g_chi" else receptors.ABSENT
+    junctions = ip3_flux.COUPLED if coupled else ip3_flux.ALONE
+    return calcium.EQUATIONS + gate + ip3.FREE + inflow + ip3_flux.DRIVE + junctions
+
+
+def build_units(session: Session, parameters: ProcessParameters, count: int, name: str = "process") -> Any:
+    """A group of ``count`` independent units with synapse and release.
+
+    Returns
+    -------
+    brian2.NeuronGroup
+        h starts at 0.9, x_S and x_A at 1, all else at 0 (G-ChI and synapse of Stimberg et al. 2019); ``U_0_star`` and
+        ``alpha`` are per unit. Its spikes are releases of gliotransmitter.
+
+    Raises
+    ------
+    InputError
+        A step beyond the stability bound.
+    """
+    import brian2
+
+    p = parameters
+    transmitter = 1e3 * p.rho_c * p.Y_T
+    rates = {
+        **calcium.rates(p), **ip3.rates(p), **receptors.rates(p, transmitter), **synapse.rates(p, p.peak),
+        **gliotransmission.rates(p), **ip3_flux.rates(p),
+    }  # fmt: skip
+    require_stable(p.dt, rates, LIMITS[p.integrator])
+    own = "U_0_star : 1 (constant)\nalpha : 1 (constant)\n"
+    group = brian2.NeuronGroup(
+        count,
+        astrocyte_equations(p) + synapse.EQUATIONS + gliotransmission.EQUATIONS + own,
+        threshold=gliotransmission.THRESHOLD,
+        refractory=gliotransmission.REFRACTORY,
+        reset=gliotransmission.ON_RELEASE,
+        method=p.integrator,
+        namespace=namespace(p),
+        name=name,
+    )
+    if p.noisy:
+        session.add(group.run_regularly(calcium.BOUND_GATE, when="end", name=f"{name}_bound"))
+    group.h = 0.9
+    group.x_S = 1.0
+    group.x_A = 1.0
+    group.U_0_star = p.U_0_star
+    group.alpha = p.alpha
+    return session.add(group)
+
+
+def connect_spikes(session: Session, source: Any, group: Any, on_spike: str = synapse.ON_SPIKE, name: str = "terminal") -> Any:
+    """Source i acts on unit i."""
+    import brian2
+
+    path = brian2.Synapses(source, group, on_pre=on_spike, namespace=group.namespace, name=name)
+    path.connect(j="i")
+    return session.add(path)
