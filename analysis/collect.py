@@ -31,6 +31,11 @@ class Dataset:
         return str(self.data.attrs["experiment"])
 
     @property
+    def model(self) -> str:
+        """Name of the model that ran it."""
+        return str(self.data.attrs["model"])
+
+    @property
     def digest(self) -> str:
         """Digest of the question that the dataset answers."""
         return str(self.data.attrs["digest"])
@@ -136,7 +141,7 @@ def _take(path: Path, found: Inputs) -> None:
     if path.is_dir():
         found.runs.append(read_run(path))
     elif path.suffix == ".nc":
-        found.datasets.append(Dataset(path, datasets.read(path)))
+        found.datasets.append(Dataset(path, datasets.require_single(datasets.read(path), str(path))))
     else:
         found.laws.append(LawsFile(path, Laws.load(path)))
 

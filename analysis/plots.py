@@ -111,8 +111,8 @@ def spatial(dataset: xr.Dataset, laws: Laws | None) -> go.Figure:
     distance, peak = dataset["distance"].values.ravel(), dataset["p_s_peak"].values.ravel()
     away = (distance > 0) & (peak > 0)
     figure = new()
-    figure.add_trace(_points(distance[away], peak[away], "process", 0))
-    figure.add_trace(_points(distance[distance == 0], peak[distance == 0], "active process, left out of the fit", 1))
+    figure.add_trace(points(distance[away], peak[away], "process", 0))
+    figure.add_trace(points(distance[distance == 0], peak[distance == 0], "active process, left out of the fit", 1))
     decay = None if laws is None else laws.spatial_decay
     if decay is not None and away.any():
         # The fitted line passes through the means: that gives the intercept, which the laws file leaves out.
@@ -129,7 +129,7 @@ def frequency(dataset: xr.Dataset, laws: Laws | None) -> go.Figure:
     mean = calcium.mean(axis=1)
     figure = new()
     figure.add_trace(band(rate, calcium.min(axis=1), calcium.max(axis=1), "range over synapses", 0))
-    figure.add_trace(_points(rate, mean, "mean over synapses", 0))
+    figure.add_trace(points(rate, mean, "mean over synapses", 0))
     if (mean > 0).all():
         alpha = None if laws is None else laws.presynaptic_exponent
         for name, exponent, index, dash in (("fit", alpha, 1, "solid"), ("papers", PAPER_EXPONENT, 2, "dot")):
@@ -168,7 +168,7 @@ def ltp_traces(dataset: xr.Dataset) -> go.Figure:
         figure.update_yaxes(title_text=title, row=row, col=1)
     ends = dataset["p_l_cycle"].mean(("post", "pre")).values
     at = dataset["cycle"].values * float(dataset["tau_cycle"])
-    figure.add_trace(_points(at, ends, "end of a cycle", 1, "diamond"), len(panels), 1)
+    figure.add_trace(points(at, ends, "end of a cycle", 1, "diamond"), len(panels), 1)
     _shade(figure, dataset)
     return figure.update_xaxes(title_text="time (s)", row=len(panels), col=1)
 
@@ -183,7 +183,7 @@ def law_fit(laws: Laws) -> go.Figure:
     figure.add_trace(line(beyond, law_level(laws, beyond), "law, extrapolated", 1, line={"dash": "dash"}), 1, 1)
     saturation = law.start + law.amplitude.value
     figure.add_trace(line([0, 2 * n], [saturation] * 2, "fitted saturation", 2, line={"dash": "dot", "width": 1}), 1, 1)
-    figure.add_trace(_points(np.append(0, cycles), np.append(law.start, law.samples), "simulated, cycle ends", 0), 1, 1)
+    figure.add_trace(points(np.append(0, cycles), np.append(law.start, law.samples), "simulated, cycle ends", 0), 1, 1)
     # Stems as one trace: from zero to the residual, then a gap. Three points a stem.
     at, residuals = thin(cycles, law.residuals, MOST_POINTS // 3)
     y = np.stack([np.zeros_like(at), residuals, np.full_like(at, np.nan)], axis=1).ravel()
@@ -194,7 +194,7 @@ def law_fit(laws: Laws) -> go.Figure:
         "hoverinfo": "skip",
     }
     figure.add_trace(go.Scatter(x=np.repeat(at, 3).astype("f4"), y=y.astype("f4"), **stems), 2, 1)
-    dots = _points(cycles, law.residuals, "data minus law", 0)
+    dots = points(cycles, law.residuals, "data minus law", 0)
     figure.add_trace(dots.update(showlegend=False), 2, 1)
     figure.add_hline(0, line={"color": GREY, "width": 1}, row=2, col=1)  # type: ignore[arg-type]
     figure.update_yaxes(title_text="p<sup>l</sup> (a.u.)", row=1, col=1)
@@ -257,7 +257,7 @@ def training(runs: Sequence[tuple[str, RunRecord]]) -> go.Figure:
     return figure.update_xaxes(title_text="step", row=2, col=1)
 
 
-def _points(x: ArrayLike, y: ArrayLike, name: str, index: int, symbol: str = "circle") -> go.Scatter:
+def points(x: ArrayLike, y: ArrayLike, name: str, index: int, symbol: str = "circle") -> go.Scatter:
     return line(x, y, name, index, mode="markers", marker={"size": 7, "symbol": symbol, "color": colour(index)})
 
 

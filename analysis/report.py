@@ -13,7 +13,7 @@ from analysis.collect import Inputs, collect
 from analysis.parts import Bullets, Plot, Section, Text
 from analysis.provenance import provenance
 from analysis.runs import results, training
-from analysis.sections import long_term, retention, short_term
+from analysis.sections import long_term, more, retention, short_term
 from analysis.words import summary
 from astro_sim.common.errors import InputError
 from astro_sim.common.files import write_text
@@ -55,7 +55,11 @@ def build_report(paths: Sequence[str | Path], out: str | Path, title: str = TITL
 
 
 def sections(inputs: Inputs, paths: Sequence[str] = (), out: str = "report.html") -> list[Section]:
-    """Every section of the report, in order; always the same ones, with notes where something is missing."""
+    """Every section of the report, in order.
+
+    The line from biology to model is always there, with notes where something is missing; astrocytes, networks and
+    other datasets appear where given.
+    """
     first = Section("summary", "Summary")
     sentences = summary(inputs)
     first.add(Bullets(sentences) if sentences else Text(NOTHING, note=True))
@@ -64,6 +68,7 @@ def sections(inputs: Inputs, paths: Sequence[str] = (), out: str = "report.html"
         short_term(inputs),
         long_term(inputs),
         retention(inputs),
+        *more(inputs),
         training(inputs),
         results(inputs),
         provenance(inputs, paths, out),

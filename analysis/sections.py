@@ -1,127 +1,29 @@
-"""The sections on biology and law: short-term plasticity, long-term plasticity, retention."""
+"""The sections on biology and law: short-term and long-term plasticity, retention, astrocytes, networks."""
 
 import numpy as np
 
-from analysis import plots
+from analysis import plots, views
 from analysis.collect import Inputs, LawsFile
-from analysis.curves import TOTALS, per_synapse, retention_curves
-from analysis.parts import Heading, Plot, Plots, Section, Table, Text, interval, missing, number, r_squared
+from analysis.curves import TOTALS, retention_curves
+from analysis.parts import Heading, Plot, Section, Table, Text, missing, number, r_squared
+from analysis.views import plasticity
 from analysis.words import extrapolated
 from bridge import families
-from bridge.laws import PAPER_EXPONENT, Candidate, Laws
+from bridge.laws import Candidate, Laws
 
 REFERENCE_TOTAL = 16  # T at which families are compared: the most segments the paper names
 
 
 def short_term(inputs: Inputs) -> Section:
-    """p^s in one cycle a layout, its decay in space, calcium against rate."""
-    section = Section("stp", "Short-term plasticity")
-    _layouts(section, inputs)
-    _spatial(section, inputs)
-    _frequency(section, inputs)
-    return section
-
-
-def _layouts(section: Section, inputs: Inputs) -> None:
-    section.add(Heading("One stimulation cycle, by layout"))
-    found = inputs.of("stp")
-    if not found:
-        section.add(missing("stp dataset", "rmaat simulate stp --out stp.nc"))
-    for each in found:
-        data = each.data
-        names = [str(name) for name in data["layout"].values]
-        top = float(data["p_s"].max())
-        drawn, rows = [], []
-        for index, name in enumerate(names):
-            p_s = per_synapse(data["p_s"].sel(layout=name))
-            at = int(p_s.mean(axis=1).argmax())
-            peak, time = p_s[at], float(data["time"][at])
-            spread = float(np.ptp(peak) / peak.mean()) if peak.mean() else 0.0
-            low, high, end = number(peak.min()), number(peak.max()), number(p_s[-1].mean())
-            rows.append([name, number(peak.mean()), low, high, f"{100 * spread:.2g} %", number(time, 3), end])
-            drawn.append(
-                Plot(
-                    plots.stp_layout(data, name, top, index),
-                    f"Fast calcium over one cycle in the layout {name}: mean peak {number(peak.mean())} a.u. "
-                    f"at {number(time, 3)} s, synapses from {low} to {high}; {end} a.u. at the cycle's end.",
-                    f"{name}: pˢ of the {p_s.shape[1]} synapses (thin or band) and their mean (thick).",
-                    260,
-                )
-            )
-        section.add(
-            Text(
-                f"{each.path}: fast calcium pˢ rises and decays with the stimulus (grey while input is on). "
-                "The input is the same in every layout; equal distances between processes give equal pˢ, "
-                "others do not."
-            ),
-            Plots(drawn),
-            Table(
-                "pˢ at the peak of its mean over synapses, and at the end of the cycle (a.u.)",
-                ["layout", "mean", "lowest", "highest", "spread / mean", "time (s)", "mean at the end"],
-                rows,
-            ),
-        )
-
-
-def _spatial(section: Section, inputs: Inputs) -> None:
-    section.add(Heading("Decay in space"))
-    found = inputs.of("spatial")
-    if not found:
-        section.add(missing("spatial dataset", "rmaat simulate spatial --out spatial.nc"))
-    for each in found:
-        laws = inputs.laws_from(each)
-        decay = None if laws is None else laws.document.spatial_decay
-        fitted = f"fitted decay {interval(decay)}" if decay else "no fit to it among the given laws"
-        section.add(
-            Plot(
-                plots.spatial(each.data, laws),
-                "Peak fast calcium of every process against its distance from the one active process, on a "
-                f"logarithmic axis: {fitted}.",
-                f"{each.path}: one active process; {fitted}"
-                + (f". {_capital(decay.origin)}." if decay else ". Make one with rmaat fit."),
-            )
-        )
-
-
-def _frequency(section: Section, inputs: Inputs) -> None:
-    section.add(Heading("Calcium against stimulation rate"))
-    found = inputs.of("frequency")
-    if not found:
-        section.add(missing("frequency dataset", "rmaat simulate frequency --out frequency.nc"))
-    for each in found:
-        laws = inputs.laws_from(each)
-        alpha = None if laws is None else laws.document.presynaptic_exponent
-        fitted = f"fitted exponent {interval(alpha)}" if alpha else "no fit to it among the given laws"
-        section.add(
-            Plot(
-                plots.frequency(each.data, laws),
-                f"Calcium proxy against stimulation rate, both axes logarithmic: {fitted}; the papers use "
-                f"{PAPER_EXPONENT:g}.",
-                f"{each.path}: {fitted}; dotted, the papers' {PAPER_EXPONENT:g}, for its slope alone"
-                + (f". {_capital(alpha.origin)}." if alpha else ". Make one with rmaat fit."),
-            )
-        )
+    """One cycle or train, decay in space, calcium against rate, gliotransmission."""
+    return _of("stp", "Short-term plasticity", inputs)
 
 
 def long_term(inputs: Inputs) -> Section:
-    """Traces over the cycles, and the law over its data."""
-    section = Section("ltp", "Long-term plasticity")
-    section.add(Heading("Repeated cycles"))
-    found = inputs.of("ltp")
-    if not found:
-        section.add(missing("ltp dataset", "rmaat simulate ltp --out ltp.nc"))
-    for each in found:
-        ends = each.data["p_l_cycle"].mean(("post", "pre")).values
-        section.add(
-            Plot(
-                plots.ltp_traces(each.data),
-                f"Activity x, facilitation s, fast calcium and slow calcium over {len(ends) - 1} cycles; the "
-                f"mean of slow calcium goes from {number(ends[0])} to {number(ends[-1])} a.u.",
-                f"{each.path}: mean (line) and range over neurons or synapses (band); diamonds: pˡ at the "
-                "ends of the cycles, which the law is fitted to; grey while input is on.",
-                640,
-            )
-        )
+    """Traces over the cycles, curves side by side, and the law over its data."""
+    section = _of("ltp", "Long-term plasticity", inputs)
+    if together := plasticity.side_by_side(inputs.of("ltp")):
+        section.add(Heading("Curves side by side"), *together)
     section.add(Heading("The law over its data"))
     if not inputs.laws:
         section.add(missing("laws file", "rmaat fit ltp.nc --out laws.json"))
@@ -142,6 +44,17 @@ def long_term(inputs: Inputs) -> Section:
             )
         )
     return section
+
+
+def more(inputs: Inputs) -> list[Section]:
+    """The sections that appear with their datasets alone: astrocytes, networks, and what no view knows."""
+    found = [_of("astrocytes", "Astrocytes", inputs), _of("networks", "Networks and memory", inputs)]
+    found.append(Section("others", "Other datasets", views.others(inputs)))
+    return [section for section in found if section.parts]
+
+
+def _of(anchor: str, title: str, inputs: Inputs) -> Section:
+    return Section(anchor, title, views.parts(anchor, inputs))
 
 
 def retention(inputs: Inputs) -> Section:
@@ -242,7 +155,3 @@ def _variation(laws: Laws, candidate: Candidate) -> str:
 
 def _share(part: float, whole: float) -> str:
     return f"{100 * part / whole:.2g} %" if whole else "–"
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]

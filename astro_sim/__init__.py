@@ -13,15 +13,19 @@ if TYPE_CHECKING:
     from astro_sim.common.errors import InputError
     from astro_sim.dataset import read, write
     from astro_sim.simulation import simulate
+    from astro_sim.sweeps import sweep
+    from astro_sim.sweeps.selecting import select
 
 _HOME = {
     "InputError": "astro_sim.common.errors",
     "read": "astro_sim.dataset",
+    "select": "astro_sim.sweeps.selecting",
     "simulate": "astro_sim.simulation",
+    "sweep": "astro_sim.sweeps",
     "write": "astro_sim.dataset",
 }
 
-__all__ = ["InputError", "read", "simulate", "write"]
+__all__ = ["InputError", "read", "select", "simulate", "sweep", "write"]
 
 
 def __getattr__(name: str) -> Any:

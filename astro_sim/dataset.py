@@ -3,11 +3,16 @@
 A dataset is an `xarray.Dataset` with named dimensions. Every variable carries ``units`` and ``long_name``; the
 attributes carry where it came from (experiment, model, seed, every setting, versions, a digest). What an experiment
 promises stands in `astro_sim.contents`; both writer and reader check it.
+
+A sweep is one dataset too: the grid in front of the dimensions, its values in the attribute ``sweep``, NaN where a
+point failed (``failure`` says why) or has no entry (``held_DIM`` says where).
 """
 
 import json
 import re
+import sys
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -35,23 +40,59 @@ def describe(dataset: xr.Dataset, experiment: str, model: str, seed: int, settin
     for name, variable in dataset.variables.items():
         unit, meaning = known[str(name)]
         variable.attrs.update(units=unit, long_name=meaning)
+    dataset.attrs = provenance(experiment, model, seed, settings)
+    return check(dataset)
+
+
+def provenance(
+    experiment: str, model: str, seed: int, settings: Mapping[str, Any], grid: Mapping[str, list[Any]] | None = None
+) -> dict[str, Any]:
+    """The attributes of a dataset; of a sweep if ``grid`` names swept settings and their values."""
     question = {"experiment": experiment, "model": model, "seed": seed, "settings": dict(settings)}
-    dataset.attrs = {
-        "title": f"{experiment} experiment, {model} model",
+    title, swept = f"{experiment} experiment, {model} model", {}
+    if grid is not None:
+        question["sweep"] = list(grid.items())  # the order of the names is that of the dimensions
+        title, swept = f"{title}, sweep of {', '.join(grid)}", {"sweep": json.dumps(dict(grid))}
+    return {
+        "title": title,
         "experiment": experiment,
         "model": model,
         "seed": seed,
         "settings": json.dumps(question["settings"], sort_keys=True),
+        **swept,
         "versions": json.dumps(versions("rmaat", "numpy", SOLVERS[model], "xarray")),
         "digest": digest(question),
         "schema_version": SCHEMA_VERSION,
     }
-    return check(dataset)
 
 
 def settings_of(dataset: xr.Dataset) -> dict[str, Any]:
     """The settings that made ``dataset``."""
     return json.loads(dataset.attrs["settings"])
+
+
+def grid_of(dataset: xr.Dataset, where: str = "dataset") -> dict[str, list[Any]]:
+    """Names of the dimensions of a sweep's grid and the values along them; empty for a single run."""
+    if "sweep" not in dataset.attrs:
+        return {}
+    grid = None
+    try:
+        grid = json.loads(dataset.attrs["sweep"])
+        sound = isinstance(grid, dict) and grid and all(isinstance(each, list) and each for each in grid.values())
+    except (TypeError, ValueError, RecursionError):
+        sound = False
+    if grid is None or not sound:
+        raise InputError(f"{where}: attribute 'sweep' is not a JSON object of lists")
+    return {f"swept_{name}" if f"swept_{name}" in dataset.dims else name: each for name, each in grid.items()}
+
+
+def require_single(dataset: xr.Dataset, where: str = "dataset") -> xr.Dataset:
+    """Raise `InputError` for a sweep, where one run is expected."""
+    grid = grid_of(dataset, where)
+    if grid:
+        point = ", ".join(f"{name.removeprefix('swept_')}={each[0]!r}" for name, each in grid.items())
+        raise InputError(f"{where}: a sweep; select one point first, for instance astro_sim.select(dataset, {point})")
+    return dataset
 
 
 def check(dataset: xr.Dataset, experiment: str | None = None, where: str = "dataset") -> xr.Dataset:
@@ -95,18 +136,64 @@ def check(dataset: xr.Dataset, experiment: str | None = None, where: str = "data
         raise InputError(f"{where}: attribute 'seed' is not a whole number")
     if not re.fullmatch("[0-9a-f]{64}", str(dataset.attrs["digest"])):
         raise InputError(f"{where}: attribute 'digest' is not a SHA-256")
+    grid, failed = grid_of(dataset, where), np.zeros((), bool)
+    if grid:
+        failed = _failed(dataset, grid, where)
     for name, dims in CONTENTS[found][model].items():
         if name not in dataset:
             raise InputError(f"{where}: variable {name!r} is missing; a dataset of {found!r} needs it")
+        if name not in grid and dims != (name,):  # one coordinate for all points
+            dims = (*grid, *dims)
+        elif name in grid:
+            dims = (name,)
         if dataset[name].dims != dims:
             raise InputError(f"{where}: variable {name!r} has dimensions {dataset[name].dims}, expected {dims}")
         if not dataset[name].size:
             raise InputError(f"{where}: variable {name!r} is empty")
         if dataset[name].dtype.kind not in "fiu":
             raise InputError(f"{where}: variable {name!r} holds {dataset[name].dtype}, expected numbers")
-        if not np.isfinite(dataset[name].values).all():
+        if not np.isfinite(_present(dataset, dataset[name].variable, grid, failed)).all():
             raise InputError(f"{where}: variable {name!r} holds NaN or infinite values")
     return dataset
+
+
+def _failed(dataset: xr.Dataset, grid: Mapping[str, list[Any]], where: str) -> np.ndarray:
+    """Where a sweep has no results; raises `InputError` if its grid and the dataset do not fit together."""
+    for name, values in grid.items():
+        if name not in dataset.coords or dataset[name].dims != (name,):
+            raise InputError(f"{where}: coordinate {name!r} is missing; a sweep over it needs it")
+        if dataset[name].size != len(values):
+            raise InputError(f"{where}: {dataset[name].size} values of {name!r}, expected {len(values)} as swept")
+    if "failure" not in dataset:
+        raise InputError(f"{where}: variable 'failure' is missing; a sweep needs it")
+    failure = dataset["failure"]
+    if failure.dims != tuple(grid):
+        raise InputError(f"{where}: variable 'failure' has dimensions {failure.dims}, expected {tuple(grid)}")
+    if not all(isinstance(text, str) for text in failure.values.ravel()):
+        raise InputError(f"{where}: variable 'failure' holds {failure.dtype}, expected text")
+    for name in dataset.variables:
+        dims = (*grid, str(name).removeprefix("held_"))
+        if str(name).startswith("held_") and (dataset[name].dims != dims or dataset[name].dtype.kind != "i"):
+            raise InputError(f"{where}: variable {name!r} is not a table of whole numbers over {dims}")
+    return failure.values != ""
+
+
+def _present(
+    dataset: xr.Dataset, variable: xr.Variable, grid: Mapping[str, list[Any]], failed: np.ndarray
+) -> np.ndarray:
+    """The values of a promised variable, with 0 where a point of a sweep may hold nothing, and does."""
+    values = variable.values
+    if not grid or variable.dims[: len(grid)] != tuple(grid):
+        return values
+    inner = variable.dims[len(grid) :]
+    empty = np.broadcast_to(failed.reshape(failed.shape + (1,) * len(inner)), values.shape)
+    for axis, dim in enumerate(inner):
+        if f"held_{dim}" in dataset:
+            held = dataset[f"held_{dim}"].values < 0
+            shape = [1] * len(inner)
+            shape[axis] = held.shape[-1]
+            empty = empty | held.reshape(*failed.shape, *shape)
+    return np.where(empty & np.isnan(values), 0.0, values)
 
 
 def write(dataset: xr.Dataset, path: str | Path) -> None:
@@ -114,9 +201,19 @@ def write(dataset: xr.Dataset, path: str | Path) -> None:
     check(dataset)
     # In memory first: HDF5 crashes on a full disk. With checksums, so that a damaged file is noticed when read.
     encoding = {name: {"fletcher32": True} for name, v in dataset.variables.items() if v.ndim and v.dtype.kind in "fiu"}
-    content = dataset.to_netcdf(engine="h5netcdf", encoding=encoding)
+    with _without_cluster():
+        content = dataset.to_netcdf(engine="h5netcdf", encoding=encoding)
     with whole_file(path) as temporary:
         temporary.write_bytes(content)
+
+
+def _without_cluster() -> AbstractContextManager[Any]:
+    """Where a dask client is at work, xarray asks its cluster for a lock; for a file in memory there is none."""
+    if "dask" not in sys.modules:
+        return nullcontext()
+    import dask.config
+
+    return dask.config.set(scheduler="sync")
 
 
 def read(path: str | Path, experiment: str | None = None) -> xr.Dataset:

@@ -1,6 +1,13 @@
-"""`simulate`: from the name of an experiment to its dataset."""
+"""`simulate` and `simulate_many`: from the name of an experiment to its dataset, or to those of many points.
 
-from typing import Any
+An experiment's run function gives its dataset outright, or is a generator function. That one yields requests and is
+sent their answers; a request has a ``size`` (bytes of its answer, about) and a static ``together(requests)``, which
+answers many at once. So one experiment serves a single run and a sweep whose points share a kernel.
+"""
+
+from collections import deque
+from collections.abc import Generator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -10,14 +17,18 @@ from astro_sim.common.errors import InputError
 from astro_sim.common.settings import describe as describe_fields
 from astro_sim.dataset import describe
 
+BATCH_BYTES, BATCH_REQUESTS = 5e8, 512  # answered at once; also bounds how many points are under way
+
 
 def simulate(experiment: str, model: str = "macro", seed: int = 0, **parameters: Any) -> xr.Dataset:
     """Run a named experiment.
 
     Parameters
     ----------
-    experiment : {"stp", "ltp", "spatial", "frequency"}
-    model : {"macro"}
+    experiment : str
+        One of `astro_sim.experiments.NAMES`.
+    model : str
+        One of those that run it; "macro" runs most.
     seed : int
         Decides what is random: input strengths where ``drive_cv`` > 0, the layout "random".
     **parameters
@@ -39,18 +50,116 @@ def simulate(experiment: str, model: str = "macro", seed: int = 0, **parameters:
     >>> dataset["p_l_cycle"].sizes["cycle"]
     7
     """
+    _check_seed(seed)
+    (result,) = _run(experiment, model, [parameters], [seed])
+    if isinstance(result, Exception):
+        raise result
+    return result
+
+
+def simulate_many(
+    experiment: str,
+    points: Sequence[Mapping[str, Any]],
+    model: str = "macro",
+    seed: int | Sequence[int] = 0,
+) -> list[xr.Dataset | Exception]:
+    """Run a named experiment at many points; the dataset of each is the one that `simulate` gives.
+
+    Parameters
+    ----------
+    experiment, model : str
+        As for `simulate`.
+    points : sequence of mapping
+        Settings and parameters, a mapping a point.
+    seed : int or sequence of int
+        One for all, or one a point.
+
+    Returns
+    -------
+    list of xarray.Dataset or Exception
+        In the order of ``points``; a point that failed gives its exception.
+
+    Raises
+    ------
+    InputError
+        Unknown experiment or model, a seed that is none.
+
+    Examples
+    --------
+    >>> low, high = simulate_many("ltp", [{"beta": 1.5}, {"beta": 3.0}])
+    >>> bool(low["p_l_cycle"][-1].mean() > high["p_l_cycle"][-1].mean())
+    True
+    """
+    if isinstance(seed, int | np.integer):
+        seed = [seed] * len(points)
+    if len(seed) != len(points):
+        raise InputError(f"seed: expected one, or {len(points)} (one a point), got {len(seed)}")
+    for each in seed:
+        _check_seed(each)
+    return _run(experiment, model, points, seed)
+
+
+def _check_seed(seed: Any) -> None:
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
         raise InputError(f"seed: expected a whole number from 0, got {seed!r}")
-    chosen = experiments.get(experiment, model)
-    settings, values = chosen.complete(parameters)
-    dataset = chosen.run(settings, values, np.random.default_rng(seed))
-    return describe(
-        dataset,
-        experiment,
-        model,
-        int(seed),
-        {**settings.model_dump(mode="json"), **values.model_dump(mode="json")},
-    )
+
+
+class _Point(NamedTuple):
+    """One point under way, waiting for the answer to its request."""
+
+    place: int
+    steps: Generator[Any, Any, xr.Dataset]
+    request: Any
+
+
+def _steps(
+    experiment: str, model: str, variant: experiments.Variant, given: Mapping[str, Any], seed: int
+) -> Generator[Any, Any, xr.Dataset]:
+    """One point as a generator, whatever its experiment's run function is."""
+    settings, parameters = variant.complete(given)
+    run = variant.run(settings, parameters, np.random.default_rng(seed))
+    dataset = run if isinstance(run, xr.Dataset) else (yield from run)
+    question = {**settings.model_dump(mode="json"), **parameters.model_dump(mode="json")}
+    return describe(dataset, experiment, model, int(seed), question)
+
+
+def _run(
+    experiment: str, model: str, points: Sequence[Mapping[str, Any]], seeds: Sequence[int]
+) -> list[xr.Dataset | Exception]:
+    """Run every point, those that wait for answers in lockstep."""
+    variant = experiments.get(experiment, model)
+    results: list[xr.Dataset | Exception] = [RuntimeError("not run")] * len(points)
+    waiting: deque[_Point] = deque()
+
+    def proceed(index: int, steps: Generator[Any, Any, xr.Dataset], answer: Any) -> None:
+        """Hand over an answer; the point then waits again, or has its result."""
+        try:
+            request = steps.throw(answer) if isinstance(answer, Exception) else steps.send(answer)
+        except StopIteration as end:
+            results[index] = end.value
+        except Exception as error:
+            results[index] = error
+        else:
+            waiting.append(_Point(index, steps, request))
+
+    begun = 0
+    while begun < len(points) or waiting:
+        while (
+            begun < len(points)
+            and len(waiting) < BATCH_REQUESTS
+            and sum(point.request.size for point in waiting) < BATCH_BYTES
+        ):
+            proceed(begun, _steps(experiment, model, variant, points[begun], seeds[begun]), None)
+            begun += 1
+        batch, size = [], 0.0
+        while waiting and (not batch or size + waiting[0].request.size <= BATCH_BYTES):
+            batch.append(waiting.popleft())
+            size += batch[-1].request.size
+        if batch:
+            answers = type(batch[0].request).together([point.request for point in batch])
+            for point, answer in zip(batch, answers, strict=True):
+                proceed(point.place, point.steps, answer)
+    return results
 
 
 def describe_settings(experiment: str, model: str = "macro") -> list[tuple[str, Any, str, str]]:

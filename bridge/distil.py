@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from astro_sim.common.errors import InputError
 from astro_sim.common.files import versions
-from astro_sim.dataset import check, settings_of
+from astro_sim.dataset import check, require_single, settings_of
 from bridge import families
 from bridge.fitting import CurveFit, Estimate, fit_curve, fit_slope
 from bridge.laws import Candidate, Laws, LawsDocument, Number, RetentionLaw, Source
@@ -43,7 +43,7 @@ def fit_laws(datasets: Sequence[xr.Dataset], family: str | None = None) -> Laws:
     """
     given: dict[str, xr.Dataset] = {}
     for dataset in datasets:
-        name = str(check(dataset).attrs["experiment"])
+        name = str(require_single(check(dataset)).attrs["experiment"])
         if name not in ("ltp", "spatial", "frequency"):
             raise InputError(f"cannot fit a law to the experiment {name!r}; expected ltp, spatial or frequency")
         if name in given:
@@ -64,7 +64,9 @@ def fit_laws(datasets: Sequence[xr.Dataset], family: str | None = None) -> Laws:
 
 def retention_law(dataset: xr.Dataset, family: str | None = None) -> RetentionLaw:
     """Fit the LTP curve, averaged over synapses and sampled at the ends of the cycles."""
-    curve: Array = dataset["p_l_cycle"].mean(("post", "pre")).values
+    if "p_l_cycle" not in dataset:
+        raise InputError("p_l_cycle: missing; expected an ltp dataset of cycles, not of STDP pairs")
+    curve = _over_all_but(dataset["p_l_cycle"], "cycle")
     rise = curve[1:] - curve[0]
     if not float(dataset["tau_cycle"]) > 0:
         raise InputError(f"tau_cycle: expected a length above 0 s, got {float(dataset['tau_cycle']):g}")
@@ -111,11 +113,16 @@ def spatial_decay(dataset: xr.Dataset) -> Number:
 
 def presynaptic_exponent(dataset: xr.Dataset) -> Number:
     """Slope of log calcium against log rate."""
-    calcium = dataset["calcium"].mean(("post", "pre")).values
+    calcium = _over_all_but(dataset["calcium"], "rate")
     if (calcium <= 0).any():
         raise InputError("calcium: expected positive values to fit an exponent to")
     slope, r_squared = fit_slope(np.log(dataset["rate"].values), np.log(calcium))
     return _number(slope, "1", f"line through log calcium against log rate, R^2 = {r_squared:.4f}; {MISFIT}")
+
+
+def _over_all_but(variable: xr.DataArray, kept: str) -> Array:
+    """Mean over synapses, repetitions and whatever else there is."""
+    return variable.mean([dim for dim in variable.dims if dim != kept]).values
 
 
 def _number(estimate: Estimate, unit: str, origin: str) -> Number:

@@ -64,6 +64,18 @@ def simulate(
     model: Annotated[str, typer.Option(help="Model of the astrocyte: macro.")] = "macro",
     seed: Seed = 0,
     set_: Set = None,
+    sweep: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUES",
+            help="Run at every value, a:b:n, a:b:n:log, or 1,2,5; repeatable, for a grid. For instance "
+            "--sweep tau_p_l=30:90:5 --sweep seed=0:9:10. After an interruption the same command goes on.",
+        ),
+    ] = None,
+    dask: Annotated[
+        str | None, typer.Option(metavar="ADDRESS|local", help="Sweep on the workers of this dask scheduler.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes of a sweep; by default one a core.")] = None,
     settings: Annotated[bool, typer.Option("--settings", help="List the settings of EXPERIMENT and stop.")] = False,
 ) -> None:
     """Run an experiment and write its dataset.
@@ -79,12 +91,50 @@ def simulate(
     if out is None:
         raise InputError("simulate: expected --out X.nc")
     require_suffix(out, ".nc")
-    dataset = run(experiment, model, seed, **parse_assignments(set_ or []))
+    given = parse_assignments(set_ or [])
+    if sweep:
+        _sweep(sweep, out, dask, workers, {"experiment": experiment, "model": model, "seed": seed, **given})
+        return
+    if dask is not None or workers is not None:
+        raise InputError("simulate: --dask and --workers are for sweeps; expected --sweep NAME=VALUES too")
+    dataset = run(experiment, model, seed, **given)
     from astro_sim.dataset import write
 
     write(dataset, out)
     sizes = ", ".join(f"{name} {size}" for name, size in dataset.sizes.items())
     print(f"{out}: {dataset.attrs['title']} ({sizes})")
+
+
+def _sweep(pairs: list[str], out: Path, dask: str | None, workers: int | None, question: dict[str, Any]) -> None:
+    """Sweep into ``out``; until it is written whole, finished points are kept in a folder beside it."""
+    import shutil
+
+    from astro_sim.dataset import write
+    from astro_sim.sweeps import SweepError, failures, sweep
+    from astro_sim.sweeps.grid import parse
+
+    if out.exists() and not out.is_file():
+        raise InputError(f"{out}: exists and is not a regular file")
+    points = out.with_name(f"{out.name}.points")
+    grid = parse(pairs)
+    try:
+        dataset = sweep(grid=grid, client=dask, folder=points, workers=workers, **question)
+    except SweepError:
+        shutil.rmtree(points, ignore_errors=True)
+        raise
+    except KeyboardInterrupt:
+        if points.is_dir():
+            print(f"rmaat: interrupted; the same command goes on from {points}", file=sys.stderr)
+        raise
+    write(dataset, out)
+    shutil.rmtree(points, ignore_errors=True)
+    failed, total = failures(dataset), dataset["failure"].size
+    sizes = " x ".join(f"{name} {size}" for name, size in dataset["failure"].sizes.items())
+    print(f"{out}: {dataset.attrs['title']} ({sizes} = {total} points, {len(failed)} failed)")
+    for point, message in failed[:10]:
+        print(f"  failed: {', '.join(f'{name} {value}' for name, value in point.items())}: {message}")
+    if len(failed) > 10:
+        print(f"  and {len(failed) - 10} more; their messages are in the variable 'failure'")
 
 
 @app.command()

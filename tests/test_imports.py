@@ -219,12 +219,13 @@ def test_importing_the_rooms_loads_nothing_heavy():
     loaded = loaded_after("import astro_sim, bridge, rmaat, analysis")
     assert set(ROOMS) <= loaded
     assert not loaded & {"torch", "numba", "xarray", "scipy", "lmfit", "matplotlib", "plotly", "brian2"}
+    assert not loaded & {"dask", "distributed"}
 
 
 def test_simulating_does_not_load_torch():
     loaded = loaded_after("import astro_sim\nastro_sim.simulate('ltp', cycles=1)")
     assert {"numba", "xarray"} <= loaded
-    assert not loaded & {"torch", "lmfit", "matplotlib", "plotly", "bridge", "rmaat", "analysis"}
+    assert not loaded & {"torch", "lmfit", "matplotlib", "plotly", "distributed", "bridge", "rmaat", "analysis"}
 
 
 def test_fitting_does_not_load_torch():

@@ -41,6 +41,7 @@ class TargetWarning(UserWarning):
 class SolverParameters(Settings):
     """How Brian2 runs a model; every model's parameters begin with these."""
 
+    preset: str | None = quantity(None, "1", "values that go together, by name; what is set goes on top", "ours")
     dt: float = quantity(1e-3, "s", "step of the solver", "chosen: see docs/astro_sim.md, step sizes", gt=0)
     target: Target = quantity(
         "auto", "1", "what Brian2 generates; auto: cython where a compiler is found, else numpy", "Brian2"
@@ -97,6 +98,14 @@ def on_grid(interval: float, dt: float, name: str = "interval") -> int:
     return steps
 
 
+def require_steps(duration: float, dt: float) -> float:
+    """Steps in a run of ``duration`` seconds; `InputError` for more than reasonable."""
+    steps = duration / dt
+    if not steps <= MOST_STEPS:
+        raise InputError(f"dt: {steps:.3g} steps; expected at most {MOST_STEPS:.0e}")
+    return steps
+
+
 def choose_target(wanted: Target) -> str:
     """Resolve "auto": Cython where a C compiler works, else numpy with one line that says so."""
     if wanted != "auto":
@@ -117,6 +126,8 @@ class Session:
     solver : SolverParameters
     seed : int
         Of Brian2's random numbers (noise terms); protocols draw theirs from the experiment's generator.
+    duration : float, optional
+        s; refused here if too long, before a protocol of that length is laid out.
 
     Examples
     --------
@@ -127,7 +138,8 @@ class Session:
     ...     calcium = values(traces, "C", "uM")
     """
 
-    def __init__(self, solver: SolverParameters, seed: int) -> None:
+    def __init__(self, solver: SolverParameters, seed: int, duration: float = 0.0) -> None:
+        require_steps(duration, solver.dt)
         self.solver, self.seed = solver, seed
         self.target = choose_target(solver.target)
         self._objects: list[Any] = []
@@ -226,9 +238,7 @@ class Session:
         from brian2.core.base import BrianObjectException
 
         dt = self.solver.dt
-        steps = duration / dt
-        if not steps <= MOST_STEPS:
-            raise InputError(f"dt: {steps:.3g} steps; expected at most {MOST_STEPS:.0e}")
+        steps = require_steps(duration, dt)
         size = sum(duration / interval * count * 8 for interval, count in self._records)
         if size > MOST_BYTES:
             raise InputError(f"interval: {size / 1e9:.3g} GB of samples; expected at most {MOST_BYTES / 1e9:.0f}")

@@ -2,7 +2,7 @@ r"""IP3 that flows in from outside or from a neighbour: nothing below a threshol
 
     J = -F/2 (1 + tanh((|dI| - I_Theta) / omega_I)) sgn(dI)
 
-External drive: F_ex, dI = I - I_bias. Gap junction: F, dI = I_i - I_j. With I_bias = 0 the drive is a sink of IP3, not
+External drive: F_ex, dI = I - I_bias, and a constant inflow J_in beside it (ours, 0 unless set). Gap junction: F, dI = I_i - I_j. With I_bias = 0 the drive is a sink of IP3, not
 nothing; that is how the published G-ChI astrocyte has it. Source: Stimberg et al. (2019), after Goldberg et al. (2010).
 """
 
@@ -25,8 +25,9 @@ class GapJunctionParameters(DriveParameters):
 
 
 DRIVE = """
-J_ex = -F_ex/2*(1 + tanh((abs(I - I_bias) - I_Theta)/omega_I))*sign(I - I_bias) : mmolar/second
+J_ex = -F_ex/2*(1 + tanh((abs(I - I_bias) - I_Theta)/omega_I))*sign(I - I_bias) + J_in : mmolar/second
 I_bias : mmolar
+J_in : mmolar/second
 """
 COUPLED = "J_coupling : mmolar/second\n"
 ALONE = "J_coupling = 0*mmolar/second : mmolar/second\n"

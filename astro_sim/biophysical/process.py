@@ -4,6 +4,7 @@ All of a unit's variables live in one group, so one Runge-Kutta step takes them 
 its full order, which it loses where variables of one group drive another's through sums held over a step.
 """
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -14,6 +15,11 @@ from astro_sim.common.settings import quantity
 from astro_sim.knockouts import Knockout, knockouts_field, refuse
 
 LIMITS = {"rk4": 2.78, "rk2": 2.0, "euler": 2.0, "milstein": 2.0}  # of stability on the negative real axis
+UM = 1e-3  # one uM in Brian2's base unit, mol/m^3
+CONCENTRATIONS = ("C", "I", "Y_S", "Y_ext", "G_A", "I_bias", "J_in")
+DIMENSION = {"Y_ext": "mmolar", "I": "mmolar", "I_bias": "mmolar", "J_in": "mmolar/second"}
+PER_UNIT = "receptors_free : 1 (constant)\ngliotransmission_on : 1 (constant)\n"
+FULL_VESICLE = "Y_S_post += rho_c*Y_T\n"
 Kinetics = Literal["li_rinzel", "chi", "g_chi"]
 
 # Values that go together, each from the published model of that name.
@@ -27,12 +33,19 @@ LI_RINZEL = {"kinetics": "li_rinzel", "Omega_C": 6.0, "Omega_L": 0.11, "O_P": 0.
 
 
 class AstrocyteParameters(
-    SolverParameters, calcium.CalciumParameters, ip3.IP3Parameters, receptors.ReceptorParameters, ip3_flux.DriveParameters
+    SolverParameters,
+    calcium.CalciumParameters,
+    ip3.IP3Parameters,
+    receptors.ReceptorParameters,
+    ip3_flux.DriveParameters,
 ):
     """Constants of one astrocyte process: G-ChI and what it contains."""
 
     kinetics: Kinetics = quantity(
-        "g_chi", "1", "calcium with IP3 clamped (li_rinzel), with IP3 (chi), with receptors too (g_chi)", "Stimberg et al. 2019"
+        "g_chi",
+        "1",
+        "calcium with IP3 clamped (li_rinzel), with IP3 (chi), with receptors too (g_chi)",
+        "Stimberg et al. 2019",
     )
     method: Literal["auto", "rk4", "rk2", "euler"] = quantity(
         "auto", "1", "solver between events; auto: rk4, with noise Milstein's", "ours"
@@ -73,7 +86,12 @@ def switches(knockouts: tuple[Knockout, ...]) -> dict[str, float]:
 def namespace(parameters: AstrocyteParameters) -> dict[str, Any]:
     """Constants and switches for the equations; what differs from unit to unit is left to the group."""
     space = {**constants(parameters), **switches(parameters.knockouts)}
-    return {name: value for name, value in space.items() if name not in ("U_0_star", "alpha")}
+    own = (
+        ("U_0_star", "alpha", "receptors_free", "gliotransmission_on")
+        if isinstance(parameters, ProcessParameters)
+        else ()
+    )
+    return {name: value for name, value in space.items() if name not in own}
 
 
 def astrocyte_equations(parameters: AstrocyteParameters, coupled: bool = False) -> str:
@@ -109,31 +127,140 @@ def build_units(session: Session, parameters: ProcessParameters, count: int, nam
         **gliotransmission.rates(p), **ip3_flux.rates(p),
     }  # fmt: skip
     require_stable(p.dt, rates, LIMITS[p.integrator])
-    own = "U_0_star : 1 (constant)\nalpha : 1 (constant)\n"
+    own = "U_0_star : 1 (constant)\nalpha : 1 (constant)\nlast_spike : second\n" + PER_UNIT
     group = brian2.NeuronGroup(
         count,
         astrocyte_equations(p) + synapse.EQUATIONS + gliotransmission.EQUATIONS + own,
         threshold=gliotransmission.THRESHOLD,
         refractory=gliotransmission.REFRACTORY,
         reset=gliotransmission.ON_RELEASE,
+        events={"transmission": "t - last_spike < dt/2"},
         method=p.integrator,
         namespace=namespace(p),
         name=name,
     )
     if p.noisy:
         session.add(group.run_regularly(calcium.BOUND_GATE, when="end", name=f"{name}_bound"))
+    # After the spikes of a step, so that the event hears what they released.
+    group.set_event_schedule("transmission", when="after_synapses")
+    group.last_spike = -1 * brian2.second
     group.h = 0.9
     group.x_S = 1.0
     group.x_A = 1.0
+    for switch in ("receptors_free", "gliotransmission_on"):
+        setattr(group, switch, switches(p.knockouts)[switch])
     group.U_0_star = p.U_0_star
     group.alpha = p.alpha
     return session.add(group)
 
 
-def connect_spikes(session: Session, source: Any, group: Any, on_spike: str = synapse.ON_SPIKE, name: str = "terminal") -> Any:
-    """Source i acts on unit i."""
+def connect_spikes(session: Session, source: Any, group: Any, full_vesicle: bool = False) -> Any:
+    """Spikes of source i reach the terminal of unit i.
+
+    With ``full_vesicle`` a spike adds rho_c Y_T to the cleft whatever the terminal's state (published G-ChI astrocyte).
+    """
     import brian2
 
-    path = brian2.Synapses(source, group, on_pre=on_spike, namespace=group.namespace, name=name)
+    on_spike = FULL_VESICLE if full_vesicle else synapse.ON_SPIKE
+    path = brian2.Synapses(
+        source, group, on_pre=on_spike + "last_spike_post = t\n", namespace=group.namespace, name="terminal"
+    )
+    path.connect(j="i")
+    return session.add(path)
+
+
+def record_transmission(session: Session, group: Any, names: Sequence[str] = ("r_S",)) -> Any:
+    """Record variables of a unit just after each spike that reaches it."""
+    import brian2
+
+    return session.add(
+        brian2.EventMonitor(group, "transmission", variables=list(names), name=f"{group.name}_transmission")
+    )
+
+
+def record_releases(session: Session, group: Any) -> Any:
+    """Record when each unit releases gliotransmitter."""
+    import brian2
+
+    return session.add(brian2.SpikeMonitor(group, name=f"{group.name}_releases"))
+
+
+def set_states(group: Any, **states: Any) -> None:
+    """Set states and inputs by name; concentrations in uM, as numbers or one number a unit."""
+    for name, value in states.items():
+        scale = UM if name in CONCENTRATIONS else 1.0
+        setattr(group, name + "_", np.broadcast_to(np.asarray(value, dtype=float) * scale, len(group)))
+
+
+def build_cells(session: Session, parameters: ProcessParameters, count: int, name: str = "cell") -> Any:
+    """A group of ``count`` independent astrocytes without synapse: kinetics li_rinzel or chi.
+
+    Returns
+    -------
+    brian2.NeuronGroup
+        h starts at 0.9, all else at 0.
+    """
+    import brian2
+
+    p = parameters
+    rates = {**calcium.rates(p)}
+    if p.kinetics != "li_rinzel":
+        rates |= {**ip3.rates(p), **ip3_flux.rates(p)}
+    require_stable(p.dt, rates, LIMITS[p.integrator])
+    group = brian2.NeuronGroup(
+        count, astrocyte_equations(p), method=p.integrator, namespace=namespace(p), name=f"{name}_{p.kinetics}"
+    )
+    if p.noisy:
+        session.add(group.run_regularly(calcium.BOUND_GATE, when="end", name=f"{group.name}_bound"))
+    group.h = 0.9
+    return session.add(group)
+
+
+def command(session: Session, group: Any, name: str, steps: Sequence[tuple[float, Any]]) -> None:
+    """Add to variable ``name`` of every unit, at given times, amounts in its declared unit (one, or one a unit)."""
+    import brian2
+
+    count = len(group)
+    at = np.repeat([time for time, _ in steps], count)
+    source = session.spikes("command", count * len(steps), np.arange(count * len(steps)), at)
+    path = brian2.Synapses(
+        source, group, model=f"amount : {DIMENSION[name]}", on_pre=f"{name}_post += amount", name=f"command_{name}"
+    )
+    path.connect(i=np.arange(count * len(steps)), j=np.tile(np.arange(count), len(steps)))
+    amounts = np.concatenate([np.broadcast_to(np.asarray(amount, dtype=float), count) for _, amount in steps])
+    path.amount_ = amounts * (UM if name in CONCENTRATIONS else 1.0)
+    session.add(path)
+
+
+def lead(session: Session, group: Any, levels: Any, hold: float, kick: float) -> None:
+    """Hold the IP3 of each unit at one level after another.
+
+    Parameters
+    ----------
+    levels : array, (levels, units)
+        uM.
+    hold : float
+        Time at each level, s.
+    kick : float
+        Share by which calcium is raised as a level begins: at rest to machine precision, a state that has turned
+        unstable would be left only after a long delay.
+    """
+    import brian2
+
+    schedule = brian2.TimedArray(np.asarray(levels, dtype=float) * UM * brian2.mmolar, hold * brian2.second)
+    group.namespace.update(schedule=schedule, kick=kick)
+    session.add(
+        group.run_regularly(
+            "I = schedule(t, i)\nC = C*(1 + kick)", dt=hold * brian2.second, when="start", order=-1, name="lead"
+        )
+    )
+
+
+def force_releases(session: Session, source: Any, group: Any) -> Any:
+    """Spikes of source i make unit i release gliotransmitter, whatever its calcium."""
+    import brian2
+
+    on_spike = gliotransmission.ON_RELEASE.replace("G_A", "G_A_post").replace("x_A", "x_A_post")
+    path = brian2.Synapses(source, group, on_pre=on_spike, namespace=group.namespace, name="forced_releases")
     path.connect(j="i")
     return session.add(path)

@@ -9,6 +9,9 @@ alpha < U_0* makes gliotransmission depress release, alpha > U_0* makes it facil
 after Tsodyks (2005) and De Pitta et al. (2011).
 """
 
+import math
+from typing import Literal
+
 from astro_sim.biophysical.calcium import SGBD
 from astro_sim.common.settings import Settings, quantity
 
@@ -50,3 +53,44 @@ def rates(p: SynapseParameters, gliotransmitter: float) -> dict[str, float]:
         "transmitter clearance": p.Omega_c,
         "gliotransmitter receptors": p.O_G * gliotransmitter + p.Omega_G / 60.0,
     }
+
+
+def periodic_release(interval: float, U_0: float, Omega_f: float, Omega_d: float) -> float:
+    """r_S of a periodic train in its steady state: Tsodyks and Markram's closed form.
+
+    Parameters
+    ----------
+    interval : float
+        Between spikes, s.
+    U_0, Omega_f, Omega_d : float
+        Release probability and rates, 1/s.
+    """
+    u = U_0 / (1 - (1 - U_0) * math.exp(-interval * Omega_f))
+    recovery = math.exp(-interval * Omega_d)
+    return u * (1 - recovery) / (1 - (1 - u) * recovery)
+
+
+def mean_field_release(rate: float, U_0: float, Omega_f: float, Omega_d: float) -> float:
+    """r_S at ``rate`` (Hz) in the averaged equations, which take u_S and x_S as independent."""
+    u = U_0 * (Omega_f + rate) / (Omega_f + U_0 * rate)
+    return u * Omega_d / (Omega_d + u * rate)
+
+
+def switching_probability(
+    Omega_f: float, Omega_d: float, train: Literal["mean_field", "poisson"] = "mean_field"
+) -> float:
+    """U_0 below which release grows with the rate at first (facilitation) and above which it falls (depression).
+
+    In the averaged equations Omega_d / (Omega_d + Omega_f). For Poisson spikes the first order in the rate is the
+    integral of r_2(D) - U_0 over the time D between two spikes, which is 0 where
+    (1 - U)/Omega_f - U/Omega_d - U (1 - U)/(Omega_f + Omega_d) is.
+    """
+    if train == "mean_field":
+        return Omega_d / (Omega_d + Omega_f)
+    a, b, c = 1 / Omega_f, 1 / Omega_d, 1 / (Omega_f + Omega_d)
+    return 2 * a / (a + b + c + math.sqrt((a + b + c) ** 2 - 4 * a * c))
+
+
+def limiting_rate(U_0: float, Omega_f: float, Omega_d: float) -> float:
+    """Rate (Hz) up to which a facilitating synapse facilitates, in the averaged equations; 0 for a depressing one."""
+    return max(0.0, Omega_f * (math.sqrt(Omega_d * (1 - U_0) / (Omega_f * U_0)) - 1))

@@ -7,7 +7,18 @@ from importlib import import_module
 
 from astro_sim.contents.shared import COMMON, Dimensions, Meanings
 
-EXPERIMENTS = ("stp", "ltp", "spatial", "frequency")
+EXPERIMENTS = (
+    "stp",
+    "ltp",
+    "spatial",
+    "frequency",
+    "associative",
+    "gliotransmission",
+    "waves",
+    "calcium",
+    "an",
+    "network",
+)
 
 _TABLES = {name: import_module(f"{__name__}.{name}") for name in EXPERIMENTS}
 

@@ -1,8 +1,18 @@
 """What datasets of the experiment "frequency" hold."""
 
-from astro_sim.contents.shared import MACRO
+from astro_sim.contents.shared import ASTROCYTE, EVENTS, MACRO
 
-PROMISED = {"macro": {"calcium": ("rate", "post", "pre"), "rate": ("rate",)}}
+PROMISED = {
+    "macro": {"calcium": ("rate", "post", "pre"), "rate": ("rate",)},
+    "biophysical": {"calcium": ("rate", "repetition"), "calcium_peak": ("rate", "repetition"), "rate": ("rate",)},
+}
 MEANINGS = {
     "macro": {**MACRO, "calcium": ("a.u.", "calcium proxy: fast calcium averaged over the measuring window")},
+    "biophysical": {
+        **ASTROCYTE,
+        **EVENTS,
+        "calcium": ("uM", "cytosolic calcium averaged over the measuring window"),
+        "calcium_peak": ("uM", "largest cytosolic calcium in the measuring window"),
+        "repetition": ("1", "index of the spike train"),
+    },
 }

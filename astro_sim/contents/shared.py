@@ -49,3 +49,14 @@ SYNAPSE: Meanings = {
     "G_A": ("uM", "gliotransmitter around the synapse"),
     "x_A": ("1", "available gliotransmitter"),
 }
+
+# Calcium events (astro_sim.observables)
+EVENTS: Meanings = {
+    "event_count": ("1", "calcium events: upward crossings of the threshold"),
+    "event_rate": ("Hz", "calcium events a second"),
+    "event_latency": ("s", "from the start of the window to the first calcium event"),
+    "event_amplitude": ("uM", "mean peak of the calcium events"),
+    "event_duration": ("s", "mean time above the threshold"),
+    "event_interval": ("s", "mean time between calcium events"),
+    "event_variation": ("1", "standard deviation of those times over their mean"),
+}

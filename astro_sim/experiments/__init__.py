@@ -1,6 +1,6 @@
 """Named experiments: one a file, each with the models that can run it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
@@ -12,7 +12,7 @@ from astro_sim.common.errors import InputError, did_you_mean
 from astro_sim.common.settings import Settings, split_settings
 from astro_sim.contents import EXPERIMENTS
 
-Run = Callable[[Any, Any, np.random.Generator], xr.Dataset]
+Run = Callable[[Any, Any, np.random.Generator], xr.Dataset | Generator[Any, Any, xr.Dataset]]
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,8 @@ class Variant:
     parameters : type of Settings
         Constants of the model.
     run : callable
-        ``run(settings, parameters, generator) -> xarray.Dataset``, bare of units and provenance.
+        ``run(settings, parameters, generator) -> xarray.Dataset``, bare of units and provenance; or a generator
+        function that returns it and yields requests (`astro_sim.simulation`), for many points to be run together.
     defaults : mapping
         Parameters that this experiment sets otherwise than the model does.
     presets : mapping
@@ -46,9 +47,7 @@ class Variant:
         if preset is not None and preset not in self.presets:
             raise InputError(f"preset: unknown {preset!r}; {did_you_mean(str(preset), self.presets)}")
         chosen = self.presets[preset] if preset is not None else {}
-        protocol, constants = split_settings(
-            {**self.defaults, **chosen, **given}, self.settings, self.parameters
-        )
+        protocol, constants = split_settings({**self.defaults, **chosen, **given}, self.settings, self.parameters)
         return self.settings(**protocol), self.parameters(**constants)
 
 

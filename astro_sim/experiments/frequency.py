@@ -6,8 +6,9 @@ import xarray as xr
 from astro_sim.common.errors import InputError
 from astro_sim.common.settings import quantity
 from astro_sim.experiments import Experiment, Variant
-from astro_sim.experiments.shared import CHOSEN, PlacedSettings, indices, position_variable
-from astro_sim.macro.model import MacroModel
+from astro_sim.experiments.frequency_biophysical import VARIANT
+from astro_sim.experiments.shared import CHOSEN, MacroSteps, PlacedSettings, indices, position_variable
+from astro_sim.macro.model import MacroModel, MacroRequest
 from astro_sim.macro.parameters import MacroParameters
 from astro_sim.stimuli import pulse_train
 
@@ -38,7 +39,7 @@ class FrequencySettings(PlacedSettings):
             )
 
 
-def run(settings: FrequencySettings, parameters: MacroParameters, generator: np.random.Generator) -> xr.Dataset:
+def run(settings: FrequencySettings, parameters: MacroParameters, generator: np.random.Generator) -> MacroSteps:
     """Average p^s over a whole number of periods in the window, for every rate."""
     n = parameters.n
     at = settings.place(n, generator)
@@ -50,7 +51,8 @@ def run(settings: FrequencySettings, parameters: MacroParameters, generator: np.
         if periods < 1:
             raise InputError(f"window: expected at least one period at {rate:g} Hz, got {settings.window:g} s")
         total = (int(np.ceil(settings.transient * rate)) + periods) / rate
-        result = model.run(pulse_train(rate, settings.width, total, input_, input_), settings.interval)
+        train = pulse_train(rate, settings.width, total, input_, input_)
+        result = yield MacroRequest(model, train, settings.interval)
         inside = result.time >= total - periods / rate - 1e-9
         time, p_s = result.time[inside], result.state.p_s[inside]
         calcium.append(np.trapezoid(p_s, time, axis=0) / (time[-1] - time[0]))
@@ -61,5 +63,6 @@ def run(settings: FrequencySettings, parameters: MacroParameters, generator: np.
 
 
 EXPERIMENT = Experiment(
-    "calcium proxy against stimulation rate", {"macro": Variant(FrequencySettings, MacroParameters, run)}
+    "calcium proxy against stimulation rate",
+    {"macro": Variant(FrequencySettings, MacroParameters, run), "biophysical": VARIANT},
 )

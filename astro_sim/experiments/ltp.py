@@ -8,8 +8,9 @@ import xarray as xr
 from astro_sim.common.errors import InputError
 from astro_sim.common.settings import quantity
 from astro_sim.experiments import Experiment, Variant
-from astro_sim.experiments.shared import CHOSEN, PlacedSettings, drive, indices, position_variable, traces
-from astro_sim.macro.model import MacroModel, MacroRun
+from astro_sim.experiments.ltp_biophysical import VARIANT
+from astro_sim.experiments.shared import CHOSEN, MacroSteps, PlacedSettings, drive, indices, position_variable, traces
+from astro_sim.macro.model import MacroModel, MacroRequest
 from astro_sim.macro.parameters import MacroParameters
 from astro_sim.stimuli import Stimulus, square_wave
 
@@ -50,7 +51,7 @@ class LtpSettings(PlacedSettings):
             raise ValueError(f'cycles: expected 1 to {MOST_CYCLES} or "saturation", got {self.cycles}')
 
 
-def run(settings: LtpSettings, parameters: MacroParameters, generator: np.random.Generator) -> xr.Dataset:
+def run(settings: LtpSettings, parameters: MacroParameters, generator: np.random.Generator) -> MacroSteps:
     """Run the cycles; sample traces every ``interval`` and p^l at every end of a cycle."""
     n = parameters.n
     at = settings.place(n, generator)
@@ -62,23 +63,25 @@ def run(settings: LtpSettings, parameters: MacroParameters, generator: np.random
 
     start = None
     if settings.burn_in:
-        start = model.run(wave(settings.burn_in), settings.tau_cycle, hold_ltp=True).final
+        burnt_in = yield MacroRequest(model, wave(settings.burn_in), settings.tau_cycle, hold_ltp=True)
+        start = burnt_in.final
 
-    def ends(cycles: int) -> MacroRun:
-        return model.run(wave(cycles), settings.tau_cycle, start)
+    def ends(cycles: int) -> MacroRequest:
+        return MacroRequest(model, wave(cycles), settings.tau_cycle, start)
 
     cycles = settings.cycles
     if cycles == "saturation":
         cycles = 16
-        while not _saturated(ends(cycles).state.p_l, settings.saturation_tolerance):
+        while not _saturated((yield ends(cycles)).state.p_l, settings.saturation_tolerance):
             if cycles >= MOST_CYCLES:
                 raise InputError(f"cycles: no saturation within {MOST_CYCLES} cycles; expected a number instead")
             cycles *= 2
-    traced = model.run(wave(cycles), settings.interval, start)
+    traced = yield MacroRequest(model, wave(cycles), settings.interval, start)
+    at_ends = yield ends(cycles)
     return xr.Dataset(
         {
             **traces(traced),
-            "p_l_cycle": (("cycle", "post", "pre"), ends(cycles).state.p_l),
+            "p_l_cycle": (("cycle", "post", "pre"), at_ends.state.p_l),
             "position": position_variable(at),
             "tau_cycle": ((), settings.tau_cycle),
         },
@@ -93,5 +96,6 @@ def _saturated(p_l: np.ndarray, tolerance: float) -> bool:
 
 
 EXPERIMENT = Experiment(
-    "cycles of stimulation, until p^l saturates if asked", {"macro": Variant(LtpSettings, MacroParameters, run)}
+    "cycles of stimulation, until p^l saturates if asked",
+    {"macro": Variant(LtpSettings, MacroParameters, run), "biophysical": VARIANT},
 )

@@ -1,5 +1,6 @@
 """What the experiments on the macro model have in common: where the processes lie, how strongly neurons are driven."""
 
+from collections.abc import Generator
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,10 @@ from numpy.typing import NDArray
 from astro_sim.common.errors import InputError
 from astro_sim.common.settings import Settings, quantity
 from astro_sim.macro import geometry
-from astro_sim.macro.model import MacroRun
+from astro_sim.macro.model import MacroRequest, MacroRun
 
 Array = NDArray[np.float64]
+MacroSteps = Generator[MacroRequest, MacroRun, xr.Dataset]
 CHOSEN = "chosen"
 
 

@@ -5,9 +5,10 @@ import xarray as xr
 
 from astro_sim.common.settings import quantity
 from astro_sim.experiments import Experiment, Variant
-from astro_sim.experiments.shared import CHOSEN, PlacedSettings, indices, position_variable, traces
+from astro_sim.experiments.shared import CHOSEN, MacroSteps, PlacedSettings, indices, position_variable, traces
+from astro_sim.experiments.spatial_biophysical import VARIANT
 from astro_sim.macro import geometry
-from astro_sim.macro.model import MacroModel
+from astro_sim.macro.model import MacroModel, MacroRequest
 from astro_sim.macro.parameters import MacroParameters
 from astro_sim.stimuli import square_wave
 
@@ -21,15 +22,14 @@ class SpatialSettings(PlacedSettings):
     interval: float = quantity(0.05, "s", "between samples", CHOSEN, gt=0)
 
 
-def run(settings: SpatialSettings, parameters: MacroParameters, generator: np.random.Generator) -> xr.Dataset:
+def run(settings: SpatialSettings, parameters: MacroParameters, generator: np.random.Generator) -> MacroSteps:
     """Drive the synapse in the middle and record the peak of p^s at every process."""
     n = parameters.n
     at = settings.place(n, generator)
     active = n // 2
     one = settings.amplitude * (np.arange(n) == active)
-    result = MacroModel(parameters, at).run(
-        square_wave(1, settings.tau_cycle, settings.duty, one, one), settings.interval
-    )
+    wave = square_wave(1, settings.tau_cycle, settings.duty, one, one)
+    result = yield MacroRequest(MacroModel(parameters, at), wave, settings.interval)
     return xr.Dataset(
         {
             **traces(result),
@@ -42,5 +42,6 @@ def run(settings: SpatialSettings, parameters: MacroParameters, generator: np.ra
 
 
 EXPERIMENT = Experiment(
-    "p^s against distance from the active synapse", {"macro": Variant(SpatialSettings, MacroParameters, run, {"n": 7})}
+    "p^s against distance from the active synapse",
+    {"macro": Variant(SpatialSettings, MacroParameters, run, {"n": 7}), "biophysical": VARIANT},
 )

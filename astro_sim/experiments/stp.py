@@ -8,9 +8,10 @@ import xarray as xr
 from astro_sim.common.errors import InputError
 from astro_sim.common.settings import Settings, quantity
 from astro_sim.experiments import Experiment, Variant
-from astro_sim.experiments.shared import CHOSEN, drive, indices, traces
+from astro_sim.experiments.shared import CHOSEN, MacroSteps, drive, indices, traces
+from astro_sim.experiments.stp_biophysical import VARIANT
 from astro_sim.macro import geometry
-from astro_sim.macro.model import MacroModel
+from astro_sim.macro.model import MacroModel, MacroRequest
 from astro_sim.macro.parameters import MacroParameters
 from astro_sim.stimuli import square_wave
 
@@ -28,7 +29,7 @@ class StpSettings(Settings):
     interval: float = quantity(0.05, "s", "between samples", CHOSEN, gt=0)
 
 
-def run(settings: StpSettings, parameters: MacroParameters, generator: np.random.Generator) -> xr.Dataset:
+def run(settings: StpSettings, parameters: MacroParameters, generator: np.random.Generator) -> MacroSteps:
     """Run every layout with the same input."""
     if any(a == b for a, b in pairwise(sorted(settings.layouts))):
         raise InputError(f"layouts: expected different ones, got {', '.join(settings.layouts)}")
@@ -39,7 +40,7 @@ def run(settings: StpSettings, parameters: MacroParameters, generator: np.random
     axes = max(at.shape[-1] for at in placed)
     runs, widened = [], []
     for at in placed:
-        result = MacroModel(parameters, at).run(stimulus, settings.interval)
+        result = yield MacroRequest(MacroModel(parameters, at), stimulus, settings.interval)
         runs.append(xr.Dataset(traces(result), indices(n, time=result.time)))
         widened.append(np.pad(at, ((0, 0), (0, 0), (0, axes - at.shape[-1]))))  # zeros change no distance
     dataset = xr.concat(runs, "layout", data_vars="all", coords="minimal", compat="equals", join="exact")
@@ -48,4 +49,7 @@ def run(settings: StpSettings, parameters: MacroParameters, generator: np.random
     )
 
 
-EXPERIMENT = Experiment("one cycle in several spatial layouts", {"macro": Variant(StpSettings, MacroParameters, run)})
+EXPERIMENT = Experiment(
+    "one cycle in several spatial layouts",
+    {"macro": Variant(StpSettings, MacroParameters, run), "biophysical": VARIANT},
+)

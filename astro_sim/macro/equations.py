@@ -12,6 +12,9 @@ With postsynaptic neurons i, presynaptic neurons j and one astrocyte process aro
 Source: RMAAT (arXiv 2601.00426), after the neuron-astrocyte associative memory (arXiv 2311.08135). Pre- and
 postsynaptic neurons are two index sets, so presynaptic neurons receive nothing but their input. The bounded form is
 ours: there the rate of the slow variable depends on activity, which in the linear form it never does.
+
+Knock-outs: calcium holds p^s and p^l where they are (0 from rest); receptors takes kappa(s) out of both processes;
+gap_junctions sets T to 0; gliotransmission takes psi(p^s) out of the synapse.
 """
 
 from collections.abc import Callable
@@ -80,12 +83,15 @@ def derivative(
     p = parameters
     phi, g, theta, psi, kappa = (NON_LINEARITIES[name] for name in (p.phi, p.g, p.theta, p.psi, p.kappa))
     x_pre, x_post, s, p_s, p_l = state
-    drive = kappa(s)
+    drive = 0.0 * s if "receptors" in p.knockouts else kappa(s)
+    gliotransmitter = 0.0 if "gliotransmission" in p.knockouts else psi(p_s)
+    spread = 0.0 if "gap_junctions" in p.knockouts else np.einsum("ijkl,kl->ij", coupling, psi(p_s))
+    held = 0.0 if "calcium" in p.knockouts else 1.0
     ceiling = 1.0 - p_l if p.ltp_dynamics == "bounded" else 1.0
     return MacroState(
         x_pre=(-p.lambda_ * x_pre + p.b + input_pre) / p.tau_n,
         x_post=(-p.lambda_ * x_post + g(s) @ phi(x_pre) + p.b + input_post) / p.tau_n,
-        s=(-p.beta * s + np.outer(theta(x_post), theta(x_pre)) + psi(p_s) + p.c) / p.tau_s,
-        p_s=(-p.gamma_s * p_s + np.einsum("ijkl,kl->ij", coupling, psi(p_s)) + drive + p.d) / p.tau_p_s,
-        p_l=(-p.gamma_l * p_l + drive * ceiling) / p.tau_p_l,
+        s=(-p.beta * s + np.outer(theta(x_post), theta(x_pre)) + gliotransmitter + p.c) / p.tau_s,
+        p_s=held * (-p.gamma_s * p_s + spread + drive + p.d) / p.tau_p_s,
+        p_l=held * (-p.gamma_l * p_l + drive * ceiling) / p.tau_p_l,
     )

@@ -3,9 +3,12 @@
 from typing import Literal
 
 from astro_sim.common.settings import Settings, quantity
+from astro_sim.knockouts import Knockout, knockouts_field, refuse
 
 EQ = "RMAAT (arXiv 2601.00426), macro model"
 CHOSEN = "chosen: the paper publishes no values; with these p^s follows the stimulus and p^l integrates it"
+
+KNOCKOUTS: tuple[Knockout, ...] = ("calcium", "receptors", "gap_junctions", "gliotransmission")  # it has no noise
 
 NonLinearity = Literal["tanh", "rectified", "softsign", "linear"]
 """Non-linearities on offer; all are 0 at 0 with (right-hand) slope 1, so that the resting state is the origin."""
@@ -56,4 +59,12 @@ class MacroParameters(Settings):
         "LTP drive: kappa(s), or kappa(s) (1 - p^l), whose rate depends on activity",
         "linear: RMAAT; bounded: ours",
     )
+    knockouts: tuple[Knockout, ...] = knockouts_field()
+
     dt: float = quantity(0.005, "s", "longest step of the solver", "chosen: a tenth of tau_n", gt=0)
+    method: Literal["rk4", "euler"] = quantity(
+        "rk4", "1", "classical Runge-Kutta of order 4, or Euler (to compare like with like)", "chosen"
+    )
+
+    def model_post_init(self, _: object) -> None:
+        refuse(self.knockouts, KNOCKOUTS, "the macro model")

@@ -1,106 +1,34 @@
-"""The macro model, compiled: classical Runge-Kutta of order 4, one stretch of constant input after another.
+"""The macro model, compiled: fixed steps of one method through one stretch of constant input after another.
 
 A square-wave input makes an adaptive solver hunt for its edges. Here every edge is the end of a stretch, so the order
-of the method holds throughout.
+of the method holds throughout. Eight problems with the same times go side by side through one kernel; a single one
+fills the block with copies of itself, so that it gives the same bits alone as among others.
 """
 
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any
+
 import numpy as np
-from numba import njit
+from numba.core import config
 from numpy.typing import NDArray
 
 from astro_sim.common.progress import Progress
+from astro_sim.macro.kernel import CODES, WIDTH, advance
 from astro_sim.macro.parameters import MacroParameters
 
 Array = NDArray[np.float64]
-BLOCK = 200_000  # steps; about half a second at n = 3
-
-# Stated here, not derived from the order of NON_LINEARITIES: numba's cache on disk keeps the numbers that it
-# compiled and looks for changes in this file alone.
-_TANH, _RECTIFIED, _SOFTSIGN, _LINEAR = range(4)
-_CODES = {"tanh": _TANH, "rectified": _RECTIFIED, "softsign": _SOFTSIGN, "linear": _LINEAR}
+BLOCK = 200_000  # steps of a 9-synapse model between two looks at the clock; about half a second
+OWN_COUPLING_BYTES = 2**24  # of a block whose problems differ in T; beyond, problems that share T go together
 
 
-@njit(cache=True)
-def _apply(code, x):
-    if code == _TANH:
-        return np.tanh(x)
-    if code == _RECTIFIED:
-        return max(np.tanh(x), 0.0)
-    if code == _SOFTSIGN:
-        return x / (1.0 + abs(x))
-    return x
+@dataclass(frozen=True)
+class Problem:
+    """One integration of the macro model over stretches of constant input.
 
-
-@njit(cache=True)
-def _derivative(y, inputs, coupling, constants, codes, bounded, hold_ltp, n, psi_of_p, out):
-    lambda_, beta, gamma_s, gamma_l, tau_n, tau_s, tau_p_s, tau_p_l, b, c, d = constants
-    phi, g, theta, psi, kappa = codes
-    processes = n * n
-    at_s, at_ps, at_pl = 2 * n, 2 * n + processes, 2 * n + 2 * processes
-    for k in range(processes):
-        psi_of_p[k] = _apply(psi, y[at_ps + k])
-    for j in range(n):
-        out[j] = (-lambda_ * y[j] + b + inputs[j]) / tau_n
-    for i in range(n):
-        synaptic = 0.0
-        theta_i = _apply(theta, y[n + i])
-        for j in range(n):
-            k = i * n + j
-            s = y[at_s + k]
-            synaptic += _apply(g, s) * _apply(phi, y[j])
-            out[at_s + k] = (-beta * s + theta_i * _apply(theta, y[j]) + psi_of_p[k] + c) / tau_s
-            spread = 0.0
-            for other in range(processes):
-                spread += coupling[k, other] * psi_of_p[other]
-            drive = _apply(kappa, s)
-            out[at_ps + k] = (-gamma_s * y[at_ps + k] + spread + drive + d) / tau_p_s
-            p_l = y[at_pl + k]
-            if hold_ltp:
-                out[at_pl + k] = 0.0
-            elif bounded:
-                out[at_pl + k] = (-gamma_l * p_l + drive * (1.0 - p_l)) / tau_p_l
-            else:
-                out[at_pl + k] = (-gamma_l * p_l + drive) / tau_p_l
-        out[n + i] = (-lambda_ * y[n + i] + synaptic + b + inputs[n + i]) / tau_n
-
-
-@njit(cache=True)
-def _integrate(start, times, inputs, dt, coupling, constants, codes, bounded, hold_ltp, n):
-    size = start.size
-    out = np.empty((times.size, size))
-    out[0] = start
-    y, trial = start.copy(), np.empty(size)
-    k1, k2, k3, k4 = np.empty(size), np.empty(size), np.empty(size), np.empty(size)
-    scratch = np.empty(n * n)
-    for stretch in range(times.size - 1):
-        length = times[stretch + 1] - times[stretch]
-        steps = max(1, int(np.ceil(length / dt - 1e-9)))
-        h = length / steps
-        u = inputs[stretch]
-        for _ in range(steps):
-            _derivative(y, u, coupling, constants, codes, bounded, hold_ltp, n, scratch, k1)
-            trial[:] = y + 0.5 * h * k1
-            _derivative(trial, u, coupling, constants, codes, bounded, hold_ltp, n, scratch, k2)
-            trial[:] = y + 0.5 * h * k2
-            _derivative(trial, u, coupling, constants, codes, bounded, hold_ltp, n, scratch, k3)
-            trial[:] = y + h * k3
-            _derivative(trial, u, coupling, constants, codes, bounded, hold_ltp, n, scratch, k4)
-            y += (h / 6.0) * (k1 + 2.0 * k2 + 2.0 * k3 + k4)
-        out[stretch + 1] = y
-    return out
-
-
-def integrate(
-    start: Array,
-    times: Array,
-    inputs: Array,
-    coupling: Array,
-    parameters: MacroParameters,
-    hold_ltp: bool = False,
-) -> Array:
-    """Integrate the macro model over stretches of constant input.
-
-    Parameters
+    Attributes
     ----------
     start : array, (states,)
         Packed state (`MacroState.pack`) at ``times[0]``.
@@ -114,31 +42,169 @@ def integrate(
         ``dt`` is the longest step; each stretch is cut into equal steps no longer than it.
     hold_ltp : bool
         Hold p^l where it is (burn-in).
+    """
+
+    start: Array
+    times: Array
+    inputs: Array
+    coupling: Array
+    parameters: MacroParameters
+    hold_ltp: bool = False
+
+    @property
+    def kind(self) -> tuple[Any, ...]:
+        """What problems must share to go side by side."""
+        p = self.parameters
+        shapes = p.phi, p.g, p.theta, p.psi, p.kappa
+        blocked = frozenset(p.knockouts)
+        return p.n, p.dt, p.method, shapes, p.ltp_dynamics, blocked, self.hold_ltp, self.times.tobytes()
+
+
+def integrate(
+    start: Array, times: Array, inputs: Array, coupling: Array, parameters: MacroParameters, hold_ltp: bool = False
+) -> Array:
+    """Packed states (stretches + 1, states) at ``times``; see `Problem`."""
+    return integrate_many([Problem(start, times, inputs, coupling, parameters, hold_ltp)])[0]
+
+
+def integrate_many(problems: Sequence[Problem]) -> list[Array]:
+    """Integrate problems of any kinds, those of one kind side by side.
 
     Returns
     -------
-    array, (stretches + 1, states)
-        Packed states at ``times``.
+    list of array, (stretches + 1, states)
+        Packed states at the times of each problem, to the bit those of the problem on its own.
     """
-    p = parameters
-    constants = (p.lambda_, p.beta, p.gamma_s, p.gamma_l, p.tau_n, p.tau_s, p.tau_p_s, p.tau_p_l, p.b, p.c, p.d)
-    codes = tuple(_CODES[name] for name in (p.phi, p.g, p.theta, p.psi, p.kappa))
-    flat = np.ascontiguousarray(coupling.reshape(p.n * p.n, p.n * p.n))
-    bounded = p.ltp_dynamics == "bounded"
-    times = np.ascontiguousarray(times, dtype=float)
-    inputs = np.ascontiguousarray(inputs, dtype=float)
-    out = np.empty((len(times), len(start)))
-    out[0] = start
-    # In blocks, between which Python can show progress and hear an interrupt.
-    steps = np.cumsum(np.ceil(np.diff(times) / p.dt))
-    ends = np.unique(np.append(np.searchsorted(steps, np.arange(BLOCK, steps[-1], BLOCK)), len(times) - 1))
-    with Progress("integrating", len(times) - 1) as progress:
-        first = 0
-        for last in ends[ends > 0]:
-            block = slice(first, last + 1)
-            out[block] = _integrate(
-                out[first], times[block], inputs[first:last], p.dt, flat, constants, codes, bounded, hold_ltp, p.n
-            )
-            progress.advance(last - first)
-            first = last
-    return out
+    blocks = [_Block([problems[k] for k in members], members) for members in _blocks(problems)]
+    results: list[Array] = [np.empty(0)] * len(problems)
+    # Threads, not numba's prange: its thread pools bear neither a fork nor a call from two threads.
+    workers = min(len(blocks), config.NUMBA_NUM_THREADS)  # pyright: ignore[reportAttributeAccessIssue]
+    with Progress("integrating", sum(len(block.calls) for block in blocks)) as progress:
+        if workers <= 1:
+            for block in blocks:
+                for call in block.calls:
+                    call()
+                    progress.advance()
+        else:
+            _in_threads([block.calls for block in blocks], workers, progress)
+    for block in blocks:
+        for member, out in zip(block.members, block.out, strict=True):
+            results[member] = out
+    return results
+
+
+def _in_threads(tasks: Sequence[Sequence[Callable[[], None]]], workers: int, progress: Progress) -> None:
+    """Work through each task's calls in order, several tasks at once; an interrupt ends them between two calls."""
+    stopped, counting = False, Lock()
+
+    def work(calls: Sequence[Callable[[], None]]) -> None:
+        for call in calls:
+            if stopped:
+                return
+            call()
+            with counting:
+                progress.advance()
+
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            for _ in pool.map(work, tasks):
+                pass
+        except BaseException:
+            stopped = True
+            raise
+
+
+def _blocks(problems: Sequence[Problem]) -> list[list[int]]:
+    """Indices of the problems that go side by side."""
+    groups: dict[tuple[Any, ...], list[list[int]]] = {}
+    for k, problem in enumerate(problems):
+        alternatives = groups.setdefault(problem.kind, [])
+        anyhow = problem.coupling.nbytes * WIDTH <= OWN_COUPLING_BYTES
+        for group in alternatives:
+            if anyhow or np.array_equal(problems[group[0]].coupling, problem.coupling):
+                group.append(k)
+                break
+        else:
+            alternatives.append([k])
+    return [
+        group[first : first + WIDTH]
+        for alternatives in groups.values()
+        for group in alternatives
+        for first in range(0, len(group), WIDTH)
+    ]
+
+
+class _Block:
+    """Problems of one kind, as arrays whose last axis is the lane, and the calls that integrate them."""
+
+    def __init__(self, problems: Sequence[Problem], members: Sequence[int]) -> None:
+        self.members = members
+        filled = [*problems, *[problems[-1]] * (WIDTH - len(problems))]
+        p, times = filled[0].parameters, filled[0].times
+        n, processes = p.n, p.n * p.n
+        T = filled[0].coupling
+        if all(each.coupling is T or np.array_equal(each.coupling, T) for each in problems):
+            shared, own = np.ascontiguousarray(T, dtype=float).reshape(processes, processes), np.empty((0, WIDTH))
+        else:
+            shared, own = np.empty((0, 0)), _side_by_side([each.coupling for each in filled])
+        self.out = np.empty((len(problems), len(times), len(filled[0].start)))
+        self.out[:, 0] = [each.start for each in problems]
+        fixed = (
+            _side_by_side([each.inputs for each in filled]),
+            shared,
+            own,
+            _side_by_side([_constants(each.parameters) for each in filled]),
+            tuple(CODES[name] for name in (p.phi, p.g, p.theta, p.psi, p.kappa)),
+            (
+                p.ltp_dynamics == "bounded",
+                filled[0].hold_ltp,
+                *(name not in p.knockouts for name in ("calcium", "receptors", "gap_junctions", "gliotransmission")),
+            ),
+            n,
+            p.method == "euler",
+            self.out,
+        )
+        y = _side_by_side([each.start for each in filled])
+        # A step costs about 20 units a state and one a pair of processes: 741 at n = 3.
+        longest = max(1, BLOCK * 741 // (20 * (2 * n + 3 * processes) + processes**2))
+        self.calls = [
+            lambda lengths=lengths, counts=counts, ends=ends: advance(y, lengths, counts, ends, *fixed)
+            for lengths, counts, ends in _calls(times, p.dt, longest)
+        ]
+
+
+def _calls(times: Array, dt: float, longest: int) -> list[tuple[Array, NDArray[np.int64], NDArray[np.int64]]]:
+    """Cut the stretches into calls of about ``longest`` steps.
+
+    Each call is a list of pieces: length of a step, number of steps, and the index in ``times`` of the stretch's end,
+    negative where the piece stops short of it.
+    """
+    spans = np.diff(times)
+    steps = np.maximum(1, np.ceil(spans / dt - 1e-9)).astype(np.int64)
+    calls, pieces, room = [], [], longest
+    for end, (span, total) in enumerate(zip(spans, steps, strict=True), start=1):
+        left = int(total)
+        while left:
+            count = min(left, room)
+            left, room = left - count, room - count
+            pieces.append((span / total, count, -end if left else end))
+            if not room:
+                calls.append(pieces)
+                pieces, room = [], longest
+    if pieces:
+        calls.append(pieces)
+    return [
+        (np.array(lengths), np.array(counts, dtype=np.int64), np.array(ends, dtype=np.int64))
+        for lengths, counts, ends in (zip(*call, strict=True) for call in calls)
+    ]
+
+
+def _constants(p: MacroParameters) -> Array:
+    """Leaks, rates and biases in the order in which the kernel reads them."""
+    leaks = (p.lambda_, p.beta, p.gamma_s, p.gamma_l)
+    return np.array([*leaks, 1.0 / p.tau_n, 1.0 / p.tau_s, 1.0 / p.tau_p_s, 1.0 / p.tau_p_l, p.b, p.c, p.d])
+
+
+def _side_by_side(arrays: Sequence[Array]) -> Array:
+    """(rows, lane) from one array a lane, each flattened."""
+    return np.ascontiguousarray(np.stack([np.asarray(each, dtype=float).ravel() for each in arrays], axis=-1))

@@ -9,8 +9,8 @@ from astro_sim.macro import geometry, solver
 from astro_sim.macro.equations import NON_LINEARITIES, MacroState, derivative
 from astro_sim.macro.geometry import coupling
 from astro_sim.macro.model import MacroModel
-from astro_sim.macro.parameters import MacroParameters
-from astro_sim.macro.solver import integrate
+from astro_sim.macro.parameters import KNOCKOUTS, MacroParameters
+from astro_sim.macro.solver import Problem, integrate, integrate_many
 from astro_sim.stimuli import square_wave
 
 N = 2
@@ -61,10 +61,11 @@ def test_solver_equals_scipy_when_every_role_has_another_non_linearity(turn, rng
     compare(MacroParameters(n=N, dt=0.00025, **leaks, **roles), rng)
 
 
-def test_solver_has_order_four_on_smooth_non_linearities(rng):
+@pytest.mark.parametrize(("method", "order"), [("rk4", 4.0), ("euler", 1.0)])
+def test_solver_has_the_order_of_its_method_between_edges(method, order, rng):
     start, inputs, T = random_problem(rng)
     times = np.array([0.0, 0.8, 1.6])  # multiples of every dt below, so that the steps halve exactly
-    p = MacroParameters(n=N, tau_n=0.2)
+    p = MacroParameters(n=N, tau_n=0.2, method=method)
     exact = scipys(start, times, inputs[:2], T, p)
     errors = []
     for dt in (0.02, 0.01, 0.005):
@@ -72,7 +73,7 @@ def test_solver_has_order_four_on_smooth_non_linearities(rng):
         errors.append(np.abs(got - exact).max())
     orders = np.log2(np.array(errors[:-1]) / errors[1:])
     # The next term of the error is smaller by dt / tau_n = 0.1, then 0.05.
-    assert orders == pytest.approx([4.0, 4.0], abs=0.2)
+    assert orders == pytest.approx([order, order], abs=0.2)
     assert errors[-1] > 1e-10  # still above scipy's own error, 1e-11
 
 
@@ -136,3 +137,109 @@ def test_blocks_change_nothing(monkeypatch):
     parts = model.run(stimulus, 0.5)
     np.testing.assert_array_equal(parts.final, whole.final)
     np.testing.assert_array_equal(parts.state.p_s, whole.state.p_s)
+
+
+def test_one_euler_step_is_the_reference_derivative(rng):
+    start, inputs, T = random_problem(rng)
+    p = MacroParameters(n=N, method="euler", dt=0.01)
+    slope = derivative(MacroState.unpack(start, N), inputs[0, :N], inputs[0, N:], T, p).pack()
+    got = integrate(start, np.array([0.0, 0.01]), inputs[:1], T, p)[1]
+    # sums of up to six terms of order 1/tau_n = 20, times dt, in another order and with rates for quotients
+    np.testing.assert_allclose(got, start + 0.01 * slope, rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("method", ["rk4", "euler"])
+@pytest.mark.parametrize("dynamics", ["linear", "bounded"])
+@pytest.mark.parametrize("knockout", [(), *[(name,) for name in KNOCKOUTS], KNOCKOUTS[1:]])
+def test_knock_outs_are_those_of_the_reference_equations(knockout, dynamics, method, rng):
+    """One step, so that the comparison is with the right-hand side alone."""
+    start, inputs, T = random_problem(rng)
+    p = MacroParameters(n=N, method=method, dt=0.01, ltp_dynamics=dynamics, knockouts=knockout, c=0.1, d=0.2)
+
+    def slope(y):
+        return derivative(MacroState.unpack(y, N), inputs[0, :N], inputs[0, N:], T, p).pack()
+
+    k1 = slope(start)
+    k2 = slope(start + 0.005 * k1)
+    k3 = slope(start + 0.005 * k2)
+    k4 = slope(start + 0.01 * k3)
+    step = k1 if method == "euler" else (k1 + 2 * k2 + 2 * k3 + k4) / 6
+    got = integrate(start, np.array([0.0, 0.01]), inputs[:1], T, p)[1]
+    np.testing.assert_allclose(got, start + 0.01 * step, rtol=0, atol=1e-14)  # as above
+
+
+def different_problems(rng, count, own_coupling=True, **parameters):
+    """Problems of one kind that differ in everything that a lane may have for itself."""
+    problems = []
+    for _ in range(count):
+        start, inputs, T = random_problem(rng)
+        if problems and not own_coupling:
+            T = problems[0].coupling
+        leaks = dict(zip(("beta", "gamma_s", "gamma_l", "tau_s", "b", "c"), rng.uniform(0.5, 2.0, 6), strict=True))
+        problems.append(Problem(start, TIMES, inputs, T, MacroParameters(n=N, **leaks, **parameters)))
+    return problems
+
+
+@pytest.mark.parametrize("own_coupling", [True, False])
+@pytest.mark.parametrize("method", ["rk4", "euler"])
+def test_a_problem_gives_the_same_bits_alone_and_at_every_place_among_others(method, own_coupling, rng):
+    problems = different_problems(rng, 19, own_coupling, method=method)  # two full blocks and a part of one
+    alone = [integrate_many([problem])[0] for problem in problems]
+    for order in (np.arange(19), rng.permutation(19), rng.permutation(19)):
+        together = integrate_many([problems[k] for k in order])
+        for k, got in zip(order, together, strict=True):
+            np.testing.assert_array_equal(got, alone[k])
+
+
+def test_a_lane_that_blows_up_leaves_its_neighbours_alone(rng):
+    problems = different_problems(rng, 8)
+    wild = Problem(np.full_like(problems[3].start, np.nan), *[getattr(problems[3], k) for k in ("times", "inputs")],
+                   problems[3].coupling, problems[3].parameters)  # fmt: skip
+    together = integrate_many([*problems[:3], wild, *problems[4:]])
+    assert np.isnan(together[3]).all()
+    for k in (0, 1, 2, 4, 5, 6, 7):
+        np.testing.assert_array_equal(together[k], integrate_many([problems[k]])[0])
+
+
+def test_problems_of_different_kinds_are_solved_in_one_call(rng):
+    start, inputs, T = random_problem(rng)
+    kinds = [{}, {"dt": 0.002}, {"psi": "softsign"}, {"method": "euler"}, {"ltp_dynamics": "bounded"}]
+    kinds += [{"knockouts": (name,)} for name in KNOCKOUTS]
+    problems = [Problem(start, TIMES, inputs, T, MacroParameters(n=N, **kind)) for kind in kinds]
+    problems.append(Problem(start, TIMES, inputs, T, MacroParameters(n=N), hold_ltp=True))
+    problems.append(Problem(start, TIMES[:3], inputs[:2], T, MacroParameters(n=N)))
+    assert len({problem.kind for problem in problems}) == len(problems)
+    for problem, got in zip(problems, integrate_many(problems), strict=True):
+        np.testing.assert_array_equal(got, integrate_many([problem])[0])
+
+
+def test_large_couplings_are_not_copied_for_every_lane(rng, monkeypatch):
+    """Beyond a size, only problems that share T go side by side; the results stay the same."""
+    problems = different_problems(rng, 5)
+    problems += [Problem(p.start, p.times, 2 * p.inputs, p.coupling.copy(), p.parameters) for p in problems]
+    before = integrate_many(problems)
+    monkeypatch.setattr(solver, "OWN_COUPLING_BYTES", 0)
+    assert sorted(solver._blocks(problems)) == [[k, k + 5] for k in range(5)]
+    for got, expected in zip(integrate_many(problems), before, strict=True):
+        np.testing.assert_array_equal(got, expected)
+
+
+def test_an_interrupt_ends_all_threads_soon(rng, monkeypatch):
+    calls = []
+
+    def advance(*_):
+        calls.append(None)
+        if len(calls) == 5:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(solver, "advance", advance)
+    monkeypatch.setattr(solver, "BLOCK", 1)
+    problems = [Problem(p.start, np.array([0.0, 100.0]), p.inputs[:1], p.coupling, p.parameters)
+                for p in different_problems(rng, 40)]  # fmt: skip
+    with pytest.raises(KeyboardInterrupt):
+        integrate_many(problems)
+    assert len(calls) < 5000  # of five blocks of thousands of calls each
+
+
+def test_no_problems_no_results():
+    assert integrate_many([]) == []

@@ -36,6 +36,7 @@ def growth_rate(model):
     coupling=st.floats(0, 4),
     tau_s=st.floats(0.1, 5),
     tau_p_s=st.floats(0.1, 5),
+    knockouts=st.sampled_from([(), (), ("receptors",), ("gliotransmission",), ("gap_junctions",)]),
 )
 def test_the_warning_comes_exactly_when_rest_is_unstable(layout, n, **parameters):
     p = MacroParameters(n=n, **parameters)
@@ -46,6 +47,11 @@ def test_the_warning_comes_exactly_when_rest_is_unstable(layout, n, **parameters
     assume(abs(rate) > 1e-6)  # the differences know the rate to about 1e-9
     assert [w.category for w in raised] == ([LatchingWarning] if rate > 0 else [])
     assert model.rests == (rate < 0)
+
+
+def test_clamped_calcium_cannot_latch():
+    p = MacroParameters(coupling=4.0, dt=0.001, knockouts=("calcium",))
+    assert MacroModel(p, positions("grid", 3, np.random.default_rng(0))).rests  # with all else it would
 
 
 @pytest.mark.parametrize(("beta", "gamma_s"), [(2.0, 2.0), (0.5, 3.0), (100.0, 1.0)])

@@ -1,0 +1,64 @@
+"""Spike trains for the biophysical models, on the grid of the solver so that every target sees the same spikes."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from astro_sim.common.errors import InputError
+
+Array = NDArray[np.float64]
+MOST_SPIKES = 2e7  # a gigabyte on the way; more is a slip of the unit
+
+
+def poisson_trains(
+    rates: Array, start: float, end: float, dt: float, generator: np.random.Generator
+) -> tuple[Array, Array]:
+    """Independent trains, a rate each: in every step of ``dt`` a spike with probability rate * dt.
+
+    Parameters
+    ----------
+    rates : array, (sources,)
+        Hz, at most 1/dt.
+    start, end : float
+        s; spikes lie in [start, end).
+
+    Returns
+    -------
+    indices, times : array, (spikes,)
+    """
+    rates = np.asarray(rates, dtype=float)
+    if rates.max(initial=0.0) * dt > 1:
+        raise InputError(f"rate: expected at most 1/dt = {1 / dt:g} Hz, got {rates.max():g} Hz")
+    _require_few(float(rates.sum()) * (end - start))
+    first, steps = round(start / dt), round((end - start) / dt)
+    indices, times = [], []
+    for source, rate in enumerate(rates):
+        if rate <= 0:
+            continue
+        # Steps between spikes are geometric. Five deviations more than the mean are drawn at once; the rest seldom.
+        at = np.empty(0, dtype=np.int64)
+        last = -1
+        while last < steps:
+            expected = (steps - last) * rate * dt
+            drawn = last + np.cumsum(generator.geometric(rate * dt, size=int(expected + 5 * expected**0.5 + 5)))
+            at, last = np.append(at, drawn), int(drawn[-1])
+        at = at[at < steps]
+        indices.append(np.full(len(at), source))
+        times.append((first + at) * dt)
+    return np.concatenate([np.empty(0), *indices]), np.concatenate([np.empty(0), *times])
+
+
+def regular_trains(rates: Array, start: float, end: float) -> tuple[Array, Array]:
+    """Periodic trains, a rate each, the first spike at ``start``: indices and times."""
+    _require_few(float(np.sum(rates)) * (end - start))
+    trains = [np.arange(start, end - 1e-9, 1.0 / rate) if rate > 0 else np.empty(0) for rate in rates]
+    return np.repeat(np.arange(len(trains), dtype=float), [len(train) for train in trains]), np.concatenate(trains)
+
+
+def same_for_all(times: Array, count: int) -> tuple[Array, Array]:
+    """The same train for each of ``count`` sources: indices and times."""
+    return np.repeat(np.arange(count, dtype=float), len(times)), np.tile(times, count)
+
+
+def _require_few(spikes: float) -> None:
+    if not spikes <= MOST_SPIKES:
+        raise InputError(f"{spikes:.3g} spikes; expected at most {MOST_SPIKES:.0e}")

@@ -1,0 +1,22 @@
+"""What datasets of the experiment "calcium" hold."""
+
+from astro_sim.contents.shared import ASTROCYTE, EVENTS
+
+PROMISED = {"biophysical": {"level": ("level",)}}
+MEANINGS = {
+    "biophysical": {
+        **ASTROCYTE,
+        **EVENTS,
+        "level": ("1", "level of the stimulus, in the unit that the stimulus has"),
+        "direction": ("1", "whether the scan went up or down the levels"),
+        "calcium_mean": ("uM", "mean cytosolic calcium"),
+        "calcium_peak": ("uM", "largest cytosolic calcium"),
+        "amplitude": ("uM", "swing of calcium in the second half of a level"),
+        "calcium_low": ("uM", "lowest calcium in the second half of a level"),
+        "calcium_high": ("uM", "highest calcium in the second half of a level"),
+        "period": ("s", "period of sustained oscillation"),
+        "oscillates": ("1", "1 where oscillation is sustained"),
+        "oscillation_from": ("uM", "lowest level with sustained oscillation"),
+        "oscillation_to": ("uM", "highest level with sustained oscillation"),
+    },
+}

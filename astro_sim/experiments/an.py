@@ -1,0 +1,213 @@
+"""Self-repair: two neurons share an astrocyte, and most synapses of the second fail half way.
+
+The astrocyte goes on potentiating: the second neuron spikes less, makes less 2-AG, and its remaining synapses are less
+suppressed. They release more, and part of the rate comes back.
+"""
+
+from typing import Any, Literal
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from astro_sim.biophysical.an import ANParameters, ANUnits, build_units
+from astro_sim.biophysical.an_neuron import SCRIPT
+from astro_sim.biophysical.engine import Session, on_grid, values
+from astro_sim.common.errors import InputError
+from astro_sim.common.settings import Settings, quantity
+from astro_sim.experiments import Experiment, Variant
+from astro_sim.experiments.shared import CHOSEN, Array
+
+PERIODS = ["healthy", "failed"]
+
+
+class ANSettings(Settings):
+    """Spike trains to the synapses of neurons that share an astrocyte, and a failure."""
+
+    duration: float = quantity(400.0, "s", "length of the run", SCRIPT, gt=0)
+    rate: float = quantity(
+        10.0, "Hz", "rate of the spikes to each synapse", f"{CHOSEN}; the script draws rates up to 20 Hz", gt=0
+    )
+    trains: Literal["poisson", "shared", "regular"] = quantity(
+        "poisson", "1", "a Poisson train a synapse, or one for all synapses of a neuron, or regular spikes", SCRIPT
+    )
+    neurons: int = quantity(2, "1", "neurons that share the astrocyte", SCRIPT, ge=1, le=100)
+    synapses: int = quantity(10, "1", "synapses a neuron", SCRIPT, ge=1, le=1000)
+    failed: int = quantity(7, "1", "synapses of the last neuron that fail", SCRIPT, ge=0)
+    failed_pr: float = quantity(0.0, "1", "factor on PR_0 of a synapse that failed", f"{SCRIPT}: PR is 0", ge=0, le=1)
+    failure_time: float = quantity(200.0, "s", "when they fail", SCRIPT, gt=0)
+    healthy_window: float = quantity(25.0, "s", "measuring window, up to the failure", f"{SCRIPT}: 175 to 200 s", gt=0)
+    failed_window: float = quantity(100.0, "s", "measuring window, up to the end", f"{SCRIPT}: 300 to 400 s", gt=0)
+    repetitions: int = quantity(1, "1", "independent units, side by side", CHOSEN, ge=1, le=1000)
+    bin: float = quantity(1.0, "s", "bin in which spikes are counted", CHOSEN, gt=0)
+    interval: float = quantity(0.1, "s", "between samples of the traces", CHOSEN, gt=0)
+
+    def model_post_init(self, _: object) -> None:
+        if self.failed > self.synapses:
+            raise ValueError(f"failed: expected at most synapses = {self.synapses}, got {self.failed}")
+        if not self.failure_time < self.duration:
+            raise ValueError(
+                f"failure_time: expected below duration = {self.duration:g} s, got {self.failure_time:g} s"
+            )
+        for name, longest in (
+            ("healthy_window", self.failure_time),
+            ("failed_window", self.duration - self.failure_time),
+            ("bin", self.duration),
+            ("interval", min(self.healthy_window, self.failed_window)),
+        ):
+            if getattr(self, name) > longest * (1 + 1e-9):  # of rounding
+                raise ValueError(f"{name}: expected at most {longest:g} s, got {getattr(self, name):g} s")
+
+    @property
+    def windows(self) -> list[tuple[float, float]]:
+        """Start and end of the measuring windows, s."""
+        return [
+            (self.failure_time - self.healthy_window, self.failure_time),
+            (self.duration - self.failed_window, self.duration),
+        ]
+
+
+def train(settings: ANSettings, dt: float, generator: np.random.Generator) -> NDArray[np.int64]:
+    """One spike train, in steps."""
+    steps = round(settings.duration / dt)
+    if settings.trains == "regular":
+        count = int(np.ceil(settings.duration * settings.rate * (1 - 1e-12)))
+        return np.round(np.arange(count) / (settings.rate * dt)).astype(np.int64)
+    # A spike in a step with probability rate dt: the intervals are geometric
+    drawn, last = [], -1
+    while last < steps:
+        intervals = generator.geometric(settings.rate * dt, 1000)
+        drawn.append(last + np.cumsum(intervals))
+        last = int(drawn[-1][-1])
+    times = np.concatenate(drawn)
+    return times[times < steps]
+
+
+def trains(settings: ANSettings, dt: float, generator: np.random.Generator) -> tuple[Array, Array]:
+    """Spikes to all synapses: index of the synapse (unit slowest, then neuron), and time in s."""
+    if settings.rate * dt > 1:
+        raise InputError(f"rate: expected at most one spike a step, {1 / dt:g} Hz, got {settings.rate:g} Hz")
+    cells = settings.repetitions * settings.neurons
+    if settings.trains == "poisson":
+        each = [train(settings, dt, generator) for _ in range(cells * settings.synapses)]
+    else:
+        each = [one for _ in range(cells) for one in [train(settings, dt, generator)] * settings.synapses]
+    indices = np.repeat(np.arange(len(each), dtype=float), [len(one) for one in each])
+    return indices, np.concatenate(each).astype(float) * dt
+
+
+def run(settings: ANSettings, parameters: ANParameters, generator: np.random.Generator) -> xr.Dataset:
+    """Run all units side by side; traces, and figures of the measuring windows."""
+    import brian2
+
+    s, p = settings, parameters
+    for name in ("duration", "failure_time", "bin", "interval"):
+        on_grid(getattr(s, name), p.dt, name)
+    shape = (s.repetitions, s.neurons, s.synapses)
+    factor = np.ones(shape)
+    factor[:, -1, : s.failed] = s.failed_pr
+    indices, times = trains(s, p.dt, generator)
+    with Session(p, seed=int(generator.integers(2**31))) as session:
+        sources = session.spikes("an_sources", factor.size, indices, times)
+        units = build_units(session, p, sources, s.neurons, factor, s.failure_time)
+        spikes = session.add(brian2.SpikeMonitor(units.neurons, name="an_spikes"))
+        released = session.add(brian2.SpikeMonitor(units.astrocytes, name="an_releases"))
+        cells = session.record(units.astrocytes, ["C", "I", "h", "Glu", "eSP"], s.interval)
+        cannabinoid = session.record(units.neurons, ["AG"], s.interval)
+        session.run(s.duration, watch=[units.astrocytes, units.neurons])
+        time = values(cells, "t", "s")
+        traces = {name: values(cells, name, unit).T for name, unit in
+                  (("C", "uM"), ("I", "uM"), ("h", "1"), ("Glu", "uM"), ("eSP", "1"))}  # fmt: skip
+        AG = values(cannabinoid, "AG", "uM").reshape(len(time), *shape[:2]).swapaxes(0, 1)  # (unit, time, neuron)
+        sent = _sent(units, shape)
+        fired = _events(spikes, p.dt, s.duration)
+        glio = _events(released, p.dt, s.duration)
+    lost = np.where(
+        (time > s.failure_time - 0.5 * p.dt)[:, None, None], factor[:, None], 1.0
+    )  # (unit, time, neuron, synapse)
+    drive = 1 + (p.K_AG * AG + traces["eSP"][..., None]) / 100
+    PR = np.clip(p.PR_0 * lost * drive[..., None], 0, 1)
+    return xr.Dataset(
+        {
+            **_spike_figures(s, fired),
+            **{name: (("unit", "time"), trace) for name, trace in traces.items()},
+            **_period_figures(s, time, traces["eSP"], PR),
+            "AG": (("unit", "time", "neuron"), AG),
+            "DSE": (("unit", "time", "neuron"), p.K_AG * AG),
+            "PR": (("unit", "time", "neuron", "synapse"), PR),
+            "releases": (("period", "unit", "neuron", "synapse"), sent),
+            "gliotransmitter_releases": (("period", "unit"), np.stack([
+                np.bincount(glio[0][late == after], minlength=s.repetitions)
+                for late in [glio[1] >= s.failure_time - 0.5 * p.dt] for after in (False, True)
+            ])),
+        },
+        {
+            "unit": np.arange(s.repetitions), "neuron": np.arange(s.neurons), "synapse": np.arange(s.synapses),
+            "period": PERIODS, "time": time,
+        },
+    )  # fmt: skip
+
+
+def _sent(units: ANUnits, shape: tuple[int, ...]) -> Array:
+    """Releases (period, unit, neuron, synapse)."""
+    return np.stack([np.asarray(getattr(units.synapses, f"sent_{period}")[:]).reshape(shape) for period in PERIODS])
+
+
+def _events(monitor: Any, dt: float, duration: float) -> tuple[NDArray[np.int64], Array]:
+    """Indices and times (s) of what a monitor saw before the end; the last step, at the end, is only for samples."""
+    at = np.asarray(monitor.t_)
+    before = at < duration - 0.5 * dt
+    return np.asarray(monitor.i)[before].astype(np.int64), at[before]
+
+
+def _spike_figures(s: ANSettings, fired: tuple[NDArray[np.int64], Array]) -> dict[str, Any]:
+    """Rates and intervals of the postsynaptic spikes."""
+    shape = (s.repetitions, s.neurons)
+    count = int(np.floor(s.duration / s.bin + 1e-9))
+    index, at = fired
+    # A spike at the edge of a bin belongs to the bin that starts there, though times are sums of rounded steps
+    bins = np.floor(at / s.bin + 1e-6).astype(np.int64)
+    inside = bins < count
+    rates = np.zeros((count, shape[0] * shape[1]))
+    np.add.at(rates, (bins[inside], index[inside]), 1 / s.bin)
+    spikes, rate, cv = np.zeros((3, 2, shape[0] * shape[1]))
+    edges = [0.0, s.failure_time, s.duration]
+    for k, (start, end) in enumerate(s.windows):
+        for cell in range(shape[0] * shape[1]):
+            own = at[index == cell] + 1e-9
+            spikes[k, cell] = np.sum((own >= edges[k]) & (own < edges[k + 1]))
+            own = own[(own >= start) & (own < end)]
+            rate[k, cell] = len(own) / (end - start)
+            gaps = np.diff(own)
+            cv[k, cell] = gaps.std() / gaps.mean() if len(gaps) > 1 else np.nan
+    recovery = np.divide(rate[1], rate[0], out=np.full_like(rate[0], np.nan), where=rate[0] > 0)
+    return {
+        "bin": s.bin * np.arange(count),
+        "spike_rate": (("unit", "bin", "neuron"), rates.reshape(count, *shape).swapaxes(0, 1)),
+        "spike_rate_period": (("period", "unit", "neuron"), rate.reshape(2, *shape)),
+        "spikes": (("period", "unit", "neuron"), spikes.reshape(2, *shape)),
+        "cv_isi": (("period", "unit", "neuron"), cv.reshape(2, *shape)),
+        "recovery": (("unit", "neuron"), recovery.reshape(shape)),
+    }
+
+
+def _period_figures(s: ANSettings, time: Array, eSP: Array, PR: Array) -> dict[str, Any]:
+    """Means over the measuring windows."""
+    inside = [(time > start - 1e-9) & (time < end - 1e-9) for start, end in s.windows]
+    # Where all synapses of a neuron fail none is left to compare
+    survives = np.arange(s.synapses) >= s.failed * (np.arange(s.neurons) == s.neurons - 1)[:, None]  # (neuron, synapse)
+    before, after = (np.where(survives, PR[:, each].mean(1), 0).sum(-1) for each in inside)
+    gain = np.divide(after, before, out=np.full_like(before, np.nan), where=before > 0)
+    return {
+        "eSP_period": (("period", "unit"), np.stack([eSP[:, each].mean(1) for each in inside])),
+        "PR_gain": (("unit", "neuron"), gain),
+    }
+
+
+# The neuron spikes at the given rate whatever the astrocyte does: PR stays at 1, as e-SP only raises it
+OPEN_LOOP = {"neurons": 1, "synapses": 1, "failed": 0, "PR_0": 1.0, "K_AG": 0.0}
+
+EXPERIMENT = Experiment(
+    "self-repair: failing synapses and the astrocyte that two neurons share",
+    {"biophysical": Variant(ANSettings, ANParameters, run, presets={"open_loop": OPEN_LOOP})},
+)

@@ -1,0 +1,208 @@
+"""Calcium dynamics of one astrocyte: spikes, IP3 clamp, agonist puff, uncaging, drive, and a scan for bifurcations."""
+
+from typing import Literal
+
+import numpy as np
+import xarray as xr
+
+from astro_sim import observables
+from astro_sim.biophysical import process, protocols
+from astro_sim.biophysical.engine import Session, on_grid, values
+from astro_sim.common.errors import InputError
+from astro_sim.common.settings import Settings, quantity
+from astro_sim.experiments import Experiment, Variant
+from astro_sim.experiments.shared import CHOSEN
+
+SGBD = "Stimberg et al. 2019"
+Stimulus = Literal["spikes", "clamp", "puff", "uncaging", "drive", "inflow", "scan"]
+# stimulus -> the kinetics that can hear it; what its levels are stands with the setting
+HEARD_BY: dict[str, tuple[str, ...]] = {
+    "spikes": ("g_chi",),
+    "clamp": ("li_rinzel",),
+    "puff": ("g_chi",),
+    "uncaging": ("chi", "g_chi"),
+    "drive": ("chi", "g_chi"),
+    "inflow": ("chi", "g_chi"),
+    "scan": ("li_rinzel",),
+}
+
+
+class CalciumSettings(Settings):
+    """A stimulus at several levels, one cell a level; in a scan one level after another."""
+
+    stimulus: Stimulus = quantity(
+        "spikes", "1", "spikes (Hz), clamp or scan of IP3 (uM), puff of agonist (uM), uncaging of IP3 (uM), drive by I_bias "
+        "(uM) or inflow of IP3 (uM/s)", "ours",
+    )  # fmt: skip
+    levels: tuple[float, ...] = quantity((0.5,), "1", "levels of the stimulus, in the unit it has", SGBD, min_length=1)
+    onset: float = quantity(2.0, "s", "start of the stimulus (first spike, puff, uncaging, drive)", SGBD, ge=0)
+    offset: float | None = quantity(None, "s", "end of puff, drive or inflow; none: the end of the run", "ours")
+    duration: float = quantity(30.0, "s", "length of the run; in a scan of each level", SGBD, gt=0)
+    C_start: float = quantity(0.0, "uM", "calcium at the start", SGBD, ge=0)
+    I_start: float = quantity(0.0, "uM", "IP3 at the start", SGBD, ge=0)
+    h_start: float = quantity(0.9, "1", "h at the start", SGBD, ge=0, le=1)
+    C_event: float = quantity(0.3, "uM", "calcium above which an event is counted", CHOSEN, gt=0)
+    kick: float = quantity(
+        0.01, "1", "share by which calcium is raised as a level of a scan begins", CHOSEN, ge=0, lt=1
+    )
+    sustained: float = quantity(0.02, "uM", "least swing of calcium that counts as oscillation in a scan", CHOSEN, gt=0)
+    interval: float = quantity(0.01, "s", "between samples", CHOSEN, gt=0)
+
+    def model_post_init(self, _: object) -> None:
+        if len(set(self.levels)) != len(self.levels):
+            raise ValueError(f"levels: expected different ones, got {self.levels}")
+        if min(self.levels) < 0:
+            raise ValueError(f"levels: expected levels from 0, got {min(self.levels):g}")
+        if self.offset is not None and not self.onset < self.offset <= self.duration:
+            raise ValueError(f"offset: expected a time from onset to duration, got {self.offset:g} s")
+        if self.stimulus == "scan" and (len(self.levels) < 3 or list(self.levels) != sorted(self.levels)):
+            raise ValueError("levels: expected at least three ascending ones for a scan")
+
+
+class CalciumModelParameters(process.ProcessParameters):
+    """Constants of the astrocyte; those of its synapse matter to the stimulus "spikes" alone."""
+
+
+def run(settings: CalciumSettings, parameters: CalciumModelParameters, generator: np.random.Generator) -> xr.Dataset:
+    """One cell a level, or the scan."""
+    kinetics = HEARD_BY[settings.stimulus]
+    if parameters.kinetics not in kinetics:
+        raise InputError(
+            f"kinetics: the stimulus {settings.stimulus!r} needs {' or '.join(kinetics)}, got {parameters.kinetics!r}"
+        )
+    seed = int(generator.integers(2**31))
+    if settings.stimulus == "scan":
+        return _scan(settings, parameters, seed)
+    p, count = parameters, len(settings.levels)
+    level = np.array(settings.levels)
+    with Session(p, seed, settings.duration) as session:
+        cells = (
+            process.build_units(session, p, count) if p.kinetics == "g_chi" else process.build_cells(session, p, count)
+        )
+        start = {"C": settings.C_start, "h": settings.h_start, "I": settings.I_start}
+        process.set_states(cells, **{**start, **({"I": level} if settings.stimulus == "clamp" else {})})
+        _stimulate(session, cells, settings, level)
+        names = (
+            ["C", "h"] + (["I"] if p.kinetics != "li_rinzel" else []) + (["Gamma_A"] if p.kinetics == "g_chi" else [])
+        )
+        traces = session.record(cells, names, settings.interval)
+        session.run(settings.duration, [cells])
+        time = traces.t_[:]
+        recorded = {name: values(traces, name, "uM" if name in "CI" else "1") for name in names}
+    events = observables.calcium_events(time, recorded["C"], settings.C_event)
+    return xr.Dataset(
+        {
+            **{name: (("time", "level"), trace) for name, trace in recorded.items()},
+            "calcium_mean": (("level",), recorded["C"].mean(axis=0)),
+            "calcium_peak": (("level",), recorded["C"].max(axis=0)),
+            **events.variables("level"),
+        },
+        {"time": time, "level": level},
+    )
+
+
+def _stimulate(session: Session, cells: object, settings: CalciumSettings, level: np.ndarray) -> None:
+    """Let the stimulus reach the cells; everything happens on the grid, between two steps."""
+    count, end = len(level), settings.offset if settings.offset is not None else settings.duration
+    if settings.stimulus == "clamp":
+        return
+    if settings.stimulus == "spikes":
+        indices, times = protocols.regular_trains(level, settings.onset, settings.duration)
+        source = session.spikes("stimulus", count, indices, times)
+        process.connect_spikes(session, source, cells, full_vesicle=True)
+        return
+    name = {"puff": "Y_ext", "uncaging": "I", "drive": "I_bias", "inflow": "J_in"}[settings.stimulus]
+    commands = [(settings.onset, level)]
+    if settings.stimulus != "uncaging" and end < settings.duration:
+        commands.append((end, -level))
+    process.command(session, cells, name, commands)
+
+
+def _scan(settings: CalciumSettings, parameters: CalciumModelParameters, seed: int) -> xr.Dataset:
+    """Two cells, one led up the levels and one down; each level starts where the one before ended."""
+    p, level = parameters, np.array(settings.levels)
+    if on_grid(settings.duration, settings.interval, "duration") % 4:
+        raise InputError("interval: expected a fourth of a scan's duration to be a whole number of intervals")
+    with Session(p, seed, settings.duration * len(level)) as session:
+        cells = process.build_cells(session, p, 2)
+        process.set_states(cells, C=settings.C_start, h=settings.h_start)
+        process.lead(session, cells, np.stack([level, level[::-1]], axis=1), settings.duration, settings.kick)
+        traces = session.record(cells, ["C"], settings.interval)
+        session.run(settings.duration * len(level), [cells])
+        time, calcium = traces.t_[:], values(traces, "C", "uM")
+    quarter = on_grid(settings.duration, settings.interval, "duration") // 4
+    shape = ("direction", "level")
+    swing, period = np.empty((2, len(level))), np.full((2, len(level)), np.nan)
+    low, high, oscillates = np.empty_like(swing), np.empty_like(swing), np.empty(swing.shape, dtype=bool)
+    for direction, place in np.ndindex(2, len(level)):
+        at = place if direction == 0 else len(level) - 1 - place
+        end = 4 * quarter * (place + 1)
+        third, last = (calcium[end - n * quarter : end - (n - 1) * quarter, direction] for n in (2, 1))
+        low[direction, at], high[direction, at], swing[direction, at] = last.min(), last.max(), np.ptp(last)
+        # What still shrinks is a transient, however large.
+        oscillates[direction, at] = np.ptp(last) >= max(settings.sustained, 0.9 * np.ptp(third))
+        if oscillates[direction, at]:
+            both = slice(end - 2 * quarter, end)
+            starts, _ = observables.crossings(time[both], calcium[both, direction], 0.5 * (last.min() + last.max()))
+            period[direction, at] = np.diff(starts).mean() if len(starts) > 1 else np.nan
+    found = [level[row] if row.any() else np.array([np.nan]) for row in oscillates]
+    return xr.Dataset(
+        {
+            "amplitude": (shape, swing),
+            "calcium_low": (shape, low),
+            "calcium_high": (shape, high),
+            "period": (shape, period),
+            "oscillates": (shape, oscillates.astype(np.int8)),
+            "oscillation_from": (("direction",), [row.min() for row in found]),
+            "oscillation_to": (("direction",), [row.max() for row in found]),
+        },
+        {"direction": ["up", "down"], "level": level},
+    )
+
+
+SCAN = {
+    **process.LI_RINZEL,
+    "stimulus": "scan",
+    "levels": tuple(round(0.30 + 0.01 * each, 3) for each in range(41)),
+    "duration": 200.0,
+    "interval": 0.1,
+    "dt": 0.02,
+    "C_start": 0.1,
+}
+PRESETS = {
+    "g_chi": process.G_CHI,
+    "li_rinzel": {
+        **process.LI_RINZEL,
+        "stimulus": "clamp",
+        "levels": (0.3, 0.4, 0.5, 0.6, 0.7),
+        "duration": 200.0,
+        "C_start": 0.1,
+        "dt": 0.01,
+    },
+    "scan": SCAN,
+    # No external drive (F_ex 0): a constant inflow of IP3 is the stimulus that the two encode.
+    "am": {
+        **process.AM,
+        "stimulus": "inflow",
+        "onset": 0.0,
+        "levels": (0.01, 0.02, 0.04, 0.08),
+        "duration": 300.0,
+        "F_ex": 0.0,
+        "dt": 0.01,
+        "interval": 0.02,
+    },
+    "fm": {
+        **process.FM,
+        "stimulus": "inflow",
+        "onset": 0.0,
+        "levels": (0.02, 0.04, 0.08, 0.15),
+        "duration": 300.0,
+        "F_ex": 0.0,
+        "dt": 0.01,
+        "interval": 0.02,
+    },
+}
+EXPERIMENT = Experiment(
+    "calcium of one astrocyte under spikes, IP3 clamp, puff, uncaging, drive; bifurcation scan",
+    {"biophysical": Variant(CalciumSettings, CalciumModelParameters, run, process.G_CHI, PRESETS)},
+)

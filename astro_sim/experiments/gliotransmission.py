@@ -1,0 +1,128 @@
+"""Release against rate, and what gliotransmission makes of it: none, open-loop and closed-loop modulation."""
+
+from typing import Literal
+
+import numpy as np
+import xarray as xr
+
+from astro_sim import observables
+from astro_sim.biophysical import process, protocols
+from astro_sim.biophysical.engine import Session, values
+from astro_sim.common.settings import Settings, quantity
+from astro_sim.experiments import Experiment, Variant
+from astro_sim.experiments.shared import CHOSEN
+
+SGBD = "Stimberg et al. 2019"
+Modulation = Literal["none", "open", "closed"]
+
+
+class GliotransmissionSettings(Settings):
+    """Trains of spikes at every rate, for every modulation, U_0* and alpha."""
+
+    rates: tuple[float, ...] = quantity(
+        tuple(round(float(rate), 3) for rate in np.geomspace(0.1, 100.0, 13)),
+        "Hz",
+        "presynaptic rates",
+        SGBD,
+        min_length=2,
+    )
+    modulations: tuple[Modulation, ...] = quantity(
+        ("none", "open", "closed"),
+        "1",
+        "no gliotransmission; calcium driven from outside; by the synapse",
+        SGBD,
+        min_length=1,
+    )
+    U_0_stars: tuple[float, ...] = quantity((), "1", "resting release probabilities; empty: U_0_star alone", "ours")
+    alphas: tuple[float, ...] = quantity((), "1", "effects of gliotransmission; empty: alpha alone", "ours")
+    train: Literal["poisson", "regular"] = quantity("poisson", "1", "spike trains", SGBD)
+    repetitions: int = quantity(2, "1", "trains a point", CHOSEN, ge=1, le=1000)
+    open_bias: float = quantity(1.0, "uM", "I_bias of the open loop", SGBD, ge=0)
+    closed_bias: float = quantity(0.0, "uM", "I_bias of the closed loop", SGBD, ge=0)
+    transient: float = quantity(15.0, "s", "before the measuring window", SGBD, ge=0)
+    window: float = quantity(180.0, "s", "measuring window", SGBD, gt=0)
+    interval: float = quantity(0.1, "s", "between samples of calcium and receptors", CHOSEN, gt=0)
+
+    def model_post_init(self, _: object) -> None:
+        for name in ("rates", "modulations", "U_0_stars", "alphas"):
+            given = getattr(self, name)
+            if len(set(given)) != len(given):
+                raise ValueError(f"{name}: expected different ones, got {given}")
+        if min(self.rates) <= 0:
+            raise ValueError(f"rates: expected rates above 0 Hz, got {min(self.rates):g}")
+        for name in ("U_0_stars", "alphas"):
+            if any(not 0 <= each <= 1 for each in getattr(self, name)):
+                raise ValueError(f"{name}: expected probabilities from 0 to 1, got {getattr(self, name)}")
+
+
+def run(
+    settings: GliotransmissionSettings, parameters: process.ProcessParameters, generator: np.random.Generator
+) -> xr.Dataset:
+    """All points side by side as units of one group; averages over the window."""
+    p = parameters
+    axes = {
+        "modulation": np.array(settings.modulations),
+        "U_0_star": np.array(settings.U_0_stars or (p.U_0_star,)),
+        "alpha": np.array(settings.alphas or (p.alpha,)),
+        "rate": np.array(settings.rates),
+        "repetition": np.arange(settings.repetitions),
+    }
+    shape = tuple(len(axis) for axis in axes.values())
+    modulation, u_0, alpha, rate, _ = (part.ravel() for part in np.meshgrid(*axes.values(), indexing="ij"))
+    end = settings.transient + settings.window
+    if settings.train == "poisson":
+        indices, times = protocols.poisson_trains(rate, 0.0, end, p.dt, generator)
+    else:
+        indices, times = protocols.regular_trains(rate, 0.0, end)
+    with Session(p, int(generator.integers(2**31)), end) as session:
+        units = process.build_units(session, p, len(rate))
+        process.set_states(units, I=0.4, U_0_star=u_0, alpha=alpha)
+        process.set_states(units, I_bias=np.where(modulation == "open", settings.open_bias, settings.closed_bias))
+        # A knock-out stays in force; a modulation only takes more away.
+        process.set_states(
+            units,
+            receptors_free=units.receptors_free_[:] * (modulation == "closed"),
+            gliotransmission_on=units.gliotransmission_on_[:] * (modulation != "none"),
+        )
+        source = session.spikes("stimulus", len(rate), indices, times)
+        process.connect_spikes(session, source, units)
+        traces = session.record(units, ["C", "Gamma_S"], settings.interval)
+        transmission = process.record_transmission(session, units)
+        releases = process.record_releases(session, units)
+        session.run(end, [units])
+        measured = transmission.t_[:] >= settings.transient
+        at, released = transmission.i[:][measured], transmission.r_S[:][measured]
+        release_times, release_units = releases.t_[:], releases.i[:]
+        time = traces.t_[:]
+        calcium, gamma = values(traces, "C", "uM"), values(traces, "Gamma_S", "1")
+    spikes = np.bincount(at, minlength=len(rate))
+    totals = np.bincount(at, weights=released, minlength=len(rate))
+    inside = time >= settings.transient
+    events = observables.calcium_events(time[inside], calcium[inside], p.C_Theta)
+    glio = np.bincount(release_units[release_times >= settings.transient], minlength=len(rate))
+    with np.errstate(invalid="ignore"):  # no spike in the window: nothing was measured
+        mean_release = totals / spikes
+    per_point = {
+        "r_S_mean": mean_release,
+        "release_rate": totals / settings.window,
+        "spike_count": spikes.astype(float),
+        "glio_rate": glio / settings.window,
+        "Gamma_S_mean": gamma[inside].mean(axis=0),
+        "C_mean": calcium[inside].mean(axis=0),
+        **{name: value for name, (_, value) in events.variables().items()},
+    }
+    dims = tuple(axes)
+    return xr.Dataset({name: (dims, value.reshape(shape)) for name, value in per_point.items()}, axes)
+
+
+SWITCH = {
+    "U_0_stars": (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.8),
+    "alphas": (0.0, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0),
+    "modulations": ("none", "open"),
+    "rates": (0.5, 1.0, 2.0, 5.0, 10.0),
+    "repetitions": 1,
+}
+EXPERIMENT = Experiment(
+    "synaptic release against rate, without and with gliotransmission",
+    {"biophysical": Variant(GliotransmissionSettings, process.ProcessParameters, run, presets={"switch": SWITCH})},
+)

@@ -1,0 +1,207 @@
+"""Long-term plasticity of tripartite synapses: cycles of paired spikes, or spike pairs at fixed delays (STDP)."""
+
+from typing import Literal
+
+import numpy as np
+import xarray as xr
+
+from astro_sim.biophysical import plasticity, process, protocols
+from astro_sim.biophysical.engine import Session, on_grid, values
+from astro_sim.common.settings import Settings, quantity
+from astro_sim.experiments import Variant
+from astro_sim.experiments.shared import CHOSEN
+
+DPB = "De Pitta and Brunel 2016"
+Array = np.ndarray
+
+
+class PlasticitySettings(Settings):
+    """Cycles of Poisson spikes, each followed by a postsynaptic spike, or STDP pairs."""
+
+    protocol: Literal["cycles", "stdp"] = quantity(
+        "cycles", "1", "cycles of stimulation, or pairs at fixed delays", "ours"
+    )
+    glio: Literal["closed", "open", "periodic", "none"] = quantity(
+        "closed", "1", "gliotransmission: driven by the synapse, by I_bias, at glio_rate, or none", DPB
+    )
+    glio_rate: float = quantity(0.1, "Hz", "periodic releases of gliotransmitter", DPB, gt=0)
+    open_bias: float = quantity(1.0, "uM", "I_bias of the open loop", "Stimberg et al. 2019", ge=0)
+    synapses: int = quantity(9, "1", "synapses, each with its process and spike train", "RMAAT Fig. 1", ge=1, le=4096)
+    repetitions: int = quantity(
+        10, "1", "repetitions of all of them, with other trains and noise", CHOSEN, ge=1, le=4096
+    )
+    cycles: int = quantity(24, "1", "number of cycles", CHOSEN, ge=1, le=1024)
+    tau_cycle: float = quantity(20.0, "s", "length of one cycle", CHOSEN, gt=0)
+    duty: float = quantity(0.5, "1", "share of the cycle with spikes", CHOSEN, gt=0, le=1)
+    pre_rate: float = quantity(1.0, "Hz", "presynaptic rate while on, and of STDP pairs", CHOSEN, gt=0)
+    post: Literal["paired", "driven"] = quantity(
+        "paired",
+        "1",
+        "a postsynaptic spike after each presynaptic one, or with a probability that the weight sets",
+        "ours",
+    )
+    post_delay: float = quantity(0.01, "s", "from the presynaptic spike to the postsynaptic one", CHOSEN, ge=0)
+    post_gain: float = quantity(1.0, "1", "postsynaptic spike probability a unit of weight times release", CHOSEN, ge=0)
+    offsets: tuple[float, ...] = quantity(
+        tuple(round(0.01 * each, 3) for each in range(-10, 11) if each),
+        "s",
+        "post minus pre of STDP pairs",
+        CHOSEN,
+        min_length=1,
+    )
+    pairs: int = quantity(60, "1", "STDP pairs", CHOSEN, ge=1, le=100_000)
+    interval: float = quantity(1.0, "s", "between samples of the traces", CHOSEN, gt=0)
+
+    def model_post_init(self, _: object) -> None:
+        if len(set(self.offsets)) != len(self.offsets):
+            raise ValueError(f"offsets: expected different ones, got {self.offsets}")
+        if self.protocol == "stdp" and max(map(abs, self.offsets)) >= 0.5 / self.pre_rate:
+            raise ValueError(f"offsets: expected less than half of the time between pairs, {0.5 / self.pre_rate:g} s")
+        if self.protocol == "stdp" and self.post == "driven":
+            raise ValueError("post: STDP pairs are given, expected 'paired'")
+
+
+class LtpParameters(process.ProcessParameters, plasticity.PlasticityParameters):
+    """Constants of the tripartite unit and of its plasticity."""
+
+    @property
+    def plastic_noise(self) -> bool:
+        """Whether efficacy carries noise."""
+        return self.sigma > 0 and "noise" not in self.knockouts
+
+
+def run(settings: PlasticitySettings, parameters: LtpParameters, generator: np.random.Generator) -> xr.Dataset:
+    """All synapses of all repetitions side by side."""
+    return (_cycles if settings.protocol == "cycles" else _stdp)(settings, parameters, generator)
+
+
+def _cycles(settings: PlasticitySettings, p: LtpParameters, generator: np.random.Generator) -> xr.Dataset:
+    shape = (settings.repetitions, settings.synapses)
+    count, steps = settings.repetitions * settings.synapses, on_grid(settings.tau_cycle, p.dt, "tau_cycle")
+    every = on_grid(settings.tau_cycle, settings.interval, "tau_cycle")
+    trains = []
+    for cycle in range(settings.cycles):
+        start = cycle * steps * p.dt
+        trains.append(
+            protocols.poisson_trains(
+                np.full(count, settings.pre_rate), start, start + settings.duty * settings.tau_cycle, p.dt, generator
+            )
+        )
+    indices, times = (np.concatenate(part) for part in zip(*trains, strict=True))
+    traces, transmission, releases = _simulate(
+        settings,
+        p,
+        count,
+        (indices, times),
+        times + settings.post_delay,
+        settings.cycles * settings.tau_cycle,
+        generator,
+    )
+    cycle_of = np.minimum((transmission["t"] / settings.tau_cycle).astype(int), settings.cycles - 1)
+    totals = np.zeros((settings.cycles, count))
+    spikes = np.zeros_like(totals)
+    np.add.at(totals, (cycle_of, transmission["i"]), transmission["r_S"])
+    np.add.at(spikes, (cycle_of, transmission["i"]), 1.0)
+    per_spike = totals.sum(axis=1) / np.maximum(spikes.sum(axis=1), 1.0)
+    at_ends = traces["rho"][::every][: settings.cycles + 1]
+    return xr.Dataset(
+        {
+            "p_l_cycle": (("cycle", "repetition", "synapse"), at_ends.reshape(-1, *shape)),
+            "w_cycle": (("cycle", "repetition", "synapse"), 1 + (p.w_potentiated - 1) * at_ends.reshape(-1, *shape)),
+            "p_l_end": (("repetition", "synapse"), at_ends[-1].reshape(shape)),
+            "p_l": (("time", "repetition", "synapse"), traces["rho"].reshape(-1, *shape)),
+            "C": (("time", "repetition", "synapse"), traces["C"].reshape(-1, *shape)),
+            "Gamma_S": (("time", "repetition", "synapse"), traces["Gamma_S"].reshape(-1, *shape)),
+            "r_S_cycle": (("completed",), per_spike),
+            "glio_count": (("repetition", "synapse"), releases.reshape(shape)),
+            "tau_cycle": ((), settings.tau_cycle),
+        },
+        {
+            "time": traces["t"],
+            "cycle": np.arange(settings.cycles + 1),
+            "completed": np.arange(1, settings.cycles + 1),
+            "repetition": np.arange(settings.repetitions),
+            "synapse": np.arange(settings.synapses),
+        },
+    )
+
+
+def _stdp(settings: PlasticitySettings, p: LtpParameters, generator: np.random.Generator) -> xr.Dataset:
+    shape = (len(settings.offsets), settings.repetitions)
+    offset = np.repeat(settings.offsets, settings.repetitions)
+    count, gap = len(offset), 1 / settings.pre_rate
+    lead = 0.5 * gap  # so that postsynaptic spikes that come first have room
+    pre = lead + gap * np.arange(settings.pairs)
+    indices = np.repeat(np.arange(count), settings.pairs)
+    duration = np.ceil(settings.pairs * gap / settings.interval) * settings.interval
+    traces, _, releases = _simulate(
+        settings, p, count, (indices, np.tile(pre, count)), (offset[:, None] + pre).ravel(), float(duration), generator
+    )
+    end = traces["rho"][-1].reshape(shape)
+    return xr.Dataset(
+        {
+            "p_l_end": (("offset", "repetition"), end),
+            "weight_change": (
+                ("offset", "repetition"),
+                (1 + (p.w_potentiated - 1) * end) / (1 + (p.w_potentiated - 1) * p.rho_start),
+            ),
+            "p_l": (("time", "offset", "repetition"), traces["rho"].reshape(-1, *shape)),
+            "Gamma_S": (("time", "offset", "repetition"), traces["Gamma_S"].reshape(-1, *shape)),
+            "glio_count": (("offset", "repetition"), releases.reshape(shape)),
+        },
+        {"time": traces["t"], "offset": np.array(settings.offsets), "repetition": np.arange(settings.repetitions)},
+    )
+
+
+def _simulate(
+    settings: PlasticitySettings,
+    p: LtpParameters,
+    count: int,
+    pre: tuple[Array, Array],
+    post_times: Array,
+    duration: float,
+    generator: np.random.Generator,
+) -> tuple[dict[str, Array], dict[str, Array], Array]:
+    """Traces (with "t"), what each spike released, and releases of gliotransmitter a unit."""
+    with Session(p, int(generator.integers(2**31)), duration) as session:
+        units = process.build_units(session, p, count)
+        process.set_states(
+            units,
+            I_bias=settings.open_bias if settings.glio == "open" else 0.0,
+            receptors_free=units.receptors_free_[:] * (settings.glio == "closed"),
+            gliotransmission_on=units.gliotransmission_on_[:] * (settings.glio != "none"),
+        )
+        process.connect_spikes(session, session.spikes("stimulus", count, *pre), units)
+        if settings.glio == "periodic":
+            at, when = protocols.same_for_all(np.arange(0.0, duration - 1e-9, 1 / settings.glio_rate), count)
+            process.force_releases(session, session.spikes("periodic_releases", count, at, when), units)
+        efficacy = plasticity.build_plasticity(session, p, count, p.plastic_noise)
+        plasticity.connect_release(session, units, efficacy, p.D)
+        if settings.post == "paired":
+            plasticity.connect_post(session, session.spikes("postsynaptic", count, pre[0], post_times), efficacy)
+        else:
+            plasticity.connect_driven(session, units, efficacy, settings.post_delay, settings.post_gain)
+        astrocyte = session.record(units, ["C", "Gamma_S"], settings.interval)
+        slow = session.record(efficacy, ["rho"], settings.interval)
+        transmission = process.record_transmission(session, units)
+        releases = process.record_releases(session, units)
+        session.run(duration, [units, efficacy])
+        found = {"t": slow.t_[:], "rho": values(slow, "rho", "1")}
+        found |= {"C": values(astrocyte, "C", "uM"), "Gamma_S": values(astrocyte, "Gamma_S", "1")}
+        sent = {"t": transmission.t_[:], "i": transmission.i[:], "r_S": transmission.r_S[:]}
+        forced = np.ceil(duration * settings.glio_rate - 1e-9) if settings.glio == "periodic" else 0.0
+        return found, sent, np.bincount(releases.i[:], minlength=count) + forced
+
+
+DEPRESSING = {"Omega_d": 2.0, "Omega_f": 3.33, "U_0_star": 0.6, "alpha": 0.0}
+FACILITATING = {"Omega_d": 2.0, "Omega_f": 2.0, "U_0_star": 0.15, "alpha": 1.0}
+VARIANT = Variant(
+    PlasticitySettings,
+    LtpParameters,
+    run,
+    presets={
+        "depressing": DEPRESSING,
+        "facilitating": FACILITATING,
+        "stdp": {"protocol": "stdp", "rho_start": 0.5, "glio": "periodic"},
+    },
+)

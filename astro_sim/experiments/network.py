@@ -1,0 +1,255 @@
+"""Neurons and astrocytes in a network: how gliotransmission changes firing."""
+
+from typing import Any, Literal
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from astro_sim import observables
+from astro_sim.biophysical import lif, slow_inward_current, tripartite, wiring
+from astro_sim.biophysical.calcium import SGBD
+from astro_sim.biophysical.engine import Session, on_grid, values
+from astro_sim.biophysical.process import namespace, record_releases, set_states
+from astro_sim.biophysical.protocols import poisson_trains
+from astro_sim.common.settings import quantity
+from astro_sim.experiments import Experiment, Variant
+from astro_sim.experiments.shared import CHOSEN, PlacedSettings
+from astro_sim.knockouts import refuse
+
+Array = NDArray[np.float64]
+MOST_NEURONS = 100_000
+PUBLISHED_INPUTS = 160.0  # excitatory and inhibitory synapses on a neuron: 3200 x 0.05 and 800 x 0.2
+POPULATIONS = ("excitatory", "inhibitory")
+
+
+class NetworkSettings(PlacedSettings):
+    """Size and wiring of the network, and its external current."""
+
+    configuration: Literal["recurrent", "synapses"] = quantity(
+        "recurrent", "1", "random network on a grid of astrocytes; or n trains on n neurons, a process a synapse", SGBD
+    )
+    excitatory: int = quantity(800, "1", "excitatory neurons", f"chosen: a quarter of {SGBD}", ge=1, le=MOST_NEURONS)
+    inhibitory: int = quantity(200, "1", "inhibitory neurons", f"chosen: a quarter of {SGBD}", ge=0, le=MOST_NEURONS)
+    astrocytes: int = quantity(800, "1", "astrocytes", f"chosen: a quarter of {SGBD}", ge=1, le=MOST_NEURONS)
+    p_e: float = quantity(0.05, "1", "chance of an excitatory synapse from neuron to neuron", SGBD, gt=0, le=1)
+    p_i: float = quantity(0.2, "1", "chance of an inhibitory synapse", SGBD, ge=0, le=1)
+    scale_weights: bool = quantity(
+        True, "1", "weights times 160 over the expected synapses a neuron: the mean input of the published size", "ours"
+    )
+    edges: tuple[tuple[int, int], ...] | None = quantity(
+        None, "1", "gap junctions as pairs of astrocytes, each pair once; overrides radius", "ours"
+    )
+    spacing: float = quantity(67.0, "um", "between neighbouring astrocytes", f"{SGBD}: 3.75 mm, 56 cells", gt=0)
+    radius: float = quantity(75.0, "um", "astrocytes closer than this are joined", SGBD, gt=0)
+    n: int = quantity(3, "1", "trains and neurons of the configuration synapses", "RMAAT Fig. 1", ge=1, le=40)
+    scale: float = quantity(1.0, "1/spacing", "decay of a gap junction's strength there", "RMAAT: kernel of T", ge=0)
+    train_rate: float = quantity(20.0, "Hz", "Poisson spikes of the trains there", CHOSEN, ge=0)
+    factors: tuple[float, ...] = quantity(
+        (1.0, 1.2, 1.0, 1.0), "1", "on the external current, a window each", SGBD, min_length=1, max_length=1000
+    )
+    window: float = quantity(2.0, "s", "length of a window", SGBD, gt=0)
+    C_start: float = quantity(0.01, "uM", "calcium of the astrocytes at the start", SGBD, ge=0)
+    I_start: float = quantity(0.01, "uM", "IP3 of the astrocytes at the start", SGBD, ge=0)
+    slow_current: bool = quantity(False, "1", "whether gliotransmitter also drives slow inward currents", "ours")
+    astrocyte_dt: float = quantity(
+        1e-3, "s", "step of the astrocytes, a multiple of dt", "chosen; published 0.01", gt=0
+    )
+    interval: float = quantity(0.05, "s", "between samples of the astrocytes", CHOSEN, gt=0)
+    traced: int = quantity(20, "1", "astrocytes whose traces are kept", CHOSEN, ge=1)
+    bin: float = quantity(0.005, "s", "of spike counts, for synchrony", CHOSEN, gt=0)
+
+    def model_post_init(self, _: object) -> None:
+        if self.bin > self.window / 10:
+            raise ValueError(f"bin: expected at most a tenth of the window, {self.window / 10:g} s, got {self.bin:g}")
+
+    def wire(self, generator: np.random.Generator) -> wiring.Wiring:
+        """Draw the network."""
+        if self.configuration == "synapses":
+            return wiring.one_process_each(self.place(self.n, generator), self.scale)
+        return wiring.recurrent(
+            self.excitatory, self.inhibitory, (self.p_e, self.p_i), self.astrocytes, self.spacing, self.radius,
+            self.edges, generator,
+        )  # fmt: skip
+
+    def weights(self) -> tuple[float, float]:
+        """Factors on w_e and w_i."""
+        if self.configuration == "synapses" or not self.scale_weights:
+            return 1.0, 1.0
+        inputs = (self.p_e * self.excitatory, self.p_i * self.inhibitory)
+        e, i = (PUBLISHED_INPUTS / each if each else 1.0 for each in inputs)
+        return e, i
+
+
+class NetworkParameters(
+    slow_inward_current.SlowCurrentParameters, lif.NeuronParameters, tripartite.ExcitationParameters
+):
+    """Constants of neurons, synapses and astrocytes."""
+
+    def model_post_init(self, _: object) -> None:
+        super().model_post_init(_)
+        known = ("calcium", "receptors", "gap_junctions", "gliotransmission", "noise")
+        refuse(self.knockouts, known, "a network of neurons and astrocytes")
+
+
+def run(settings: NetworkSettings, parameters: NetworkParameters, generator: np.random.Generator) -> xr.Dataset:
+    """Run the windows; spikes, releases, astrocytes, and what is read off them."""
+    p = parameters
+    wired = settings.wire(generator)
+    duration = settings.window * len(settings.factors)
+    on_grid(settings.astrocyte_dt, p.dt, "astrocyte_dt")
+    on_grid(settings.window, p.dt, "window")
+    on_grid(duration, settings.interval, "window times the number of factors")
+    on_grid(settings.interval, settings.astrocyte_dt, "interval")
+    with Session(p, int(generator.integers(2**31))) as session:
+        neurons, cells, covered = _build(session, settings, p, wired, generator)
+        spikes = session.add(_monitor(neurons))
+        releases = record_releases(session, cells)
+        kept = np.unique(np.linspace(0, len(cells) - 1, settings.traced).round().astype(int))
+        traces = session.record(cells, ["C", "I", "Gamma_A"], settings.interval, kept)
+        bound = session.record(cells, ["Gamma_S"], settings.interval)
+        session.run(duration, [neurons, cells])
+        spike_time, spike_neuron = np.array(spikes.t_[:]), np.array(spikes.i[:], dtype=np.int64)
+        release_time, release_cell = np.array(releases.t_[:]), np.array(releases.i[:], dtype=np.int64)
+        recorded = {name: values(traces, name, unit) for name, unit in TRACES.items()}
+        time, Gamma_S = traces.t_[:], values(bound, "Gamma_S", "1")
+    # The run makes one step more than the windows have.
+    inside, released = spike_time < duration, release_time < duration
+    spike_time, spike_neuron = spike_time[inside], spike_neuron[inside]
+    return xr.Dataset(
+        {
+            **statistics(settings, wired, spike_time, spike_neuron),
+            **{name: (("time", "cell"), trace) for name, trace in recorded.items()},
+            "Gamma_S_mean": (("time",), Gamma_S @ covered / max(covered.sum(), 1)),
+            "release_count": ((), float(released.sum())),
+            "synapses_covered": (("astrocyte",), covered.astype(float)),
+            "spike_time": (("event",), spike_time),
+            "spike_neuron": (("event",), spike_neuron),
+            "release_time": (("release",), release_time[released]),
+            "release_cell": (("release",), release_cell[released]),
+            "factor": (("window",), np.array(settings.factors)),
+        },
+        {
+            "time": time,
+            "cell": kept,
+            "population": [name for name, count in zip(POPULATIONS, _sizes(wired), strict=True) if count],
+            "window": settings.window * np.arange(len(settings.factors)),
+        },
+    )
+
+
+TRACES = {"C": "uM", "I": "uM", "Gamma_A": "1"}
+
+
+def _build(
+    session: Session,
+    settings: NetworkSettings,
+    p: NetworkParameters,
+    wired: wiring.Wiring,
+    generator: np.random.Generator,
+) -> tuple[Any, Any, wiring.Indices]:
+    """Neurons, astrocytes, and the number of synapses that each astrocyte covers."""
+    import brian2
+
+    space = namespace(p)
+    on_e, on_i = settings.weights()
+    space |= {"w_e": on_e * space["w_e"], "w_i": on_i * space["w_i"]}
+    space["factors"] = brian2.TimedArray(np.array(settings.factors), settings.window * brian2.second, name="factors")
+    slow = slow_inward_current.EQUATIONS if settings.slow_current else slow_inward_current.ABSENT
+    neurons = lif.build_neurons(session, space, wired.excitatory + wired.inhibitory, slow)
+    session.add(neurons.run_regularly("factor = factors(t)", dt=settings.window * brian2.second, when="start"))
+    sites = tripartite.build_sites(session, space, len(wired.neuron_at))
+    cells = tripartite.build_astrocytes(session, p, wired.graph, dt=settings.astrocyte_dt * brian2.second)
+    set_states(cells, C=settings.C_start, I=settings.I_start)
+    if settings.configuration == "synapses":
+        rates = np.full(wired.sources, settings.train_rate)
+        duration = settings.window * len(settings.factors)
+        source = session.spikes("trains", wired.sources, *poisson_trains(rates, 0.0, duration, p.dt, generator))
+    else:
+        source = neurons[: wired.excitatory]
+        neurons.v_ = 1e-3 * (p.E_l + generator.random(len(neurons)) * (p.V_th - p.E_l))
+        neurons.g_i_ = generator.random(len(neurons)) * float(space["w_i"])
+        sites.g_e_ = generator.random(len(sites)) * float(space["w_e"])
+    tripartite.connect(session, source, sites, wired.to_sites, space, "g_e_post += w_e*r_S", True, "excitation")
+    if wired.inhibitory:
+        inhibitory = neurons[wired.excitatory :]
+        more = "g_i_post += w_i*r_S"
+        tripartite.connect(session, inhibitory, neurons, wired.to_neurons, space, more, False, "inhibition")
+    gather(session, sites, neurons, wired.neuron_at)
+    covered = tripartite.ensheathe(session, cells, sites, wired.astrocyte_at, wired.synapses_at)
+    if settings.slow_current and len(wired.ensheathed):
+        slow_inward_current.connect(session, p, p.knockouts, cells, neurons, wired.ensheathed)
+    return neurons, cells, covered
+
+
+def gather(session: Session, sites: Any, neurons: Any, neuron_at: wiring.Indices) -> None:
+    """Excitatory conductance of a neuron: the sum over its sites, held over a step."""
+    import brian2
+
+    gathered = brian2.Synapses(sites, neurons, "g_e_post = g_e_pre : siemens (summed)", name="gathered")
+    gathered.connect(i=np.arange(len(neuron_at)), j=neuron_at)
+    session.add(gathered)
+
+
+def _monitor(neurons: Any) -> Any:
+    import brian2
+
+    return brian2.SpikeMonitor(neurons, name="spikes")
+
+
+def _sizes(wired: wiring.Wiring) -> tuple[int, int]:
+    return wired.excitatory, wired.inhibitory
+
+
+def statistics(
+    settings: NetworkSettings, wired: wiring.Wiring, times: Array, indices: wiring.Indices
+) -> dict[str, Any]:
+    """Rate, variation of intervals and synchrony, for every population and window.
+
+    Parameters
+    ----------
+    times, indices : array, (spikes,)
+        s, and neurons.
+    """
+    windows = len(settings.factors)
+    rows: dict[str, list[list[float]]] = {"firing_rate": [], "interval_variation": [], "synchrony": []}
+    first = 0
+    for count in _sizes(wired):
+        found: dict[str, list[float]] = {name: [] for name in rows}
+        for window in range(windows if count else 0):
+            start, end = window * settings.window, (window + 1) * settings.window
+            # Spikes lie on the grid; half a nanosecond keeps one at the edge in the window that begins there.
+            inside = (times >= start - 5e-10) & (times < end - 5e-10) & (indices >= first) & (indices < first + count)
+            at, who = times[inside], (indices[inside] - first).astype(float)
+            edges = np.linspace(start, end, max(2, round(settings.window / settings.bin) + 1)) - 5e-10
+            found["firing_rate"].append(len(at) / count / settings.window)
+            found["interval_variation"].append(_mean(observables.interval_variation(who, at, count)))
+            found["synchrony"].append(observables.synchrony(observables.spike_counts(who, at, count, edges)))
+        if count:
+            for name, values_ in found.items():
+                rows[name].append(values_)
+        first += count
+    return {name: (("population", "window"), np.array(table)) for name, table in rows.items()}
+
+
+def _mean(each: Array) -> float:
+    """Mean of what was measured; NaN if nothing was."""
+    measured = each[np.isfinite(each)]
+    return float(measured.mean()) if len(measured) else float("nan")
+
+
+EXPERIMENT = Experiment(
+    "neurons and astrocytes in a network",
+    {
+        "biophysical": Variant(
+            NetworkSettings,
+            NetworkParameters,
+            run,
+            {"dt": 1e-4, "O_beta": 0.5, "O_delta": 1.2, "F_ex": 0.0},
+            {
+                "published": {"excitatory": 3200, "inhibitory": 800, "astrocytes": 3200, "scale_weights": False},
+                "nine_synapses": {"configuration": "synapses", "n": 3},
+            },
+        )
+    },
+)

@@ -1,0 +1,121 @@
+"""Short-term plasticity of the tripartite synapse: test trains after weak, strong or no gliotransmission."""
+
+from typing import Literal
+
+import numpy as np
+import xarray as xr
+
+from astro_sim.biophysical import process
+from astro_sim.biophysical.engine import Session, values
+from astro_sim.common.settings import Settings, quantity
+from astro_sim.experiments import Variant
+from astro_sim.experiments.shared import CHOSEN
+
+SGBD = "Stimberg et al. 2019"
+TEST = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, *(round(0.31 + 0.01 * each, 2) for each in range(10)))
+
+
+class StpTrainSettings(Settings):
+    """A train of test spikes once gliotransmission has settled, for every modulation."""
+
+    protocol: Literal["paired_pulse", "tetanus", "theta_burst", "test"] = quantity(
+        "paired_pulse", "1", "pairs at every interval, one tetanus, theta bursts, or the published test train", SGBD
+    )
+    modulations: tuple[Literal["none", "weak", "strong", "closed"], ...] = quantity(
+        ("none", "weak", "strong"), "1", "gliotransmission: none, driven by a weak or strong I_bias, or by the synapse", SGBD,
+        min_length=1,
+    )  # fmt: skip
+    weak_bias: float = quantity(0.8, "uM", "I_bias of weak modulation", SGBD, ge=0)
+    strong_bias: float = quantity(1.25, "uM", "I_bias of strong modulation", SGBD, ge=0)
+    start: float = quantity(16.5, "s", "first test spike", SGBD, ge=0)
+    intervals: tuple[float, ...] = quantity(
+        (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0), "s", "between the spikes of a pair", CHOSEN, min_length=1
+    )
+    tetanus_rate: float = quantity(100.0, "Hz", "rate of the tetanus and within theta bursts", CHOSEN, gt=0)
+    tetanus_spikes: int = quantity(100, "1", "spikes of the tetanus", CHOSEN, ge=2, le=100_000)
+    bursts: int = quantity(10, "1", "theta bursts", CHOSEN, ge=1, le=10_000)
+    burst_spikes: int = quantity(4, "1", "spikes in a theta burst", CHOSEN, ge=1, le=1000)
+    burst_rate: float = quantity(5.0, "Hz", "theta bursts a second", CHOSEN, gt=0)
+    rest: float = quantity(0.5, "s", "after the last test spike", CHOSEN, ge=0)
+    interval: float = quantity(0.01, "s", "between samples of the traces", CHOSEN, gt=0)
+
+    def model_post_init(self, _: object) -> None:
+        for name in ("modulations", "intervals"):
+            given = getattr(self, name)
+            if len(set(given)) != len(given):
+                raise ValueError(f"{name}: expected different ones, got {given}")
+        if min(self.intervals) <= 0:
+            raise ValueError(f"intervals: expected times above 0 s, got {min(self.intervals):g}")
+
+    def trains(self) -> np.ndarray:
+        """Spike times after ``start``, s: array (trains, spikes)."""
+        if self.protocol == "paired_pulse":
+            return np.array([(0.0, each) for each in self.intervals])
+        if self.protocol == "tetanus":
+            return np.arange(self.tetanus_spikes)[None] / self.tetanus_rate
+        if self.protocol == "theta_burst":
+            burst = np.arange(self.burst_spikes) / self.tetanus_rate
+            return (np.arange(self.bursts)[:, None] / self.burst_rate + burst).reshape(1, -1)
+        return np.array([TEST])
+
+
+def run(
+    settings: StpTrainSettings, parameters: process.ProcessParameters, generator: np.random.Generator
+) -> xr.Dataset:
+    """Every train on every modulation, a unit each; release at each test spike."""
+    p = parameters
+    trains = settings.trains()
+    modulation = np.repeat(np.array(settings.modulations), len(trains))
+    times = np.tile(settings.start + trains, (len(settings.modulations), 1))  # (units, spikes)
+    count, spikes = times.shape
+    biases = {"none": 0.0, "weak": settings.weak_bias, "strong": settings.strong_bias, "closed": 0.0}
+    with Session(p, int(generator.integers(2**31))) as session:
+        units = process.build_units(session, p, count)
+        process.set_states(
+            units,
+            I=0.4,
+            I_bias=[biases[each] for each in modulation],
+            receptors_free=units.receptors_free_[:] * (modulation == "closed"),
+            gliotransmission_on=units.gliotransmission_on_[:] * (modulation != "none"),
+        )
+        source = session.spikes("stimulus", count, np.repeat(np.arange(count), spikes), times.ravel())
+        process.connect_spikes(session, source, units)
+        traces = session.record(units, ["C", "I", "Gamma_S", "x_S", "u_S", "G_A"], settings.interval)
+        transmission = process.record_transmission(session, units)
+        releases = process.record_releases(session, units)
+        session.run(float(np.ceil((times.max() + settings.rest) / settings.interval)) * settings.interval, [units])
+        order = np.lexsort((transmission.t_[:], transmission.i[:]))
+        released = transmission.r_S[:][order].reshape(count, spikes)
+        glio = np.bincount(releases.i[:], minlength=count).astype(float)
+        time = traces.t_[:]
+        recorded = {name: values(traces, name, unit) for name, unit in TRACES.items()}
+    shape = (len(settings.modulations), len(trains))
+    at = np.searchsorted(time, settings.start - 1e-9)
+    return xr.Dataset(
+        {
+            "r_S": (("modulation", "train", "spike"), released.reshape(*shape, spikes)),
+            "spike_time": (("train", "spike"), settings.start + trains),
+            "paired_pulse_ratio": (("modulation", "train"), (released[:, 1] / released[:, 0]).reshape(shape)),
+            "Gamma_S_test": (("modulation", "train"), recorded["Gamma_S"][at].reshape(shape)),
+            "glio_count": (("modulation", "train"), glio.reshape(shape)),
+            **{
+                name: (("time", "modulation", "train"), trace.reshape(len(time), *shape))
+                for name, trace in recorded.items()
+            },
+        },
+        {
+            "time": time,
+            "modulation": list(settings.modulations),
+            "train": np.arange(len(trains)),
+            "spike": np.arange(spikes),
+        },
+    )
+
+
+TRACES = {"C": "uM", "I": "uM", "Gamma_S": "1", "x_S": "1", "u_S": "1", "G_A": "uM"}
+VARIANT = Variant(
+    StpTrainSettings,
+    process.ProcessParameters,
+    run,
+    presets={"facilitating": {"Omega_d": 2.0, "Omega_f": 2.0, "U_0_star": 0.15, "alpha": 1.0}},
+)

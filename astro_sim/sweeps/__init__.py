@@ -1,0 +1,152 @@
+"""Sweeps: an experiment at every point of a grid, as one dataset."""
+
+import math
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from astro_sim.common.errors import InputError
+from astro_sim.common.progress import Progress
+from astro_sim.contents import CONTENTS
+from astro_sim.dataset import check, provenance
+from astro_sim.sweeps import cluster, pool
+from astro_sim.sweeps.grid import Grid, make
+from astro_sim.sweeps.joining import front
+from astro_sim.sweeps.store import Store, missing
+from astro_sim.sweeps.work import Caught, Done, Job, in_turn
+
+COMPILED = ("macro",)  # models that run many points at once in this process, on all cores
+CHUNK = 128  # points of such a model in a job, and in a file
+
+
+class SweepError(InputError):
+    """Every point of the sweep failed."""
+
+
+def sweep(
+    experiment: str,
+    grid: Mapping[str, Any],
+    model: str = "macro",
+    seed: int = 0,
+    client: Any = None,
+    folder: str | Path | None = None,
+    workers: int | None = None,
+    **parameters: Any,
+) -> xr.Dataset:
+    """Run a named experiment at every point of a grid.
+
+    Parameters
+    ----------
+    experiment, model, seed, **parameters
+        As for `astro_sim.simulate`.
+    grid : mapping
+        Name of a setting -> its values: a sequence, "a:b:n" (n values from a to b, equal steps) or "a:b:n:log" (equal
+        ratios). "seed" may be swept too: repetitions as a dimension.
+    client : dask.distributed.Client or str, optional
+        Run on its workers; an address, or "local" for a cluster of processes on this machine.
+    folder : path, optional
+        Keep finished points here; the same sweep goes on from them after an interruption.
+    workers : int, optional
+        Processes (a model on Brian2, or client "local"); by default one a core.
+
+    Returns
+    -------
+    xarray.Dataset
+        The swept settings as leading dimensions, with their values as coordinates; ``failure`` holds the message of a
+        point that failed, whose values are NaN. `astro_sim.select` gives back the dataset of one point.
+
+    Raises
+    ------
+    InputError
+        A malformed grid, or a value that the settings refuse: before anything runs. Another sweep in ``folder``.
+    SweepError
+        Every point failed; carries the first message.
+
+    Examples
+    --------
+    >>> runs = sweep("ltp", {"tau_p_l": "30:90:3", "seed": [0, 1]}, cycles=2, dt=0.05)
+    >>> dict(runs["p_l_cycle"].isel(post=0, pre=0).sizes)
+    {'tau_p_l': 3, 'seed': 2, 'cycle': 3}
+    """
+    if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int) or workers < 1):
+        raise InputError(f"workers: expected a whole number from 1, got {workers!r}")
+    points = make(experiment, model, seed, grid, parameters)
+    attributes = provenance(experiment, model, points.seed, points.settings, points.values)
+    store = Store(folder, attributes) if folder is not None else None
+    count = math.prod(points.shape)
+    results: dict[int, xr.Dataset | str] = store.finished() if store else {}
+    caught: list[Caught] = []
+    with (
+        Progress("sweeping", count) as progress,
+        _running(points, missing(results, count), client, workers) as finished,
+    ):
+        progress.advance(len(results))
+        for done in finished:
+            if store:
+                store.put(done)
+            results.update(zip(done.indices, done.results, strict=True))
+            caught += done.caught
+            progress.advance(len(done.indices))
+    dataset = _assemble(points, [results[index] for index in range(count)], attributes)
+    _warn(caught)
+    return dataset
+
+
+def failures(dataset: xr.Dataset) -> list[tuple[dict[str, Any], str]]:
+    """Points of a sweep that failed, by the values of the swept settings, each with its message."""
+    told = dataset["failure"]
+    return [
+        ({str(dim): dataset[dim].values[i].item() for dim, i in zip(told.dims, place, strict=True)}, str(text))
+        for place, text in np.ndenumerate(told.values)
+        if text
+    ]
+
+
+@contextmanager
+def _running(points: Grid, wanted: Sequence[int], client: Any, workers: int | None) -> Iterator[Iterator[Done]]:
+    """What becomes of the wanted points, as they are done; workers are gone when the block ends."""
+    compiled = points.model in COMPILED
+    size = CHUNK if compiled else 1
+    jobs = [_job(points, tuple(wanted[at : at + size])) for at in range(0, len(wanted), size)]
+    with ExitStack() as stack:
+        if not jobs:
+            yield iter(())
+        elif client is not None:
+            ours = stack.enter_context(cluster.connect(client, workers))
+            yield stack.enter_context(closing(cluster.run(jobs, ours, first_alone=not compiled)))
+        elif compiled:
+            yield in_turn(jobs)
+        else:
+            yield stack.enter_context(closing(pool.run(jobs, workers)))
+
+
+def _job(points: Grid, indices: tuple[int, ...]) -> Job:
+    return Job(points.experiment, points.model, indices, tuple(points.point(index) for index in indices))
+
+
+def _assemble(points: Grid, results: list[xr.Dataset | str], attributes: dict[str, Any]) -> xr.Dataset:
+    told = ["" if isinstance(each, xr.Dataset) else each for each in results]
+    if all(told):
+        raise SweepError(f"every point of the sweep failed; the first: {told[0]}")
+    dataset = front(
+        [each if isinstance(each, xr.Dataset) else None for each in results],
+        told,
+        points.values,
+        {name: points.describe(name) for name in points.values},
+        CONTENTS[points.experiment][points.model],
+    )
+    return check(dataset.assign_attrs(attributes))
+
+
+def _warn(caught: list[Caught]) -> None:
+    """Warnings of the points, once a category."""
+    seen: dict[type[Warning], str] = {}
+    for category, message in caught:
+        seen.setdefault(category, message)
+    for category, message in seen.items():
+        warnings.warn(f"{message} (one point of the sweep at least)", category, stacklevel=3)

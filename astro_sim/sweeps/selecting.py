@@ -1,0 +1,82 @@
+"""From a sweep back to the dataset of one of its points."""
+
+import math
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from astro_sim import experiments
+from astro_sim.common.errors import InputError, did_you_mean
+from astro_sim.contents import CONTENTS, meanings
+from astro_sim.dataset import check, grid_of, provenance, settings_of
+from astro_sim.sweeps.grid import SEED
+from astro_sim.sweeps.joining import take
+
+
+def select(dataset: xr.Dataset, **point: Any) -> xr.Dataset:
+    """The dataset of one point of a sweep: identical to what `simulate` gives for it, and read by `bridge.fit_laws`.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        Of `sweep`.
+    **point
+        A value for every swept setting; one that was swept over a single value may be left out.
+
+    Raises
+    ------
+    InputError
+        Not a sweep, a name or value that it does not have, or a point that failed.
+
+    Examples
+    --------
+    >>> from astro_sim import sweep
+    >>> runs = sweep("ltp", {"tau_p_l": [30, 60], "cycles": [1, 2]}, dt=0.05)
+    >>> select(runs, tau_p_l=60, cycles=2).sizes["cycle"]
+    3
+    """
+    grid = grid_of(check(dataset))
+    if not grid:
+        raise InputError("select: expected a sweep, got a single run")
+    names = {dim.removeprefix("swept_"): dim for dim in grid}
+    for name in point:
+        if name not in names:
+            raise InputError(f"select: {name!r} was not swept; {did_you_mean(name, names)}")
+    wanting = [name for name, dim in names.items() if name not in point and len(grid[dim]) > 1]
+    if wanting:
+        raise InputError(f"select: expected a value of {', '.join(wanting)} too")
+    place = tuple(_find(name, point.get(name, grid[dim][0]), grid[dim]) for name, dim in names.items())
+    failure = str(dataset["failure"].values[place])
+    if failure:
+        raise InputError(f"select: this point failed: {failure}")
+    experiment, model = str(dataset.attrs["experiment"]), str(dataset.attrs["model"])
+    chosen = {name: grid[dim][i] for (name, dim), i in zip(names.items(), place, strict=True)}
+    run = take(dataset, tuple(grid), place)
+    for name, value in chosen.items():
+        if CONTENTS[experiment][model].get(name) == ():  # the coordinate stood for it
+            unit, meaning = meanings(experiment, model)[name]
+            run[name] = ((), value, {"units": unit, "long_name": meaning})
+    seed = int(chosen.pop(SEED, dataset.attrs["seed"]))
+    # Completed anew: what a swept preset sets is not among the settings that all points share.
+    protocol, constants = experiments.get(experiment, model).complete({**settings_of(dataset), **chosen})
+    settings = {**protocol.model_dump(mode="json"), **constants.model_dump(mode="json")}
+    run.attrs = {**provenance(experiment, model, seed, settings), "versions": dataset.attrs["versions"]}
+    return check(run)
+
+
+def _find(name: str, value: Any, values: list[Any]) -> int:
+    for place, each in enumerate(values):
+        if each == value or (isinstance(value, list | tuple) and list(value) == each):
+            return place
+    number = _number(value)
+    for place, each in enumerate(map(_number, values)):  # 0.3 for the 0.30000000000000004 of equal steps
+        if math.isclose(each, number, rel_tol=1e-9):
+            return place
+    listed = ", ".join(map(str, values[:10])) + (", ..." if len(values) > 10 else "")
+    raise InputError(f"select: {name} = {value!r} was not swept; expected one of {listed}")
+
+
+def _number(value: Any) -> float:
+    """The number that ``value`` is; NaN, which is close to nothing, where it is none."""
+    return float(value) if isinstance(value, int | float | np.number) and not isinstance(value, bool) else math.nan

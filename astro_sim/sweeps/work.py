@@ -1,0 +1,102 @@
+"""What is handed to a worker and what comes back, the same for this process, a pool and a cluster."""
+
+import multiprocessing
+import sys
+import threading
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import xarray as xr
+
+from astro_sim import simulation
+
+Caught = tuple[type[Warning], str]
+LOSSES = 3
+LOST = f"lost: its worker died {LOSSES} times"
+# For the authors of libraries (Brian2 causes some when it is loaded): Python does not show them either.
+HIDDEN = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning)
+_ONE_AT_A_TIME = threading.Lock()  # Brian2 and the record of warnings are not made for threads
+
+
+@dataclass(frozen=True)
+class Job:
+    """Points that run one after the other.
+
+    Attributes
+    ----------
+    experiment, model : str
+    indices : tuple of int
+        Numbers of the points in the grid.
+    points : tuple
+        Seed and parameters of each.
+    losses : int
+        How often a worker died with it.
+    """
+
+    experiment: str
+    model: str
+    indices: tuple[int, ...]
+    points: tuple[tuple[int, dict[str, Any]], ...]
+    losses: int = 0
+
+    def alone(self) -> list["Job"]:
+        """Its points as jobs of their own, after the worker died once more: so that one bad point ruins no other."""
+        losses = self.losses + 1 if len(self.points) == 1 else 1
+        return [
+            Job(self.experiment, self.model, (index,), (point,), losses)
+            for index, point in zip(self.indices, self.points, strict=True)
+        ]
+
+
+@dataclass(frozen=True)
+class Done:
+    """What became of a job: a dataset or a message a point, warnings once a category, and whether its worker died."""
+
+    indices: tuple[int, ...]
+    results: tuple[xr.Dataset | str, ...]
+    caught: tuple[Caught, ...] = ()
+    lost: bool = False
+
+
+def attempt(job: Job) -> Done:
+    """Run a job. Whatever a point raises is its message; interrupts pass."""
+    with _ONE_AT_A_TIME, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        results = _run(job)
+    told = {each.category: str(each.message) for each in reversed(caught) if not issubclass(each.category, HIDDEN)}
+    return Done(job.indices, tuple(_message(each) for each in results), tuple(told.items()))
+
+
+def in_turn(jobs: Sequence[Job]) -> Iterator[Done]:
+    """Run jobs in this process."""
+    return map(attempt, jobs)
+
+
+def lost(job: Job) -> Done:
+    """A job that no worker survived."""
+    return Done(job.indices, (LOST,) * len(job.indices), lost=True)
+
+
+def quieten() -> None:
+    """Keep progress lines of a worker off the terminal: they belong to the driver."""
+    if multiprocessing.parent_process() is not None:
+        sys.stderr.isatty = lambda: False
+
+
+def _run(job: Job) -> list[xr.Dataset | Exception]:
+    seeds, parameters = [seed for seed, _ in job.points], [each for _, each in job.points]
+    try:
+        return simulation.simulate_many(job.experiment, parameters, job.model, seeds)
+    except Exception as error:  # of all together, memory for instance: one by one there may be enough
+        if len(job.points) == 1:
+            return [error]
+        return [result for one in job.alone() for result in _run(one)]
+
+
+def _message(result: xr.Dataset | Exception) -> xr.Dataset | str:
+    if isinstance(result, xr.Dataset):
+        return result
+    text = " ".join(str(result).split())
+    return text if isinstance(result, ValueError) and text else f"{type(result).__name__}: {text}".rstrip(": ")

@@ -1,0 +1,198 @@
+"""The Brian2 engine: targets, reproducibility, order of convergence, blow-ups, interrupts."""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import brian2
+import numpy as np
+import pytest
+
+import astro_sim
+from astro_sim.biophysical import calcium, engine, process
+from astro_sim.biophysical.engine import NumericalError, Session, TargetWarning, values
+from astro_sim.common.errors import InputError
+
+TARGETS = ["numpy", "cython", "cpp_standalone"]
+
+
+def g_chi(**settings):
+    given = {"duration": 3.0, "interval": 0.01, **settings}
+    return astro_sim.simulate("calcium", "biophysical", **given)
+
+
+@pytest.fixture(scope="module")
+def by_target():
+    return {target: g_chi(target=target, seed=1) for target in TARGETS}
+
+
+def test_targets_agree_before_the_first_release(by_target):
+    first = 2.44  # C crosses its threshold at 2.443 s
+    for name in ("C", "I", "h", "Gamma_A"):
+        traces = [run[name].sel(time=slice(0, first)).values for run in by_target.values()]
+        for trace in traces[1:]:
+            np.testing.assert_allclose(trace, traces[0], rtol=1e-9, atol=1e-12)  # atol: what is 0 at rest
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_the_same_seed_and_target_give_the_same_bytes(target, by_target, tmp_path):
+    again = g_chi(target=target, seed=1)
+    for name, run in (("one", by_target[target]), ("two", again)):
+        astro_sim.write(run, tmp_path / f"{name}.nc")
+    assert (tmp_path / "one.nc").read_bytes() == (tmp_path / "two.nc").read_bytes()
+
+
+def test_noise_repeats_with_the_seed_on_standalone_too():
+    one, two, other = (g_chi(target="cpp_standalone", noise=1.0, duration=0.5, seed=seed) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(one["h"].values, two["h"].values)
+    assert not np.array_equal(one["h"].values, other["h"].values)
+
+
+def final_state(method, dt, duration=1.0):
+    """State of a strongly driven unit after ``duration`` seconds without an event."""
+    p = process.ProcessParameters(dt=dt, method=method, target="numpy")
+    with Session(p, 0) as session:
+        units = process.build_units(session, p, 1)
+        process.set_states(units, I_bias=1.25, I=1.0, Y_S=20.0, G_A=5.0, x_S=0.4, u_S=0.5)
+        traces = session.record(units, ["C", "I", "h", "Gamma_A", "Y_S", "Gamma_S", "x_S", "u_S", "x_A"], duration / 2)
+        session.run(duration, [units])
+        return np.array([values(traces, name, "1")[1, 0] for name in ("C", "I", "h", "Gamma_A", "Gamma_S", "x_S")])
+
+
+@pytest.mark.parametrize(
+    ("method", "order", "steps"), [("rk4", 4, (8e-3, 4e-3)), ("rk2", 2, (4e-3, 2e-3)), ("euler", 1, (2e-3, 1e-3))]
+)
+def test_order_of_convergence_between_events(method, order, steps):
+    exact = final_state("rk4", 2.5e-4, 0.8)
+    coarse, fine = (np.abs(final_state(method, dt, 0.8) - exact).max() for dt in steps)
+    # Halving the step divides the error by 2^order; higher orders of the expansion still show at these steps
+    assert np.log2(coarse / fine) == pytest.approx(order, abs=0.35)
+
+
+def test_milstein_converges_strongly_with_order_one():
+    """With calcium and IP3 held, h_inf - h is a geometric Brownian motion whose path the same noise gives exactly."""
+    p = process.ProcessParameters(**process.LI_RINZEL, knockouts=["calcium"], noise=0.3, target="numpy")
+    errors = {}
+    for dt in (0.08, 0.04):
+        q = p.replace(dt=dt)
+        with Session(q, 7) as session:
+            cells = brian2.NeuronGroup(
+                2000,
+                process.astrocyte_equations(q) + "dW/dt = xi : second**0.5\n",
+                method=q.integrator,
+                namespace=process.namespace(q),
+                name="gates",
+            )
+            session.add(cells)
+            process.set_states(cells, C=0.1, I=0.4, h=0.2)
+            session.run(8.0)
+            h, w = cells.h_[:], cells.W_[:]
+        q_2 = q.d_2 * (0.4 + q.d_1) / (0.4 + q.d_3)
+        tau, h_inf = 1 / (q.O_2 * (q_2 + 0.1)), q_2 / (q_2 + 0.1)
+        time = 8.0 + dt  # a run makes one step more
+        exact = h_inf - (h_inf - 0.2) * np.exp(-time / tau - q.noise * w / np.sqrt(tau))
+        errors[dt] = np.abs(h - exact).mean()
+    assert q.integrator == "milstein"
+    # 2,000 paths: the mean error is known to 2 %
+    assert np.log2(errors[0.08] / errors[0.04]) == pytest.approx(1.0, abs=0.2)
+
+
+def test_a_noisy_gate_stays_within_its_bounds():
+    run = g_chi(noise=5.0, duration=5.0)
+    assert run["h"].min() >= 0
+    assert run["h"].max() <= 1
+
+
+@pytest.mark.parametrize("target", ["numpy", "cpp_standalone"])
+def test_a_blow_up_stops_the_run_and_names_variable_and_time(target):
+    with pytest.raises(NumericalError, match=r"^I of cell_chi left the finite numbers by [0-9.]+ s; try a smaller dt"):
+        astro_sim.simulate(
+            "calcium", "biophysical", preset="fm", levels=[1e308], duration=60.0, onset=1.0, O_3K=0.0, target=target
+        )  # fmt: skip
+
+
+def test_a_blow_up_is_heard_long_before_the_end(monkeypatch):
+    asked = []
+    monkeypatch.setattr(engine.Progress, "advance", lambda self, steps=1, note="": asked.append(steps))
+    with pytest.raises(NumericalError):
+        astro_sim.simulate("calcium", "biophysical", preset="fm", levels=[1e308], duration=60.0, onset=1.0, O_3K=0.0)
+    assert len(asked) < engine.CHECKS / 2
+
+
+def test_without_a_compiler_numpy_runs_and_one_line_says_so(monkeypatch, by_target):
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    with pytest.warns(TargetWarning, match="^no C compiler found: Brian2 runs on numpy, several times slower$") as seen:
+        run = g_chi()
+    assert len(seen) == 1
+    np.testing.assert_array_equal(run["C"].values, by_target["numpy"]["C"].values)
+
+
+def test_the_target_of_the_machine_is_cython():
+    assert engine.choose_target("auto") == "cython"
+    assert engine.choose_target("numpy") == "numpy"
+
+
+def test_nothing_is_left_behind(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    state = np.random.get_state()[1].copy()
+    target, step = brian2.prefs["codegen.target"], brian2.defaultclock.dt
+    for each in ("numpy", "cpp_standalone"):
+        g_chi(target=each, duration=0.1)
+    np.testing.assert_array_equal(np.random.get_state()[1], state)
+    assert (brian2.prefs["codegen.target"], brian2.defaultclock.dt) == (target, step)
+    assert brian2.get_device() is brian2.device
+    assert [path for path in tmp_path.iterdir() if path.name.startswith("astro_sim-")] == []
+
+
+def test_an_interrupt_is_no_result():
+    p = process.ProcessParameters(target="numpy")
+    with Session(p, 0) as session:
+        units = process.build_units(session, p, 1)
+        session.add(brian2.NetworkOperation(lambda: brian2.stop(), dt=100 * brian2.ms))
+        with pytest.raises(KeyboardInterrupt):
+            session.run(1.0, [units])
+
+
+def test_samples_come_before_the_events_of_their_time():
+    p = process.ProcessParameters(target="numpy")
+    with Session(p, 0) as session:
+        units = process.build_units(session, p, 1)
+        process.connect_spikes(session, session.spikes("stimulus", 1, np.zeros(1), np.array([0.01])), units)
+        traces = session.record(units, ["u_S", "x_S"], 0.001)
+        session.run(0.02, [units])
+        time, u = traces.t_[:], values(traces, "u_S", "1")[:, 0]
+    assert len(time) == 21  # both ends
+    assert not u[:11].any()
+    assert u[11] == pytest.approx(0.6 * np.exp(-3.33e-3), rel=1e-9)  # the spike acted at 10 ms, not a step later
+
+
+def test_openmp_threads_are_used_when_asked_for():
+    run = g_chi(target="cpp_standalone", threads=2, duration=0.5)
+    np.testing.assert_allclose(run["C"].values, g_chi(duration=0.5)["C"].values, rtol=1e-9, atol=1e-12)
+
+
+def test_stability_bounds_know_the_method():
+    bounds = {}
+    for method in ("euler", "rk4"):
+        with pytest.raises(
+            InputError, match="dt: expected at most 0.00[0-9]+ s, where the solver turns unstable"
+        ) as caught:
+            g_chi(dt=0.5, interval=0.5, method=method)
+        bounds[method] = float(str(caught.value).split("at most ")[1].split(" s")[0])
+    assert bounds["rk4"] / bounds["euler"] == pytest.approx(2.78 / 2, rel=0.01)  # printed to three digits
+
+
+def test_importing_the_models_does_not_load_brian2():
+    code = "import sys, astro_sim.experiments as e; [e.get(n, m) for n in e.NAMES for m in e.models(n)]; print('brian2' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+def test_rates_bound_the_equations():
+    p = process.ProcessParameters()
+    found = calcium.rates(p)
+    # Slope of the pump at its steepest, C = K_P/sqrt(3): (9/8)/sqrt(3) O_P/K_P = 0.65 O_P/K_P
+    c = np.linspace(1e-4, 1.0, 100_001)
+    slope = np.gradient(p.O_P * c**2 / (c**2 + p.K_P**2), c).max()
+    assert found["calcium release and uptake"] >= slope + (p.Omega_C + p.Omega_L) * (1 + p.rho_A) - 0.01 * slope

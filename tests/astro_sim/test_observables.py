@@ -1,0 +1,59 @@
+"""What is read off traces, on traces and trains whose answer is known."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from astro_sim import observables
+
+
+def test_events_of_a_sine():
+    time = np.arange(0.0, 10.0 + 1e-9, 0.001)
+    events = observables.calcium_events(time, np.sin(2 * np.pi * (time - 0.3))[:, None], 0.5)
+    # Crosses 1/2 upwards a twelfth of the period after its zero, and stays above for a third of it. Linear crossings
+    # on a grid of 1 ms are off by (2 pi dt)^2/8 of the slope: 5e-6 s
+    assert events.count == [10]
+    assert events.rate == pytest.approx([1.0])
+    np.testing.assert_allclose(events.latency, 0.3 + 1 / 12, atol=1e-5)
+    np.testing.assert_allclose(events.duration, 1 / 3, atol=1e-5)
+    np.testing.assert_allclose(events.interval, 1.0, atol=1e-5)
+    np.testing.assert_allclose(events.variation, 0.0, atol=1e-5)
+    np.testing.assert_allclose(events.amplitude, 1.0, atol=5e-6)  # 1 - (2 pi dt/2)^2/2 at worst
+
+
+def test_what_was_not_measured_is_nan():
+    time = np.arange(5.0)
+    trace = np.array([[0, 0, 0, 0, 0], [0, 1, 0, 0, 0], [0, 0, 0, 1, 1], [1, 1, 0, 0, 0], [0, 1, 0, 1, 0]], float).T
+    events = observables.calcium_events(time, trace, 0.5)
+    np.testing.assert_array_equal(events.count, [0, 1, 1, 0, 2])
+    np.testing.assert_array_equal(events.latency, [np.nan, 0.5, 2.5, np.nan, 0.5])
+    np.testing.assert_array_equal(events.duration, [np.nan, 1.0, np.nan, np.nan, 1.0])  # third: cut off by the end
+    np.testing.assert_array_equal(events.amplitude, [np.nan, 1.0, np.nan, np.nan, 1.0])
+    np.testing.assert_array_equal(events.interval, [np.nan, np.nan, np.nan, np.nan, 2.0])
+    np.testing.assert_array_equal(events.variation, [np.nan] * 5)
+    assert set(events.variables("cell")) == {f"event_{name}" for name in vars(events)}
+
+
+def test_variation_of_a_poisson_train_is_one(rng):
+    times = np.cumsum(rng.exponential(size=20_000))
+    # Standard error of a coefficient of variation of exponentials: 1/sqrt(n)
+    assert observables.interval_variation(np.zeros(20_000), times, 2)[0] == pytest.approx(1.0, abs=4 / np.sqrt(20_000))
+    assert np.isnan(observables.interval_variation(np.zeros(20_000), times, 2)[1])
+
+
+def test_synchrony_is_one_for_equal_traces_and_falls_as_one_over_root_n(rng):
+    trace = rng.standard_normal(1000)
+    assert observables.synchrony(np.tile(trace[:, None], 7)) == pytest.approx(1.0, rel=1e-12)
+    # Variance of a mean of 100 independent traces of 20,000 samples: 1/100, with relative error sqrt(2/20,000) = 1 %
+    assert observables.synchrony(rng.standard_normal((20_000, 100))) == pytest.approx(0.1, rel=0.02)
+    assert np.isnan(observables.synchrony(np.ones((10, 3))))
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.floats(0.0, 9.99)), max_size=50))
+def test_spike_counts_lose_no_spike(spikes):
+    indices, times = (np.array([each[k] for each in spikes], dtype=float) for k in (0, 1))
+    binned = observables.spike_counts(indices, times, 4, np.arange(11.0))
+    assert binned.shape == (10, 4)
+    assert binned.sum() == len(spikes)
+    np.testing.assert_array_equal(binned.sum(axis=0), np.bincount(indices.astype(int), minlength=4))
