@@ -34,7 +34,8 @@ def overview(datasets: Sequence[xr.Dataset], laws: Laws, record: RunRecord | Non
     Parameters
     ----------
     datasets : sequence of xarray.Dataset
-        The first ``stp`` dataset gives p^s by layout; without one, an ``ltp`` dataset gives its first cycle.
+        Of the macro model: the first ``stp`` dataset gives p^s by layout; without one, an ``ltp`` dataset gives its
+        first cycle. Others are passed over.
     laws : Laws
     record : RunRecord, optional
         Its accuracy over steps.
@@ -65,7 +66,8 @@ def overview(datasets: Sequence[xr.Dataset], laws: Laws, record: RunRecord | Non
 
 
 def _one_cycle(axes: Axes, datasets: Sequence[xr.Dataset]) -> None:
-    by_name = {str(dataset.attrs["experiment"]): dataset for dataset in reversed(datasets)}
+    macro = [dataset for dataset in datasets if dataset.attrs["model"] == "macro"]
+    by_name = {str(dataset.attrs["experiment"]): dataset for dataset in reversed(macro)}
     axes.set(xlabel="time (s)", ylabel="a.u.")
     if "stp" in by_name:
         axes.set(title="STP in one cycle, by layout", ylabel=r"$p^s$ (a.u.)")

@@ -20,7 +20,7 @@ from astro_sim.dataset import describe
 BATCH_BYTES, BATCH_REQUESTS = 5e8, 512  # answered at once; also bounds how many points are under way
 
 
-def simulate(experiment: str, model: str = "macro", seed: int = 0, **parameters: Any) -> xr.Dataset:
+def simulate(experiment: str, model: str | None = None, seed: int = 0, **parameters: Any) -> xr.Dataset:
     """Run a named experiment.
 
     Parameters
@@ -28,7 +28,7 @@ def simulate(experiment: str, model: str = "macro", seed: int = 0, **parameters:
     experiment : str
         One of `astro_sim.experiments.NAMES`.
     model : str
-        One of those that run it; "macro" runs most.
+        One of those that run it; by default "macro" where that is one.
     seed : int
         Decides what is random: input strengths where ``drive_cv`` > 0, the layout "random".
     **parameters
@@ -60,7 +60,7 @@ def simulate(experiment: str, model: str = "macro", seed: int = 0, **parameters:
 def simulate_many(
     experiment: str,
     points: Sequence[Mapping[str, Any]],
-    model: str = "macro",
+    model: str | None = None,
     seed: int | Sequence[int] = 0,
 ) -> list[xr.Dataset | Exception]:
     """Run a named experiment at many points; the dataset of each is the one that `simulate` gives.
@@ -124,9 +124,10 @@ def _steps(
 
 
 def _run(
-    experiment: str, model: str, points: Sequence[Mapping[str, Any]], seeds: Sequence[int]
+    experiment: str, model: str | None, points: Sequence[Mapping[str, Any]], seeds: Sequence[int]
 ) -> list[xr.Dataset | Exception]:
     """Run every point, those that wait for answers in lockstep."""
+    model = experiments.resolve(experiment, model)
     variant = experiments.get(experiment, model)
     results: list[xr.Dataset | Exception] = [RuntimeError("not run")] * len(points)
     waiting: deque[_Point] = deque()
@@ -162,8 +163,12 @@ def _run(
     return results
 
 
-def describe_settings(experiment: str, model: str = "macro") -> list[tuple[str, Any, str, str]]:
+def describe_settings(experiment: str, model: str | None = None) -> list[tuple[str, Any, str, str]]:
     """Every setting of an experiment and its model: name, default, unit, meaning."""
-    chosen = experiments.get(experiment, model)
+    chosen = experiments.get(experiment, experiments.resolve(experiment, model))
     rows = describe_fields(chosen.settings, chosen.parameters)
-    return [(name, chosen.defaults.get(name, default), unit, meaning) for name, default, unit, meaning in rows]
+    presets = ", ".join(chosen.presets) or "none here"
+    return [
+        (name, chosen.defaults.get(name, default), unit, f"{meaning} ({presets})" if name == "preset" else meaning)
+        for name, default, unit, meaning in rows
+    ]

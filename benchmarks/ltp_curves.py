@@ -84,5 +84,7 @@ def measure() -> list[dict[str, Any]]:
 
 
 BENCHMARK = Benchmark(
-    f"LTP curves over {CYCLES} cycles; distances are total variation between RetentionFactor(., {TOTAL})", check, measure
+    f"LTP curves over {CYCLES} cycles; distances are total variation between RetentionFactor(., {TOTAL})",
+    check,
+    measure,
 )

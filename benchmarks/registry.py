@@ -32,7 +32,12 @@ class Benchmark:
     measure: Callable[[], list[dict[str, Any]]]
 
 
-NAMES = {"macro-solver": "macro_solver", "amrb-memory": "amrb_memory"}
+NAMES = {
+    "macro-solver": "macro_solver",
+    "simulate": "simulate",
+    "ltp-curves": "ltp_curves",
+    "amrb-memory": "amrb_memory",
+}
 
 
 def run(names: Sequence[str], out: Path | None = None) -> list[dict[str, Any]]:
@@ -78,5 +83,5 @@ def _circumstances() -> dict[str, Any]:
             "threads": torch.get_num_threads(),
             "python": platform.python_version(),
         },
-        "versions": versions("rmaat", "numpy", "numba", "scipy", "torch"),
+        "versions": versions("rmaat", "numpy", "numba", "scipy", "Brian2", "torch"),
     }

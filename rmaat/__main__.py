@@ -14,6 +14,7 @@ import typer
 from astro_sim.common.errors import InputError
 from astro_sim.common.files import require_suffix
 from astro_sim.common.settings import load_toml, parse_assignments
+from astro_sim.contents import EXPERIMENTS
 
 # Typer carries a copy of click or imports it, depending on its version; this is the base of its errors in both.
 UsageError: Any = typer.BadParameter.__mro__[1]
@@ -59,9 +60,9 @@ Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
 
 @app.command()
 def simulate(
-    experiment: Annotated[str, typer.Argument(help="stp, ltp, spatial or frequency.")],
+    experiment: Annotated[str, typer.Argument(help="One of: " + ", ".join(EXPERIMENTS) + ".")],
     out: Annotated[Path | None, typer.Option(help="Dataset to write, X.nc (required).")] = None,
-    model: Annotated[str, typer.Option(help="Model of the astrocyte: macro.")] = "macro",
+    model: Annotated[str | None, typer.Option(help="macro or biophysical.  [default: macro where it runs]")] = None,
     seed: Seed = 0,
     set_: Set = None,
     sweep: Annotated[

@@ -142,7 +142,11 @@ def _by_level(each: Dataset) -> Table:
     chosen = evenly(len(levels), MOST_ROWS)
     rows = [[levels[k], *(shown(column[k]) for column in cells)] for k in chosen]
     some = f"; {len(chosen)} of {len(levels)} levels" if len(chosen) < len(levels) else ""
-    return Table(f"{each.path}: calcium and period at every level, a dash where it is steady{some}.", columns, rows)
+    return Table(
+        f"{each.path}: calcium and period at every level, a dash where no oscillation is sustained{some}.",
+        columns,
+        rows,
+    )
 
 
 def _oscillation(figure: go.Figure, data: xr.Dataset) -> None:

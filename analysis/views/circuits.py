@@ -10,9 +10,11 @@ from analysis.collect import Dataset, Inputs
 from analysis.curves import MOST_POINTS, colour
 from analysis.parts import Plot, Table
 from analysis.plots import line, new
-from analysis.views.shapes import below, evenly, flat, heat, holds, mean, panels, spread, titled, upright
+from analysis.views.shapes import MOST_CELLS, below, flat, heat, holds, mean, panels, spread, titled, upright
 from analysis.views.tables import cell, coordinate, measured, shown
 from astro_sim.dataset import settings_of
+
+GROUPS = 80  # of neurons in a raster of rates: enough in each for a rate to show
 
 
 def self_repair(each: Dataset, inputs: Inputs) -> list[Any]:
@@ -112,30 +114,37 @@ def network(each: Dataset, inputs: Inputs) -> list[Any]:
 
 
 def _raster(each: Dataset) -> Plot:
-    """Spikes of as many neurons as fit, spread over all of them."""
+    """A dot a spike; where these are too many, the rate of groups of neurons in short bins, which leaves none out."""
     data = each.data
     time, neuron = data["spike_time"].values, data["spike_neuron"].values.astype(int)
-    fired = np.unique(neuron)
-    some = fired
-    while len(some) > 1 and np.isin(neuron, some).sum() > MOST_POINTS:
-        some = some[evenly(len(some), max(1, int(0.9 * len(some) * MOST_POINTS / np.isin(neuron, some).sum())))]
-    inside = np.isin(neuron, some)
-    x, y = time[inside][:MOST_POINTS], neuron[inside][:MOST_POINTS]
-    figure = new()
-    first = _excitatory(data)
-    kinds = [("excitatory", y < first, 0), ("inhibitory", y >= first, 1)] if first else [("neurons", y >= 0, 0)]
-    for name, chosen, index in kinds:
-        if chosen.any():
-            style = {"mode": "markers", "marker": {"size": 3, "color": colour(index)}, "name": name}
-            figure.add_trace(go.Scatter(x=x[chosen].astype("f4"), y=y[chosen].astype("f4"), **style))
+    first, figure = _excitatory(data), new()
+    told = f"{len(time):,} spikes of {len(np.unique(neuron)):,} neurons"
+    if len(time) > MOST_POINTS:
+        count, end = int(neuron.max()) + 1, float(max(data["time"].values[-1], time.max()))
+        groups, bins = min(count, GROUPS), MOST_CELLS[1]
+        rows = np.linspace(0, count, groups + 1).round()
+        counts, _, columns = np.histogram2d(neuron, time, (rows, np.linspace(0, end, bins + 1)))
+        rates = counts / np.diff(rows)[:, None] / (end / bins)
+        figure.add_trace(heat(0.5 * (columns[1:] + columns[:-1]), 0.5 * (rows[1:] + rows[:-1] - 1), rates, "rate (Hz)"))
+        how = f"rate of {groups} groups of neurons in {bins} bins of {shown(1e3 * end / bins, 3)} ms"
+        if first:
+            figure.add_hline(first - 0.5, line={"color": "#ffffff", "width": 1})
+            how += "; white: where inhibitory neurons begin"
+    else:
+        kinds = (
+            [("excitatory", neuron < first), ("inhibitory", neuron >= first)] if first else [("neurons", neuron >= 0)]
+        )
+        for index, (name, chosen) in enumerate(kinds):
+            if chosen.any():
+                style = {"mode": "markers", "marker": {"size": 3, "color": colour(index)}, "name": name}
+                figure.add_trace(go.Scatter(x=time[chosen].astype("f4"), y=neuron[chosen].astype("f4"), **style))
+        how = "a dot a spike"
     _windows(figure, data)
-    figure.update_yaxes(title_text="neuron").update_xaxes(title_text="time (s)")
-    told = f"{len(time):,} spikes of {len(fired):,} neurons"
-    drawn = f" Drawn: the {len(x):,} spikes of {len(some):,} of them, evenly chosen." if len(x) < len(time) else ""
+    figure.update_yaxes(title_text="neuron", showgrid=False).update_xaxes(title_text="time (s)", showgrid=False)
     return Plot(
         figure,
         f"Raster of the network: {told}, excitatory neurons first.",
-        f"{each.path}: {told}, a dot a spike; dotted: windows of the external current.{drawn}",
+        f"{each.path}: {told}, {how}; dotted: windows of the external current.",
         380,
     )
 
@@ -196,7 +205,7 @@ def _windows(figure: go.Figure, data: xr.Dataset) -> None:
 def _astrocytes(each: Dataset) -> Plot:
     data = each.data
     time, calcium = data["time"].values, data["C"].transpose("cell", "time").values
-    figure = panels(["astrocyte", "mean Γ_S"], [0.65, 0.35])
+    figure = panels(["traced astrocyte", "mean Γ_S"], [0.65, 0.35])
     bar = {"title": {"text": titled(data, "C", "C"), "side": "right"}, "thickness": 14, "outlinewidth": 0, "len": 0.65,
            "y": 1.0, "yanchor": "top"}  # fmt: skip
     rows = np.arange(len(calcium))

@@ -8,8 +8,10 @@ from analysis.collect import Dataset, Inputs
 from analysis.curves import GREY
 from analysis.parts import Plot, Table, number
 from analysis.plots import line, new
-from analysis.views.shapes import flat, mean, spread
+from analysis.views.shapes import MOST_CURVES, below, evenly, flat, mean, panels, spread
 from analysis.views.tables import cell, coordinate, shown
+
+MOST_PANELS = 4
 
 
 def associative(each: Dataset, inputs: Inputs) -> list[Any]:
@@ -46,12 +48,15 @@ def associative(each: Dataset, inputs: Inputs) -> list[Any]:
 
 def _energy(each: Dataset, counts: list[str]) -> Plot:
     data = each.data
-    energy = flat(data["energy"], "patterns", "time")
-    figure = new()
-    for index, count in enumerate(counts):
-        spread(figure, 1, data["time"].values, energy[index], _stored(count), index)
-    figure.update_yaxes(title_text="energy (a.u.)").update_xaxes(title_text="time (s)")
-    steps = np.diff(energy, axis=1)
+    energy = flat(data["energy"], "patterns", "corruption", "time")
+    drawn, lines = evenly(len(counts), MOST_PANELS), evenly(energy.shape[1], MOST_CURVES)
+    figure = panels([_stored(counts[at]) for at in drawn])
+    for row, at in enumerate(drawn, start=1):
+        for index, k in enumerate(lines):
+            label = f"{100 * float(data['corruption'][k]):.4g} % flipped"
+            spread(figure, row, data["time"].values, energy[at, k], label, index, showlegend=row == 1)
+    below(figure, "time (s)", len(drawn))
+    steps = np.diff(energy, axis=2)
     largest = float(steps.max()) if steps.size else 0.0
     scale = float(np.ptp(energy)) or 1.0
     falls = "it never rises between samples" if largest <= 1e-9 * scale else (
@@ -60,9 +65,9 @@ def _energy(each: Dataset, counts: list[str]) -> Plot:
     return Plot(
         figure,
         f"Energy of neurons, synapses and processes while they settle, by number of stored patterns; {falls}.",
-        f"{each.path}: energy over time, a colour a number of stored patterns; line: mean over cues and corruptions, "
-        f"band: their range; {falls}.",
-        300,
+        f"{each.path}: energy (a.u.) over time, a panel a number of stored patterns, a colour a corruption; line: mean "
+        f"over cues, band: their range; {falls}.",
+        100 + 120 * len(drawn),
     )
 
 

@@ -183,12 +183,8 @@ def _maps(each: Dataset) -> list[Any]:
     low, middle = int(np.argmin(rate)), int(np.argsort(rate)[len(rate) // 2])
     plasticity = logs[..., middle] - logs[..., low]
     between = f"{number(rate[middle])} over {number(rate[low])} Hz"
-    drawn = [
-        _map(
-            data, plasticity[k], f"{label}: release a spike at {between}, log₂; above 0 facilitation, below depression."
-        )
-        for k, label in enumerate(modulations)
-    ]
+    words = f"release a spike at {between}, log₂; above 0 facilitation, below depression."
+    drawn = [_map(data, plasticity[k], f"{label}: {words}{_noise(label)}") for k, label in enumerate(modulations)]
     effects = {label: mean(logs[k] - logs[modulations.index("none")])
                for k, label in enumerate(modulations) if "none" in modulations and label != "none"}  # fmt: skip
     drawn += [
@@ -207,6 +203,10 @@ def _maps(each: Dataset) -> list[Any]:
         )
         parts.append(Table(caption, ["U₀*", *(f"α = {alpha}" for alpha in alphas)], rows))
     return parts
+
+
+def _noise(label: str) -> str:
+    return " Differences along α are those of the spike trains." if label == "none" else ""
 
 
 def _map(data: xr.Dataset, z: np.ndarray, caption: str, diagonal: bool = False) -> Plot:

@@ -24,9 +24,9 @@ def waves(each: Dataset, inputs: Inputs) -> list[Any]:
         ["recruited, the driven one counted", shown(float(data["recruited"].sum()))],
         ["reach: recruited, the driven one not counted", shown(float(data["reach"]))],
     ]
-    for name, words in (("speed", "front speed, cells"), ("speed_um", "front speed")):
+    for name, words in (("speed", "front speed (cells a second)"), ("speed_um", "front speed (µm/s)")):
         if holds(data, name):
-            rows.append([f"{words} ({unit(data, name).replace('1/s', 'a second')})", shown(float(data[name]))])
+            rows.append([words, shown(float(data[name]))])
     parts.append(Table(f"{each.path}: the wave; a dash where too few cells were reached.", ["quantity", "value"], rows))
     reached = data.isel(cell=np.flatnonzero(data["recruited"].values > 0))
     names = [name for name in ("onset", *EVENTS) if holds(reached, name, "cell")]

@@ -9,13 +9,13 @@ import shutil
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Literal, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from astro_sim.common.errors import InputError
 from astro_sim.common.progress import Progress
@@ -143,16 +143,16 @@ class Session:
         self.solver, self.seed = solver, seed
         self.target = choose_target(solver.target)
         self._objects: list[Any] = []
-        self._bytes = 0.0
         self._records: list[tuple[float, int]] = []
+        self._monitors: list[Any] = []
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
         import brian2
-        from brian2.devices.device import get_device, reset_device, set_device
+        from brian2.devices.device import reset_device, set_device
 
         brian2.BrianLogger.suppress_hierarchy("brian2.codegen.generators.base")
-        state = np.random.get_state()
+        state = np.random.get_state()  # noqa: NPY002 - Brian2 draws from the legacy generator
         self._stack.callback(np.random.set_state, state)
         if self.target == "cpp_standalone":
             self.folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="astro_sim-"))
@@ -161,7 +161,7 @@ class Session:
             self._stack.callback(brian2.prefs.__setitem__, "devices.cpp_standalone.openmp_threads", kept)
             set_device("cpp_standalone", directory=self.folder, build_on_run=False)
             self._stack.callback(reset_device)
-            self._stack.callback(lambda: get_device().reinit())
+            self._stack.callback(brian2.device.reinit)
         else:
             kept = brian2.prefs["codegen.target"]
             brian2.prefs["codegen.target"] = self.target
@@ -176,6 +176,7 @@ class Session:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._objects.clear()
+        self._monitors.clear()
         self._stack.close()
 
     def add(self, *objects: Any) -> Any:
@@ -183,7 +184,7 @@ class Session:
         self._objects += objects
         return objects[0]
 
-    def spikes(self, name: str, count: int, indices: Array, times: Array) -> Any:
+    def spikes(self, name: str, count: int, indices: ArrayLike, times: ArrayLike) -> Any:
         """A source of given spikes.
 
         Parameters
@@ -215,6 +216,7 @@ class Session:
         monitor = brian2.StateMonitor(
             group, names, record=cells, dt=interval * brian2.second, name=f"{group.name}_traces_{len(self._records)}"
         )
+        self._monitors.append(monitor)
         return self.add(monitor)
 
     def run(self, duration: float, watch: Iterable[Any] = ()) -> None:
@@ -249,13 +251,13 @@ class Session:
         if self.target == "cpp_standalone":
             network.run(length, report="stderr" if sys.stderr.isatty() else None, namespace={})
             brian2.device.build(directory=self.folder, compile=True, run=True, debug=False)
-            _require_finite(watched, duration)
+            self._require_finite(watched, duration)
             return
         every = max(1, round(steps / CHECKS))
         with Progress("simulating", round(steps)) as progress:
 
             def look() -> None:
-                _require_finite(watched, float(network.t_))
+                self._require_finite(watched, float(network.t))
                 progress.advance(every)
 
             # The last of a step: what it finds was made by this step.
@@ -268,18 +270,33 @@ class Session:
                 if isinstance(error.__cause__, InputError):
                     raise error.__cause__ from None
                 raise
-        if float(network.t_) < duration:  # Brian2 ends a run quietly when it hears an interrupt
+        if float(network.t) < duration:  # Brian2 ends a run quietly when it hears an interrupt
             raise KeyboardInterrupt
-        _require_finite(watched, duration)
+        self._require_finite(watched, duration)
+
+    def _require_finite(self, watched: list[tuple[Any, str]], time: float) -> None:
+        broken = [(group, name) for group, name in watched if not _finite(group, name)]
+        if not broken:
+            return
+        # What was recorded knows better which was first, and when.
+        seen = [(first, monitor.source, name) for monitor in self._monitors for first, name in _broken_samples(monitor)]
+        first, group, name = min(seen, key=lambda each: each[0], default=(time, *broken[0]))
+        raise NumericalError(
+            f"{name} of {group.name} left the finite numbers by {first:g} s; try a smaller dt or weaker drive"
+        )
+
+
+def _finite(group: Any, name: str) -> bool:
+    return bool(np.isfinite(np.asarray(getattr(group, name + "_")[:])).all())
+
+
+def _broken_samples(monitor: Any) -> Iterator[tuple[float, str]]:
+    """Time of the first sample of each recorded variable that is not finite."""
+    for name in monitor.record_variables:
+        broken = ~np.isfinite(np.asarray(getattr(monitor, name + "_"), dtype=float)).all(axis=0)
+        if broken.any():
+            yield float(monitor.t_[:][broken][0]), name
 
 
 def _states(group: Any) -> list[str]:
     return sorted(group.equations.diff_eq_names)
-
-
-def _require_finite(watched: list[tuple[Any, str]], time: float) -> None:
-    for group, name in watched:
-        if not np.isfinite(np.asarray(getattr(group, name + "_")[:])).all():
-            raise NumericalError(
-                f"{name} of {group.name} left the finite numbers by {time:g} s; try a smaller dt or weaker drive"
-            )

@@ -6,6 +6,8 @@ r"""Release of gliotransmitter by the astrocyte where its calcium crosses a thre
 Source: Stimberg et al. (2019), after De Pitta et al. (2011).
 """
 
+from typing import Any
+
 from astro_sim.biophysical.calcium import SGBD
 from astro_sim.common.settings import Settings, quantity
 
@@ -30,7 +32,8 @@ EQUATIONS = """
 dx_A/dt = Omega_A*(1 - x_A) : 1
 dG_A/dt = -Omega_e*G_A : mmolar
 """
-THRESHOLD = REFRACTORY = "C > C_Theta"
+THRESHOLD = "C > C_Theta"
+REFRACTORY: Any = THRESHOLD  # Brian2 declares it a bool
 ON_RELEASE = """
 G_A += rho_e*G_T*U_A*x_A
 x_A -= U_A*x_A

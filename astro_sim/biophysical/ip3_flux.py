@@ -2,8 +2,9 @@ r"""IP3 that flows in from outside or from a neighbour: nothing below a threshol
 
     J = -F/2 (1 + tanh((|dI| - I_Theta) / omega_I)) sgn(dI)
 
-External drive: F_ex, dI = I - I_bias, and a constant inflow J_in beside it (ours, 0 unless set). Gap junction: F, dI = I_i - I_j. With I_bias = 0 the drive is a sink of IP3, not
-nothing; that is how the published G-ChI astrocyte has it. Source: Stimberg et al. (2019), after Goldberg et al. (2010).
+External drive: F_ex, dI = I - I_bias, and a constant inflow J_in beside it (ours, 0 unless set). Gap junction: F,
+dI = I_i - I_j. With I_bias = 0 the drive is a sink of IP3, not nothing; the published G-ChI astrocyte has it so.
+Source: Stimberg et al. (2019), after Goldberg et al. (2010).
 """
 
 from astro_sim.biophysical.calcium import SGBD
@@ -35,7 +36,8 @@ ALONE = "J_coupling = 0*mmolar/second : mmolar/second\n"
 # On the synapses between astrocytes; `strength` scales a junction (1, or less with distance).
 GAP_JUNCTION = """
 delta_I = I_post - I_pre : mmolar
-J_coupling_post = -gap_junctions_open*strength*F/2*(1 + tanh((abs(delta_I) - I_Theta)/omega_I))*sign(delta_I) : mmolar/second (summed)
+open_share = (1 + tanh((abs(delta_I) - I_Theta)/omega_I))/2 : 1
+J_coupling_post = -gap_junctions_open*strength*F*open_share*sign(delta_I) : mmolar/second (summed)
 strength : 1
 """
 

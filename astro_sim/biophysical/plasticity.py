@@ -1,4 +1,4 @@
-r"""Long-term plasticity: postsynaptic calcium moves the synaptic efficacy rho, gated by gliotransmission through release.
+r"""Long-term plasticity: postsynaptic calcium moves the efficacy rho, gated by gliotransmission through release.
 
     dc/dt = -c / tau_ca;   a presynaptic spike, D later: c += C_pre r_S;   a postsynaptic spike: c += C_post
     tau_rho drho/dt = -rho (1 - rho) (rho_star - rho) + gamma_p (1 - rho) [c >= theta_p] - gamma_d rho [c >= theta_d]
@@ -43,7 +43,8 @@ class PlasticityParameters(Settings):
 
 
 EQUATIONS = """
-drho/dt = (-bistable*rho*(1 - rho)*(rho_star - rho) + gamma_p*(1 - rho)*above_p - gamma_d*rho*above_d)/tau_rho{noise} : 1
+drho/dt = (drift + gamma_p*(1 - rho)*above_p - gamma_d*rho*above_d)/tau_rho{noise} : 1
+drift = -bistable*rho*(1 - rho)*(rho_star - rho) : 1
 c : 1
 above_p : 1
 above_d : 1
@@ -66,8 +67,10 @@ SEND = "\n".join(
     + [f"sent = (sent + 1) % {IN_FLIGHT}"]
 )
 ARRIVE = "\n".join(
-    ["c_post += jump_pre*(" + " + ".join(f"r_{slot}*int(arrived == {slot})" for slot in _SLOTS) + ")"]
-    + [f"arrived = (arrived + 1) % {IN_FLIGHT}"]
+    [
+        "c_post += jump_pre*(" + " + ".join(f"r_{slot}*int(arrived == {slot})" for slot in _SLOTS) + ")",
+        f"arrived = (arrived + 1) % {IN_FLIGHT}",
+    ]
 )
 
 
@@ -78,7 +81,7 @@ def _namespace(parameters: PlasticityParameters) -> dict[str, Any]:
 
 
 def build_plasticity(session: Session, parameters: PlasticityParameters, count: int, noisy: bool) -> Any:
-    """A group of ``count`` synapses' efficacies; rho is in ``rho``, postsynaptic calcium in ``c``, the weight in ``w``."""
+    """A group of ``count`` synapses: efficacy ``rho``, postsynaptic calcium ``c``, weight ``w``."""
     import brian2
 
     noise = NOISE if noisy and parameters.sigma > 0 else ""
@@ -106,7 +109,7 @@ def connect_release(session: Session, units: Any, group: Any, delay: float) -> A
         group,
         model=FLIGHT_MODEL,
         on_pre={"send": SEND, "arrive": ARRIVE},
-        on_event={"send": "transmission", "arrive": "transmission"},
+        on_event=dict.fromkeys(("send", "arrive"), "transmission"),  # pyright: ignore[reportArgumentType]
         namespace=group.namespace,
         name="presynaptic_calcium",
     )
@@ -150,7 +153,7 @@ def connect_driven(session: Session, units: Any, group: Any, delay: float, gain:
         group,
         model="fires : 1",
         on_pre={"decide": "fires = int(rand() < gain*w_post*r_S_pre)", "fire": "c_post += jump_post*fires"},
-        on_event={"decide": "transmission", "fire": "transmission"},
+        on_event=dict.fromkeys(("decide", "fire"), "transmission"),  # pyright: ignore[reportArgumentType]
         namespace={**group.namespace, "gain": gain},
         name="driven_spikes",
     )

@@ -1,7 +1,7 @@
 """Spike trains for the biophysical models, on the grid of the solver so that every target sees the same spikes."""
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from astro_sim.common.errors import InputError
 
@@ -51,12 +51,14 @@ def regular_trains(rates: Array, start: float, end: float) -> tuple[Array, Array
     """Periodic trains, a rate each, the first spike at ``start``: indices and times."""
     _require_few(float(np.sum(rates)) * (end - start))
     trains = [np.arange(start, end - 1e-9, 1.0 / rate) if rate > 0 else np.empty(0) for rate in rates]
-    return np.repeat(np.arange(len(trains), dtype=float), [len(train) for train in trains]), np.concatenate(trains)
+    indices: Array = np.repeat(np.arange(len(trains), dtype=float), [len(train) for train in trains])
+    return indices, np.asarray(np.concatenate(trains), dtype=np.float64)
 
 
-def same_for_all(times: Array, count: int) -> tuple[Array, Array]:
+def same_for_all(times: ArrayLike, count: int) -> tuple[Array, Array]:
     """The same train for each of ``count`` sources: indices and times."""
-    return np.repeat(np.arange(count, dtype=float), len(times)), np.tile(times, count)
+    train = np.asarray(times, dtype=np.float64)
+    return np.repeat(np.arange(count, dtype=np.float64), len(train)), np.tile(train, count)
 
 
 def _require_few(spikes: float) -> None:

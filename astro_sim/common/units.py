@@ -7,10 +7,14 @@ import re
 from typing import Any
 
 # How the field writes them -> Brian2's name. What Brian2 itself calls so (ms, mV, nS, um, ...) needs no entry.
-_NAMES = {"s": "second", "V": "volt", "A": "amp", "M": "molar", "m": "metre", "S": "siemens", "F": "farad", "C": "coulomb",
-          "ohm": "ohm", "min": "minute"}  # fmt: skip
+_NAMES = {
+    **{"s": "second", "V": "volt", "A": "amp", "M": "molar", "m": "metre", "S": "siemens", "F": "farad"},
+    **{"C": "coulomb", "Ohm": "ohm"},
+}
 _FACTOR = re.compile(r"(?P<sign>[*/ ]?)\s*(?P<name>[A-Za-z]+|1)(?:\^?(?P<power>-?[0-9]))?\s*")
-_NUMBER = re.compile(r"\s*(?P<number>[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*[* ]?\s*(?P<unit>[A-Za-z1/].*?)\s*")
+_NUMBER = re.compile(
+    r"\s*(?P<number>[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)(?![eE]?[-+]?\d)\s*[* ]?\s*(?P<unit>[A-Za-z1/].*?)\s*"
+)
 
 # Units that measure nothing physical: a number in them has no other unit to be given in.
 UNITLESS = ("1", "a.u.", "spacing", "1/spacing")

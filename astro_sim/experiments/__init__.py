@@ -70,11 +70,21 @@ class Experiment:
 NAMES = EXPERIMENTS
 
 
-def get(name: str, model: str) -> Variant:
-    """Look up how ``model`` runs the experiment ``name``; an unknown one raises `InputError` with the nearest name."""
+def models(name: str) -> Mapping[str, Variant]:
+    """The models that run the experiment ``name``, its default first; an unknown name raises `InputError`."""
     if name not in NAMES:
         raise InputError(f"unknown experiment {name!r}; {did_you_mean(name, NAMES)}")
-    models = import_module(f"{__name__}.{name}").EXPERIMENT.models
-    if model not in models:
-        raise InputError(f"unknown model {model!r} for the experiment {name!r}; {did_you_mean(model, models)}")
-    return models[model]
+    return import_module(f"{__name__}.{name}").EXPERIMENT.models
+
+
+def resolve(name: str, model: str | None) -> str:
+    """The name of the model to run: the one given, or the experiment's default."""
+    return next(iter(models(name))) if model is None else model
+
+
+def get(name: str, model: str) -> Variant:
+    """Look up how ``model`` runs the experiment ``name``; an unknown one raises `InputError` with the nearest name."""
+    known = models(name)
+    if model not in known:
+        raise InputError(f"unknown model {model!r} for the experiment {name!r}; {did_you_mean(model, known)}")
+    return known[model]

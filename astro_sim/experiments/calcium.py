@@ -31,9 +31,11 @@ class CalciumSettings(Settings):
     """A stimulus at several levels, one cell a level; in a scan one level after another."""
 
     stimulus: Stimulus = quantity(
-        "spikes", "1", "spikes (Hz), clamp or scan of IP3 (uM), puff of agonist (uM), uncaging of IP3 (uM), drive by I_bias "
-        "(uM) or inflow of IP3 (uM/s)", "ours",
-    )  # fmt: skip
+        "spikes",
+        "1",
+        "spikes (Hz); clamp or scan of IP3, puff of agonist, uncaging, drive by I_bias (uM); inflow of IP3 (uM/s)",
+        "ours",
+    )
     levels: tuple[float, ...] = quantity((0.5,), "1", "levels of the stimulus, in the unit it has", SGBD, min_length=1)
     onset: float = quantity(2.0, "s", "start of the stimulus (first spike, puff, uncaging, drive)", SGBD, ge=0)
     offset: float | None = quantity(None, "s", "end of puff, drive or inflow; none: the end of the run", "ours")

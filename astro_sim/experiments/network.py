@@ -74,8 +74,10 @@ class NetworkSettings(PlacedSettings):
 
     def weights(self) -> tuple[float, float]:
         """Factors on w_e and w_i."""
-        if self.configuration == "synapses" or not self.scale_weights:
+        if not self.scale_weights:
             return 1.0, 1.0
+        if self.configuration == "synapses":
+            return PUBLISHED_INPUTS / self.n, 1.0
         inputs = (self.p_e * self.excitatory, self.p_i * self.inhibitory)
         e, i = (PUBLISHED_INPUTS / each if each else 1.0 for each in inputs)
         return e, i

@@ -22,9 +22,12 @@ class StpTrainSettings(Settings):
         "paired_pulse", "1", "pairs at every interval, one tetanus, theta bursts, or the published test train", SGBD
     )
     modulations: tuple[Literal["none", "weak", "strong", "closed"], ...] = quantity(
-        ("none", "weak", "strong"), "1", "gliotransmission: none, driven by a weak or strong I_bias, or by the synapse", SGBD,
+        ("none", "weak", "strong"),
+        "1",
+        "gliotransmission: none, driven by a weak or strong I_bias, or by the synapse",
+        SGBD,
         min_length=1,
-    )  # fmt: skip
+    )
     weak_bias: float = quantity(0.8, "uM", "I_bias of weak modulation", SGBD, ge=0)
     strong_bias: float = quantity(1.25, "uM", "I_bias of strong modulation", SGBD, ge=0)
     start: float = quantity(16.5, "s", "first test spike", SGBD, ge=0)

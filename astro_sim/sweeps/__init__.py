@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from astro_sim import experiments
 from astro_sim.common.errors import InputError
 from astro_sim.common.progress import Progress
 from astro_sim.contents import CONTENTS
@@ -31,7 +32,7 @@ class SweepError(InputError):
 def sweep(
     experiment: str,
     grid: Mapping[str, Any],
-    model: str = "macro",
+    model: str | None = None,
     seed: int = 0,
     client: Any = None,
     folder: str | Path | None = None,
@@ -75,6 +76,7 @@ def sweep(
     """
     if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int) or workers < 1):
         raise InputError(f"workers: expected a whole number from 1, got {workers!r}")
+    model = experiments.resolve(experiment, model)
     points = make(experiment, model, seed, grid, parameters)
     attributes = provenance(experiment, model, points.seed, points.settings, points.values)
     store = Store(folder, attributes) if folder is not None else None

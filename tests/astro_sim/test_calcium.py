@@ -150,9 +150,7 @@ def test_amplitude_and_frequency_encoding():
 
 
 def test_chi_at_rest_balances_production_and_degradation():
-    run = simulate(
-        **CHI, stimulus="inflow", levels=[0.0], F_ex=0.0, duration=300.0, O_delta=0.02, Omega_5P=0.04, K_P=0.1
-    )
+    run = simulate(preset="am", levels=[0.0], duration=600.0)
     end = run.isel(time=-1, level=0)
     c, i = float(end["C"]), float(end["I"])
     production = 0.02 / (1 + i / 1.5) * c**2 / (c**2 + 0.1**2)

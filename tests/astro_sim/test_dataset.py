@@ -13,20 +13,6 @@ from astro_sim import experiments
 from astro_sim.contents import CONTENTS, meanings
 from astro_sim.dataset import REQUIRED_ATTRIBUTES, settings_of
 
-MACRO = [name for name in experiments.NAMES if "macro" in CONTENTS[name]]
-SMALL = {
-    "stp": {"layouts": ["grid", "random"]},
-    "ltp": {"cycles": 2},
-    "spatial": {"n": 3},
-    "frequency": {"n": 1},
-    "associative": {"n": 4, "cues": 1, "duration": 1.0},
-}
-
-
-@pytest.fixture(scope="module", params=MACRO)
-def dataset(request):
-    return astro_sim.simulate(request.param, seed=3, **SMALL[request.param])
-
 
 def test_every_variable_carries_unit_and_description(dataset):
     known = meanings(dataset.attrs["experiment"], dataset.attrs["model"])
@@ -36,12 +22,20 @@ def test_every_variable_carries_unit_and_description(dataset):
         assert variable.attrs["long_name"]
 
 
-def test_provenance_is_complete(dataset):
+def test_provenance_is_complete(dataset, question):
     assert set(REQUIRED_ATTRIBUTES) <= set(dataset.attrs)
-    assert dataset.attrs["model"] == "macro"
+    assert (dataset.attrs["experiment"], dataset.attrs["model"]) == (question.experiment, question.model)
     assert dataset.attrs["seed"] == 3
-    assert set(json.loads(dataset.attrs["versions"])) == {"rmaat", "numpy", "numba", "xarray"}
-    assert settings_of(dataset)["tau_n"] == (1.0 if dataset.attrs["experiment"] == "associative" else 0.05)
+    solver = {"macro": "numba", "biophysical": "Brian2"}[question.model]
+    assert set(json.loads(dataset.attrs["versions"])) == {"rmaat", "numpy", solver, "xarray"}
+    stored = settings_of(dataset)
+    assert {name: stored[name] for name in question.settings} == question.settings
+
+
+def test_every_experiment_and_model_is_among_those_tested(question):
+    known = {(name, model) for name in experiments.NAMES for model in experiments.models(name)}
+    assert known == {(name, model) for name in CONTENTS for model in CONTENTS[name]}
+    assert (question.experiment, question.model) in known
 
 
 def test_reading_gives_back_what_was_written(dataset, tmp_path):

@@ -9,11 +9,8 @@ import xarray as xr
 import astro_sim
 from astro_sim import experiments
 from astro_sim.common.errors import InputError
-from astro_sim.contents import CONTENTS
 from astro_sim.experiments import NAMES
 from astro_sim.simulation import describe_settings
-
-MACRO = [name for name in experiments.NAMES if "macro" in CONTENTS[name]]
 
 
 @pytest.mark.parametrize(
@@ -67,18 +64,9 @@ def test_the_settings_that_were_used_are_in_the_dataset():
     assert run.attrs["seed"] == 7
 
 
-@pytest.mark.parametrize("experiment", MACRO)
-def test_stored_settings_make_the_same_dataset_again(experiment):
-    small = {
-        "stp": {"layouts": ["random"]},
-        "ltp": {"cycles": 2},
-        "spatial": {"n": 3},
-        "frequency": {"n": 1},
-        "associative": {"n": 4, "cues": 1, "duration": 1.0},
-    }
-    first = astro_sim.simulate(experiment, seed=5, **small[experiment])
-    again = astro_sim.simulate(experiment, seed=5, **json.loads(first.attrs["settings"]))
-    xr.testing.assert_identical(again, first)
+def test_stored_settings_make_the_same_dataset_again(dataset, question):
+    again = astro_sim.simulate(question.experiment, question.model, seed=3, **json.loads(dataset.attrs["settings"]))
+    xr.testing.assert_identical(again, dataset)
 
 
 def test_numpy_integers_are_seeds_too():
@@ -86,14 +74,28 @@ def test_numpy_integers_are_seeds_too():
     xr.testing.assert_identical(run, astro_sim.simulate("ltp", cycles=1, seed=3))
 
 
-@pytest.mark.parametrize("experiment", MACRO)
-def test_every_setting_is_described_with_the_default_in_force(experiment):
-    rows = describe_settings(experiment)
+def test_every_setting_is_described_with_the_default_in_force(question):
+    rows = describe_settings(question.experiment, question.model)
     names = [name for name, *_ in rows]
     assert len(set(names)) == len(names)  # protocol and model share no name, or a value would reach only one
     assert all(unit and meaning for _, _, unit, meaning in rows)
-    stored = json.loads(astro_sim.simulate(experiment).attrs["settings"])
-    assert {name: json.loads(json.dumps(default)) for name, default, *_ in rows} == stored
+    settings, parameters = experiments.get(question.experiment, question.model).complete({})
+    assert {name: default for name, default, *_ in rows} == {**dict(settings), **dict(parameters)}
+
+
+@pytest.mark.parametrize("experiment", experiments.NAMES)
+def test_every_preset_is_valid_and_listed(experiment):
+    for model, variant in experiments.models(experiment).items():
+        for preset in variant.presets:
+            variant.complete({"preset": preset})
+            listed = {name: meaning for name, _, _, meaning in describe_settings(experiment, model)}
+            assert preset in listed["preset"]
+
+
+def test_the_default_model_is_macro_where_it_runs():
+    assert experiments.resolve("ltp", None) == "macro"
+    assert experiments.resolve("calcium", None) == "biophysical"
+    assert experiments.resolve("ltp", "biophysical") == "biophysical"
 
 
 def test_the_package_offers_its_names_and_no_others():

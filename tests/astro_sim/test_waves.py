@@ -131,6 +131,11 @@ def test_speed_of_a_straight_front():
     assert waves.speed(np.arange(1.0, 6.0), 4.0 * np.arange(1.0, 6.0)) == pytest.approx(0.25, rel=1e-12)
 
 
+def test_speed_over_more_cells_than_have_their_pairs_compared():
+    hops = np.arange(1.0, 5001.0)
+    assert waves.speed(hops, 4.0 * hops) == pytest.approx(0.25, rel=1e-12)
+
+
 def test_one_late_cell_does_not_move_the_speed():
     onset = 4.0 * np.arange(1.0, 12.0)
     onset[5] += 100.0
