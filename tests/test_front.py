@@ -31,13 +31,15 @@ def test_the_readmes_commands_work_in_order(tmp_path, monkeypatch):
     commands = [
         shlex.split(line) for block in blocks("bash") for line in block.splitlines() if line.startswith("rmaat ")
     ]
-    assert [words[1] for words in commands] == [*["simulate"] * 4, "fit", "data", "train", "evaluate", "report"]
+    line = [*["simulate"] * 4, "fit", "data", "train", "evaluate", "report"]
+    assert [words[1] for words in commands] == [*line, *["simulate"] * 4, "report"]
     shutil.copytree(ROOT / "configs", tmp_path / "configs")
     monkeypatch.chdir(tmp_path)
     for _, verb, *words in commands:
         words = [{"train=8000": "train=64", "valid=500": "valid=8", "test=1000": "test=8"}.get(w, w) for w in words]
         assert main([verb, *words, *SMALLER.get(verb, [])]) == 0, (verb, words)
     assert (tmp_path / "report.html").is_file()
+    assert (tmp_path / "astrocytes.html").is_file()
 
 
 def test_the_readmes_python_works(tmp_path):

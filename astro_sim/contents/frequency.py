@@ -7,7 +7,12 @@ PROMISED = {
     "biophysical": {"calcium": ("rate", "repetition"), "calcium_peak": ("rate", "repetition"), "rate": ("rate",)},
 }
 MEANINGS = {
-    "macro": {**MACRO, "calcium": ("a.u.", "calcium proxy: fast calcium averaged over the measuring window")},
+    "macro": {
+        **MACRO,
+        "calcium": ("a.u.", "calcium proxy: fast calcium averaged over the measuring window"),
+        "calcium_peak": ("a.u.", "largest fast calcium in the measuring window"),
+        "event_rate": ("Hz", "upward crossings of the event level a second"),
+    },
     "biophysical": {
         **ASTROCYTE,
         **EVENTS,

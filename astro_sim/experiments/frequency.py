@@ -3,6 +3,7 @@
 import numpy as np
 import xarray as xr
 
+from astro_sim import observables
 from astro_sim.common.errors import InputError
 from astro_sim.common.settings import quantity
 from astro_sim.experiments import Experiment, Variant
@@ -28,6 +29,7 @@ class FrequencySettings(PlacedSettings):
     transient: float = quantity(10.0, "s", "train before the measuring window", CHOSEN, ge=0)
     window: float = quantity(10.0, "s", "measuring window", CHOSEN, gt=0)
     interval: float = quantity(0.01, "s", "between samples of the average", CHOSEN, gt=0)
+    event_level: float = quantity(0.1, "a.u.", "p^s whose upward crossings are counted as events", CHOSEN, gt=0)
 
     def model_post_init(self, _: object) -> None:
         if self.interval > self.window / 10:
@@ -40,12 +42,12 @@ class FrequencySettings(PlacedSettings):
 
 
 def run(settings: FrequencySettings, parameters: MacroParameters, generator: np.random.Generator) -> MacroSteps:
-    """Average p^s over a whole number of periods in the window, for every rate."""
+    """Mean, peak and events of p^s over a whole number of periods in the window, for every rate."""
     n = parameters.n
     at = settings.place(n, generator)
     model = MacroModel(parameters, at)
     input_ = np.full(n, settings.amplitude)
-    calcium = []
+    calcium, peak, events = [], [], []
     for rate in settings.rates:
         periods = int(np.floor(settings.window * rate + 1e-9))
         if periods < 1:
@@ -56,8 +58,16 @@ def run(settings: FrequencySettings, parameters: MacroParameters, generator: np.
         inside = result.time >= total - periods / rate - 1e-9
         time, p_s = result.time[inside], result.state.p_s[inside]
         calcium.append(np.trapezoid(p_s, time, axis=0) / (time[-1] - time[0]))
+        peak.append(p_s.max(axis=0))
+        found = observables.calcium_events(time, p_s.reshape(len(time), -1), settings.event_level)
+        events.append(found.rate.reshape(n, n))
     return xr.Dataset(
-        {"calcium": (("rate", "post", "pre"), np.stack(calcium)), "position": position_variable(at)},
+        {
+            "calcium": (("rate", "post", "pre"), np.stack(calcium)),
+            "calcium_peak": (("rate", "post", "pre"), np.stack(peak)),
+            "event_rate": (("rate", "post", "pre"), np.stack(events)),
+            "position": position_variable(at),
+        },
         indices(n, rate=np.array(settings.rates), axis=np.arange(at.shape[-1])),
     )
 
