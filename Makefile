@@ -11,7 +11,7 @@ demo: $(STAMP)   ## simulate, distil, train with AMRB and report, in about a min
 	$(BIN)/rmaat demo --out demo
 
 test: $(STAMP)   ## the default suite
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
 
 test-slow: $(STAMP)   ## the tests that take minutes each
 	$(BIN)/python -m pytest -m slow

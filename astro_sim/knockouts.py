@@ -1,13 +1,18 @@
 """Knock-outs: what an experimenter blocks, by the same names in every model."""
 
+from collections.abc import Collection
 from typing import Any, Literal
 
+from astro_sim.common.errors import InputError
 from astro_sim.common.settings import quantity
 
 Knockout = Literal["calcium", "receptors", "gap_junctions", "gliotransmission", "noise"]
-"""calcium: clamped where it starts (as by BAPTA); receptors: the astrocyte does not hear the synapse; gap_junctions: no
-exchange between astrocytes or processes; gliotransmission: the synapse does not hear the astrocyte; noise: none on the
-IP3 receptors or on plasticity."""
+"""What each blocks:
+
+calcium: clamped where it starts (as by BAPTA). receptors: the astrocyte does not hear the synapse. gap_junctions: no
+exchange between astrocytes or processes. gliotransmission: neither synapse nor neuron hears the astrocyte. noise: none
+on the IP3 receptors or on efficacy (spike trains and release are drawn at random too, but are no noise in this sense).
+"""
 
 
 def knockouts_field() -> Any:
@@ -15,11 +20,12 @@ def knockouts_field() -> Any:
     return quantity((), "1", "what is blocked (calcium, receptors, gap_junctions, gliotransmission, noise)", "ours")
 
 
-def refuse(knockouts: tuple[Knockout, ...], known: tuple[Knockout, ...], model: str) -> None:
-    """Raise `ValueError` for a knock-out of something that ``model`` does not have.
+def refuse(knockouts: tuple[Knockout, ...], known: Collection[Knockout], model: str) -> None:
+    """Raise `InputError` for a knock-out of something that ``model`` (or a protocol) does not have.
 
-    To be called from ``model_post_init`` of the parameters: a block without effect would pass for a result.
+    A block without effect would pass for a result.
     """
     for each in knockouts:
         if each not in known:
-            raise ValueError(f"knockouts: {model} has no {each} to block; expected some of {', '.join(known)}")
+            expected = f"expected some of {', '.join(known)}" if known else "expected none"
+            raise InputError(f"knockouts: {model} has no {each} to block; {expected}")

@@ -17,7 +17,7 @@ class CalciumEvents:
     """Calcium events of several cells, an entry a cell.
 
     An event begins where calcium crosses the threshold upwards (linearly between samples) and ends where it crosses
-    it downwards; one that the recording cuts off has a beginning, but no duration and no amplitude.
+    it downwards; one that the recording cuts off has a beginning, but no duration, peak or amplitude.
 
     Attributes
     ----------
@@ -26,27 +26,34 @@ class CalciumEvents:
     rate : array, (cells,)
         Hz.
     latency : array, (cells,)
-        From the start of the window to the first beginning, s.
-    amplitude, duration : array, (cells,)
-        Mean peak (the unit of the trace) and mean time above the threshold, s, of the whole events.
+        From the onset of the stimulus to the first beginning after it, s.
+    peak, amplitude, duration : array, (cells,)
+        Mean peak and its mean height above the lowest value since the event before (both in the unit of the trace), and
+        mean time above the threshold, s, of the whole events.
     interval, variation : array, (cells,)
         Mean of the times between beginnings, s, and their standard deviation over their mean.
+    above : array, (cells,)
+        Share of the time above the threshold; 1 with no event is calcium that never came down.
     """
 
     count: Array
     rate: Array
     latency: Array
+    peak: Array
     amplitude: Array
     duration: Array
     interval: Array
     variation: Array
+    above: Array
 
     def variables(self, *dims: str) -> dict[str, Any]:
         """As dataset variables ``event_count``, ``event_rate`` and so on, over ``dims``."""
         return {f"event_{name}": (dims, value) for name, value in vars(self).items()}
 
 
-def calcium_events(time: Array, trace: Array, threshold: float) -> CalciumEvents:
+def calcium_events(
+    time: Array, trace: Array, threshold: float | Array, start: float | None = None, onset: float | None = None
+) -> CalciumEvents:
     """Find calcium events.
 
     Parameters
@@ -55,23 +62,41 @@ def calcium_events(time: Array, trace: Array, threshold: float) -> CalciumEvents
         s, ascending.
     trace : array, (time, cells)
         Calcium.
-    threshold : float
+    threshold : float or array, (cells,)
         In the unit of the trace.
+    start : float, optional
+        Count events from here on, s (a transient is left out); by default from the first sample.
+    onset : float, optional
+        Start of the stimulus, s, which latency is measured from; by default the first sample. May lie before ``start``.
     """
     time, trace = np.asarray(time, dtype=float), np.asarray(trace, dtype=float)
-    rows = [_of_one(time, cell, threshold) for cell in trace.T]
-    length = time[-1] - time[0]
-    count = np.array([len(starts) for starts, _, _ in rows], dtype=float)
-    gaps = [np.diff(starts) for starts, _, _ in rows]
+    since = float(time[0]) if onset is None else onset
+    inside = slice(0 if start is None else int(np.searchsorted(time, start - 1e-9)), None)
+    thresholds = np.broadcast_to(threshold, trace.shape[1])
+    rows = [_of_one(time[inside], cell[inside], level) for cell, level in zip(trace.T, thresholds, strict=True)]
+    first = [crossings(time, cell, level)[0] for cell, level in zip(trace.T, thresholds, strict=True)]
+    count = np.array([len(row[0]) for row in rows], dtype=float)
+    gaps = [np.diff(row[0]) for row in rows]
     return CalciumEvents(
         count=count,
-        rate=count / length,
-        latency=np.array([starts[0] - time[0] if len(starts) else np.nan for starts, _, _ in rows]),
-        amplitude=np.array([peaks.mean() if len(peaks) else np.nan for _, _, peaks in rows]),
-        duration=np.array([lasting.mean() if len(lasting) else np.nan for _, lasting, _ in rows]),
-        interval=np.array([gap.mean() if len(gap) else np.nan for gap in gaps]),
+        rate=count / (time[-1] - time[inside][0]),
+        latency=np.array([_first_after(each, since) for each in first]),
+        peak=np.array([_mean(row[2]) for row in rows]),
+        amplitude=np.array([_mean(row[3]) for row in rows]),
+        duration=np.array([_mean(row[1]) for row in rows]),
+        interval=np.array([_mean(gap) for gap in gaps]),
         variation=np.array([variation(gap) for gap in gaps]),
+        above=(trace[inside] > thresholds).mean(axis=0),
     )
+
+
+def _mean(values: Array) -> float:
+    return float(values.mean()) if len(values) else float("nan")
+
+
+def _first_after(starts: Array, onset: float) -> float:
+    later = starts[starts >= onset]
+    return float(later[0] - onset) if len(later) else float("nan")
 
 
 def crossings(time: Array, trace: Array, threshold: float) -> tuple[Array, Array]:
@@ -84,16 +109,18 @@ def crossings(time: Array, trace: Array, threshold: float) -> tuple[Array, Array
     return found[0], found[1]
 
 
-def _of_one(time: Array, trace: Array, threshold: float) -> tuple[Array, Array, Array]:
+def _of_one(time: Array, trace: Array, threshold: float) -> tuple[Array, Array, Array, Array]:
+    """Beginnings; then durations, peaks and heights of the whole events."""
     starts, ends = crossings(time, trace, threshold)
     if len(ends) and (not len(starts) or ends[0] < starts[0]):
         ends = ends[1:]  # above from the first sample on: its beginning was not seen
     whole = starts[: len(ends)]
-    peaks = [
-        trace[np.searchsorted(time, start) : np.searchsorted(time, end)].max()
-        for start, end in zip(whole, ends, strict=True)
-    ]
-    return starts, ends - whole, np.array(peaks, dtype=float)
+    peaks, heights, before = [], [], 0
+    for start, end in zip(np.searchsorted(time, whole), np.searchsorted(time, ends), strict=True):
+        peaks.append(trace[start:end].max())
+        heights.append(peaks[-1] - trace[before:start].min())
+        before = end
+    return starts, ends - whole, np.array(peaks, dtype=float), np.array(heights, dtype=float)
 
 
 def variation(values: ArrayLike) -> float:

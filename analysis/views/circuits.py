@@ -98,8 +98,12 @@ def network(each: Dataset, inputs: Inputs) -> list[Any]:
     parts.append(_rates(each))
     parts.append(_astrocytes(each))
     heads = {"window": "window from", "factor": "factor on the current"}
-    names = ["factor", "firing_rate", "interval_variation", "synchrony"]
+    names = ["factor", "firing_rate", "synchrony", "releases_window", "Gamma_S_window"]
     parts += measured(data, names, ["population", "window"], f"{each.path}: firing by population and window", heads)
+    if "local_variation_neurons" in data:
+        heads |= {"local_variation": "CV2 of intervals", "local_variation_neurons": "neurons with 5 intervals"}
+        caption = f"{each.path}: local variation of the inter-spike intervals in the whole run (1: Poisson, 0: regular)"
+        parts += measured(data, ["local_variation", "local_variation_neurons"], ["population"], caption, heads)
     rows = [["releases of gliotransmitter", shown(float(data["release_count"]))]]
     for name, words in (("spike_time", "spikes"), ("spike_neuron", "neurons that fired")):
         if holds(data, name, "event"):
@@ -163,7 +167,7 @@ def _rates(each: Dataset) -> Plot:
     length = (
         float(length) if isinstance(length, int | float) else float(np.diff(starts).mean() if len(starts) > 1 else 1.0)
     )
-    shown_ = {"interval_variation": "CV of intervals", "synchrony": "synchrony χ"}
+    shown_ = {"synchrony": "synchrony χ"}
     more = [name for name in shown_ if holds(data, name, "population", "window")]
     figure = panels([titled(data, "firing_rate", "rate"), *(shown_[name] for name in more)])
     for row, name in enumerate(("firing_rate", *more), start=1):
@@ -184,9 +188,8 @@ def _rates(each: Dataset) -> Plot:
     return Plot(
         below(figure, "time (s)", 1 + len(more)),
         f"Firing rate of each population in every window: {told}.",
-        f"{each.path}: spikes a neuron and second in each window, variation of the intervals between them (1: "
-        "Poisson) and synchrony χ (0 asynchronous, 1 together); dotted: windows, with the factor on the external "
-        "current.",
+        f"{each.path}: spikes a neuron and second in each window, and synchrony χ of their counts (1 together, "
+        "1/√n for n independent neurons); dotted: windows, with the factor on the external current.",
         160 + 110 * (1 + len(more)),
     )
 

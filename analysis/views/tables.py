@@ -15,20 +15,24 @@ EVENTS = (
     "event_count",
     "event_rate",
     "event_latency",
+    "event_peak",
     "event_amplitude",
     "event_duration",
     "event_interval",
     "event_variation",
+    "event_above",
 )
 # variable -> head of its column; what is not here goes by its own name
 HEADS = {
     "event_count": "events",
     "event_rate": "event rate",
     "event_latency": "latency",
+    "event_peak": "peak",
     "event_amplitude": "amplitude",
     "event_duration": "duration",
     "event_interval": "interval",
     "event_variation": "variation",
+    "event_above": "share above",
     "calcium_mean": "mean C",
     "calcium_peak": "peak C",
     "calcium": "mean C",
@@ -53,7 +57,9 @@ HEADS = {
     "recovery": "recovery",
     "PR_gain": "PR gain",
     "firing_rate": "rate",
-    "interval_variation": "variation of intervals",
+    "local_variation": "CV2 of intervals",
+    "releases_window": "releases",
+    "Gamma_S_window": "mean Γ_S",
     "synchrony": "synchrony χ",
 }
 

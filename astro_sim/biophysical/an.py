@@ -61,13 +61,22 @@ class ANParameters(
         gt=0,
     )
     transmission: Literal["stochastic", "mean"] = quantity(
-        "stochastic", "1", "a spike brings q_r with probability PR, or PR q_r always", "stochastic: Wade et al. 2012"
+        "stochastic",
+        "1",
+        "a spike brings q_r with probability PR; or its mean, PR q_r always, where one release fires no neuron",
+        "stochastic: Wade et al. 2012",
     )
     knockouts: tuple[Knockout, ...] = knockouts_field()
 
     def model_post_init(self, _: object) -> None:
         super().model_post_init(_)
         refuse(self.knockouts, ("calcium", "receptors", "gliotransmission"), "the AN model")
+        # There PR decides how often the neuron fires; a mean jump would fire it every time, or never.
+        if self.transmission == "mean" and self.jump > self.v_th:
+            raise ValueError(
+                f"transmission: expected stochastic where one release fires the neuron ({self.jump:.3g} mV, above v_th "
+                f"= {self.v_th:g} mV), got mean; q_r below {self.q_r * self.v_th / self.jump:.2g} pC allows it"
+            )
 
 
 def namespace(p: ANParameters) -> dict[str, Any]:
@@ -143,6 +152,8 @@ def build_units(
     astrocytes.C = space["C_0"]
     astrocytes.h = p.h_0
     astrocytes.I = space["I_star"]
+    if p.release == "crossing":
+        astrocytes.not_refractory = p.C_Theta >= p.C_0  # what starts above has not crossed
     cells = brian2.NeuronGroup(
         units * neurons,
         an_neuron.EQUATIONS + endocannabinoid.NEURON,

@@ -20,7 +20,7 @@ from scipy.spatial.distance import cdist
 
 from astro_sim.biophysical import calcium, ip3, ip3_flux, receptors
 from astro_sim.biophysical.engine import Session, require_stable
-from astro_sim.biophysical.process import LIMITS, AstrocyteParameters, astrocyte_equations, namespace
+from astro_sim.biophysical.process import LIMITS, AstrocyteParameters, add_noise, astrocyte_equations, namespace
 from astro_sim.common.errors import InputError
 from astro_sim.knockouts import refuse
 
@@ -186,21 +186,20 @@ def build_astrocytes(
 
     p = parameters
     step = float(options.get("dt", p.dt * brian2.second))
-    cell = {**calcium.rates(p), **ip3.rates(p), **receptors.rates(p, transmitter), **(rates or {}), **ip3_flux.rates(p)}
-    require_stable(step, cell, LIMITS[p.integrator])
+    cell = {**calcium.rates(p), **ip3.rates(p, ip3_flux.rate(p)), **receptors.rates(p, transmitter), **(rates or {})}
+    require_stable(step, cell, LIMITS[p.method])
     # The held sum makes the junctions an explicit Euler step, whatever the method of the cell.
     require_stable(step, {"gap junctions": 2 * graph.largest_sum * p.F / (2 * p.omega_I)}, LIMITS["euler"])
     equations = brian2.Equations(astrocyte_equations(p, coupled=True) + more)
     group = brian2.NeuronGroup(
         graph.cells,
         equations,
-        method=p.integrator,
+        method=p.method,
         namespace={name: value for name, value in namespace(p).items() if name not in equations.names},
         name=name,
         **options,
     )
-    if p.noisy:
-        session.add(group.run_regularly(calcium.BOUND_GATE, when="end", name=f"{name}_bound"))
+    add_noise(session, group, p)
     group.h = 0.9
     session.add(group)
     if len(graph.edges):

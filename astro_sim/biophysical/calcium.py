@@ -5,8 +5,12 @@ r"""Cytosolic calcium: release through IP3 receptors, leak and uptake (Li and Ri
     dh/dt = (h_inf - h) / tau_h,   h_inf = Q_2 / (Q_2 + C),   tau_h = 1 / (O_2 (Q_2 + C)),
     Q_2   = d_2 (I + d_1) / (I + d_3)
 
-With noise on, dh/dt is multiplied by (1 + noise sqrt(tau_h) xi) in Stratonovich's sense, and h is kept in [0, 1].
-Source: Stimberg, Goodman, Brette and De Pitta (2019), after Li and Rinzel (1994); science in docs/astro_sim.md.
+With noise on, dh/dt is multiplied by (1 + noise sqrt(tau_h) xi) in Stratonovich's sense, and h is kept in [0, 1]. A
+step is then split: first the quiet equations, with the order of their solver, then the noise alone, which multiplies
+h_inf - h by exp(-noise dW / sqrt(tau_h)), exactly for the calcium and IP3 of that moment. So noise that tends to 0
+gives the quiet run, which a stochastic method for all equations at once, Euler's in their drift, does not.
+
+Source: Stimberg, Goodman, Brette and De Pitta (2019), after Li and Rinzel (1994).
 """
 
 from astro_sim.common.settings import Settings, quantity
@@ -28,7 +32,9 @@ class CalciumParameters(Settings):
     d_3: float = quantity(0.9434, "uM", "IP3 dissociation constant", SGBD, gt=0)
     d_5: float = quantity(0.08, "uM", "calcium activation dissociation constant", SGBD, gt=0)
     O_2: float = quantity(0.2, "1/uM/s", "rate of calcium binding for inactivation", SGBD, gt=0)
-    noise: float = quantity(0.0, "1", "strength of the noise on h; 1 in the published figures", SGBD, ge=0, le=10)
+    noise: float = quantity(
+        0.0, "1", "strength of the noise on h; 1 in the noisy astrocyte of Fig. 2", SGBD, ge=0, le=10
+    )
 
 
 EQUATIONS = """
@@ -37,8 +43,10 @@ m = I/(I + d_1)*C/(C + d_5) : 1
 Q_2 = d_2*(I + d_1)/(I + d_3) : mmolar
 """
 GATE = "dh/dt = O_2*(Q_2 - (Q_2 + C)*h) : 1\n"
-NOISY_GATE = "dh/dt = O_2*(Q_2 - (Q_2 + C)*clip(h, 0, 1))*(1 + noise*xi_h/sqrt(O_2*(Q_2 + C))) : 1\n"
-BOUND_GATE = "h = clip(h, 0, 1)"  # after every step, where the gate is noisy
+NOISE = """
+h_inf = Q_2/(Q_2 + C)
+h = clip(h_inf - (h_inf - h)*exp(-noise*sqrt(dt*O_2*(Q_2 + C))*randn()), 0, 1)
+"""  # after the state update of each step
 
 
 def rates(p: CalciumParameters) -> dict[str, float]:

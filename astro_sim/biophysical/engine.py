@@ -8,6 +8,7 @@ time: they hold the left limit.
 import shutil
 import sys
 import tempfile
+import threading
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
@@ -20,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from astro_sim.common.errors import InputError
 from astro_sim.common.progress import Progress
 from astro_sim.common.settings import Settings, quantity
-from astro_sim.common.units import UNITLESS, brian_unit
+from astro_sim.common.units import UNITLESS, brian_unit, load_brian2
 
 Array = NDArray[np.float64]
 Target = Literal["auto", "cython", "cpp_standalone", "numpy"]
@@ -28,6 +29,9 @@ Target = Literal["auto", "cython", "cpp_standalone", "numpy"]
 SCHEDULE = ["start", "thresholds", "synapses", "resets", "groups", "end"]
 CHECKS = 200  # looks at the state in a run, for progress and blow-ups
 MOST_STEPS, MOST_BYTES = 1e9, 8e9  # of one run: days on one core, a small machine's memory
+
+
+_ALONE = threading.RLock()
 
 
 class NumericalError(InputError):
@@ -139,6 +143,7 @@ class Session:
     """
 
     def __init__(self, solver: SolverParameters, seed: int, duration: float = 0.0) -> None:
+        load_brian2()
         require_steps(duration, solver.dt)
         self.solver, self.seed = solver, seed
         self.target = choose_target(solver.target)
@@ -152,20 +157,18 @@ class Session:
         from brian2.devices.device import reset_device, set_device
 
         brian2.BrianLogger.suppress_hierarchy("brian2.codegen.generators.base")
+        # Brian2's device, preferences and random state belong to the process: one session at a time.
+        self._stack.enter_context(_ALONE)
         state = np.random.get_state()  # noqa: NPY002 - Brian2 draws from the legacy generator
         self._stack.callback(np.random.set_state, state)
         if self.target == "cpp_standalone":
             self.folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="astro_sim-"))
-            kept = brian2.prefs["devices.cpp_standalone.openmp_threads"]
-            brian2.prefs["devices.cpp_standalone.openmp_threads"] = self.solver.threads
-            self._stack.callback(brian2.prefs.__setitem__, "devices.cpp_standalone.openmp_threads", kept)
+            self._prefer("devices.cpp_standalone.openmp_threads", self.solver.threads)
             set_device("cpp_standalone", directory=self.folder, build_on_run=False)
             self._stack.callback(reset_device)
             self._stack.callback(brian2.device.reinit)
         else:
-            kept = brian2.prefs["codegen.target"]
-            brian2.prefs["codegen.target"] = self.target
-            self._stack.callback(brian2.prefs.__setitem__, "codegen.target", kept)
+            self._prefer("codegen.target", self.target)
         step = float(brian2.defaultclock.dt_)
         self._stack.callback(setattr, brian2.defaultclock, "dt", step * brian2.second)
         brian2.defaultclock.dt = self.solver.dt * brian2.second
@@ -178,6 +181,13 @@ class Session:
         self._objects.clear()
         self._monitors.clear()
         self._stack.close()
+
+    def _prefer(self, name: str, value: Any) -> None:
+        """Set one of Brian2's preferences until the session ends."""
+        import brian2
+
+        self._stack.callback(brian2.prefs.__setitem__, name, brian2.prefs[name])
+        brian2.prefs[name] = value
 
     def add(self, *objects: Any) -> Any:
         """Add Brian2 objects to the network; give back the first."""
@@ -193,12 +203,19 @@ class Session:
         count : int
             Sources.
         indices, times : array, (spikes,)
-            Which source fires, and when, s; times are rounded to the grid, on which no source fires twice at once.
+            Which source fires, and when, s; times are rounded to the grid.
+
+        Raises
+        ------
+        InputError
+            A source that fires twice in one step, or a spike before 0.
         """
         import brian2
 
         steps = np.round(np.asarray(times, dtype=float) / self.solver.dt).astype(np.int64)
-        pairs = np.unique(np.stack([steps, np.asarray(indices, dtype=np.int64)]), axis=1)
+        pairs = np.stack([steps, np.asarray(indices, dtype=np.int64)])[:, np.lexsort((np.asarray(indices), steps))]
+        if pairs.size and (pairs[0, 0] < 0 or (np.diff(pairs) == 0).all(axis=0).any()):
+            raise InputError(f"{name}: expected spikes from 0 s on, one a step of dt = {self.solver.dt:g} s at most")
         return self.add(
             brian2.SpikeGeneratorGroup(
                 count, pairs[1], pairs[0] * self.solver.dt * brian2.second, sorted=True, name=name

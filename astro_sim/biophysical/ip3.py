@@ -31,6 +31,6 @@ degradation = O_3K*C**4/(C**4 + K_D**4)*I/(I + K_3K) + Omega_5P*I : mmolar/secon
 """
 
 
-def rates(p: IP3Parameters) -> dict[str, float]:
-    """Bound on the rate of decay, 1/s."""
-    return {"IP3": p.O_3K / p.K_3K + p.Omega_5P + p.O_delta / p.kappa_delta}
+def rates(p: IP3Parameters, flux: float) -> dict[str, float]:
+    """Bound on the rate of decay, 1/s; ``flux`` is that of what flows in (`astro_sim.biophysical.ip3_flux.rate`)."""
+    return {"IP3": p.O_3K / p.K_3K + p.Omega_5P + p.O_delta / p.kappa_delta + flux}

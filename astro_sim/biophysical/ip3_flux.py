@@ -42,7 +42,6 @@ strength : 1
 """
 
 
-def rates(p: DriveParameters, junctions: float = 0.0) -> dict[str, float]:
-    """Bound on the rate, 1/s, of the flows: steepest slope, drive and ``junctions`` summed conductances of F."""
-    steepest = (p.F_ex + junctions) / (2 * p.omega_I)
-    return {"IP3 flux": steepest}
+def rate(p: DriveParameters, junctions: float = 0.0) -> float:
+    """Steepest slope of the flows against IP3, 1/s: of the drive and of ``junctions``, uM/s of gap junctions in all."""
+    return (p.F_ex + junctions) / (2 * p.omega_I)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from astro_sim.biophysical.engine import Session, constants
+from astro_sim.common.errors import InputError
 from astro_sim.common.settings import Settings, quantity
 
 GB = "Graupner and Brunel 2012"
@@ -27,7 +28,7 @@ class PlasticityParameters(Settings):
     tau_ca: float = quantity(20e-3, "s", "decay of postsynaptic calcium", DPB, gt=0)
     C_pre: float = quantity(1.0, "1", "calcium of a presynaptic spike that releases everything", DPB, ge=0)
     C_post: float = quantity(2.0, "1", "calcium of a postsynaptic spike", DPB, ge=0)
-    D: float = quantity(13.7e-3, "s", "delay of presynaptically evoked calcium", GB, ge=0)
+    D: float = quantity(13.7e-3, "s", "delay of presynaptically evoked calcium, rounded to the grid", GB, ge=0)
     theta_d: float = quantity(1.0, "1", "calcium above which efficacy falls", GB, gt=0)
     theta_p: float = quantity(1.3, "1", "calcium above which efficacy rises", GB, gt=0)
     gamma_d: float = quantity(200.0, "1", "rate of depression", GB, ge=0)
@@ -58,20 +59,46 @@ above_d = clip(tau_ca*log(c/theta_d + 1e-300)/dt, 0, 1)
 c = c*exp(-dt/tau_ca)
 """
 
-# Released shares travel for D; with up to four on their way each arrives as it was sent.
-IN_FLIGHT = 4
-_SLOTS = range(IN_FLIGHT)
-FLIGHT_MODEL = "\n".join(["sent : 1", "arrived : 1", *(f"r_{slot} : 1" for slot in _SLOTS)])
-SEND = "\n".join(
-    [f"r_{slot} = r_{slot}*int(sent != {slot}) + r_S_pre*int(sent == {slot})" for slot in _SLOTS]
-    + [f"sent = (sent + 1) % {IN_FLIGHT}"]
-)
-ARRIVE = "\n".join(
-    [
-        "c_post += jump_pre*(" + " + ".join(f"r_{slot}*int(arrived == {slot})" for slot in _SLOTS) + ")",
-        f"arrived = (arrived + 1) % {IN_FLIGHT}",
-    ]
-)
+MOST_SLOTS = 64
+
+
+def slots(spikes: tuple[Any, Any], delay: float, dt: float) -> int:
+    """Places that a synapse needs for what is on its way: the most spikes within ``delay`` s; 4, 8, 16 ..
+
+    Parameters
+    ----------
+    spikes : tuple of array, (spikes,)
+        Which synapse, and when, s.
+    delay, dt : float
+        s.
+    """
+    order = np.lexsort((spikes[1], spikes[0]))
+    which, steps = np.asarray(spikes[0])[order], np.round(np.asarray(spikes[1])[order] / dt)
+    needed = 1
+    while needed < len(which):  # are there synapses with so many spikes and one more within the delay?
+        close = steps[needed:] - steps[:-needed] <= round(delay / dt)
+        if not (close & (which[needed:] == which[:-needed])).any():
+            break
+        needed += 1
+        if needed > MOST_SLOTS:
+            raise InputError(f"D, post_delay: more than {MOST_SLOTS} spikes within {delay:g} s; expected fewer")
+    return max(4, 1 << (needed - 1).bit_length())
+
+
+def ring(count: int, value: str) -> tuple[str, str, str]:
+    """A queue of ``count`` places on a synapse: its model, code that puts ``value`` in, expression for what is next.
+
+    What is sent travels for the delay of a pathway, and arrives as it was sent.
+    """
+    places = range(count)
+    model = "\n".join(["sent : 1", "arrived : 1", *(f"r_{place} : 1" for place in places)])
+    send = "\n".join(
+        [
+            *(f"r_{place} = r_{place}*int(sent != {place}) + ({value})*int(sent == {place})" for place in places),
+            f"sent = (sent + 1) % {count}",
+        ]
+    )
+    return model, send, " + ".join(f"r_{place}*int(arrived == {place})" for place in places)
 
 
 def _namespace(parameters: PlasticityParameters) -> dict[str, Any]:
@@ -97,27 +124,46 @@ def build_plasticity(session: Session, parameters: PlasticityParameters, count: 
     return session.add(group)
 
 
-def connect_release(session: Session, units: Any, group: Any, delay: float) -> Any:
+def connect_release(session: Session, units: Any, group: Any, delay: float, slots: int = 4) -> Any:
     """What unit i releases at a spike reaches the calcium of synapse i after ``delay`` seconds.
 
-    The unit's event "transmission" carries it, so it follows each presynaptic spike at once.
+    The unit's event "transmission" carries it, so it follows each presynaptic spike at once. ``slots`` is how many may
+    be on their way.
     """
+    model, send, following = ring(slots, "r_S_pre")
+    arrive = f"c_post += jump_pre*({following})\narrived = (arrived + 1) % {slots}"
+    return _delayed(session, units, group, model, {"send": send, "arrive": arrive}, delay, "presynaptic_calcium", {})
+
+
+def _delayed(
+    session: Session,
+    units: Any,
+    group: Any,
+    model: str,
+    code: dict[str, str],
+    delay: float,
+    name: str,
+    more: dict[str, Any],
+) -> Any:
+    """Two pathways from a unit's spikes to synapse i: the first at once, the second after ``delay`` seconds."""
     import brian2
 
     path = brian2.Synapses(
         units,
         group,
-        model=FLIGHT_MODEL,
-        on_pre={"send": SEND, "arrive": ARRIVE},
-        on_event=dict.fromkeys(("send", "arrive"), "transmission"),  # pyright: ignore[reportArgumentType]
-        namespace=group.namespace,
-        name="presynaptic_calcium",
+        model=model,
+        on_pre=code,
+        on_event=dict.fromkeys(code, "transmission"),  # pyright: ignore[reportArgumentType]
+        namespace={**group.namespace, **more},
+        name=name,
     )
     path.connect(j="i")
-    path.arrive.delay = delay * brian2.second
-    # The event is heard after the synapses of its step, hence these pathways come later still in that step.
-    path.send.when = path.arrive.when = "after_synapses"
-    path.send.order = path.arrive.order = 1
+    at_once, later = (getattr(path, each) for each in code)
+    later.delay = delay * brian2.second
+    # The event is heard after the synapses of its step, hence these pathways come later still in that step; and what
+    # is sent with no delay must have been sent before it arrives.
+    at_once.when = later.when = "after_synapses"
+    at_once.order, later.order = 1, 2
     return session.add(path)
 
 
@@ -141,24 +187,16 @@ def steady_state(p: PlasticityParameters, above_p: np.ndarray | float, above_d: 
     return rise / (rise + fall), (rise + fall) / p.tau_rho
 
 
-def connect_driven(session: Session, units: Any, group: Any, delay: float, gain: float) -> Any:
-    """A postsynaptic spike ``delay`` seconds after a presynaptic one, with probability ``gain`` times w r_S.
+def connect_driven(session: Session, units: Any, group: Any, delay: float, gain: float, slots: int = 4) -> Any:
+    """A postsynaptic spike ``delay`` seconds after each presynaptic one, with probability ``gain`` w r_S (at most 1).
 
-    This reads the slow variable back: a potentiated synapse makes the spikes that potentiate it.
+    This reads the slow variable back: a potentiated synapse makes the spikes that potentiate it. ``fired`` of the
+    result counts them.
     """
-    import brian2
-
-    path = brian2.Synapses(
-        units,
-        group,
-        model="fires : 1",
-        on_pre={"decide": "fires = int(rand() < gain*w_post*r_S_pre)", "fire": "c_post += jump_post*fires"},
-        on_event=dict.fromkeys(("decide", "fire"), "transmission"),  # pyright: ignore[reportArgumentType]
-        namespace={**group.namespace, "gain": gain},
-        name="driven_spikes",
+    model, send, following = ring(slots, "chosen")
+    decide = f"chosen = int(rand() < gain*w_post*r_S_pre)\n{send}"
+    fire = f"now = {following}\nc_post += jump_post*now\nfired += now\narrived = (arrived + 1) % {slots}"
+    model += "\nfired : 1"
+    return _delayed(
+        session, units, group, model, {"decide": decide, "fire": fire}, delay, "driven_spikes", {"gain": gain}
     )
-    path.connect(j="i")
-    path.fire.delay = delay * brian2.second
-    path.decide.when = path.fire.when = "after_synapses"
-    path.decide.order, path.fire.order = 2, 1
-    return session.add(path)

@@ -8,7 +8,7 @@ What counts as a release decides the size of e-SP:
 
     crossing    where C crosses C_Theta upwards
     repeated    every ``period`` while C is above C_Theta
-    latched     every ``period`` for ever after the first crossing: e-SP tends to m_eSP r_Glu tau_Glu / period
+    latched     every ``period`` for ever once C is above: e-SP tends to m_eSP r_Glu tau_Glu / period
     rate        no events: dGlu/dt gets J_Glu while C is above C_Theta
 
 J_Glu is r_Glu every millisecond: the script's "10 uM/s" without its wait of 300 steps. So "rate" is ``period``/1 ms =

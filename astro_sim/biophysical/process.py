@@ -14,7 +14,7 @@ from astro_sim.biophysical.engine import Session, SolverParameters, constants, r
 from astro_sim.common.settings import quantity
 from astro_sim.knockouts import Knockout, knockouts_field, refuse
 
-LIMITS = {"rk4": 2.78, "rk2": 2.0, "euler": 2.0, "heun": 2.0}  # of stability on the negative real axis
+LIMITS = {"rk4": 2.78, "rk2": 2.0, "euler": 2.0}  # of stability on the negative real axis
 UM = 1e-3  # one uM in Brian2's base unit, mol/m^3
 CONCENTRATIONS = ("C", "I", "Y_S", "Y_ext", "G_A", "I_bias", "J_in")
 DIMENSION = {"Y_ext": "mmolar", "I": "mmolar", "I_bias": "mmolar", "J_in": "mmolar/second"}
@@ -47,8 +47,8 @@ class AstrocyteParameters(
         "calcium with IP3 clamped (li_rinzel), with IP3 (chi), with receptors too (g_chi)",
         "Stimberg et al. 2019",
     )
-    method: Literal["auto", "rk4", "rk2", "euler"] = quantity(
-        "auto", "1", "solver between events; auto: rk4, with noise Heun's", "ours"
+    method: Literal["rk4", "rk2", "euler"] = quantity(
+        "rk4", "1", "solver of the quiet equations between events", "ours"
     )
     knockouts: tuple[Knockout, ...] = knockouts_field()
 
@@ -57,14 +57,15 @@ class AstrocyteParameters(
         """Whether the gate h carries noise."""
         return self.noise > 0 and "noise" not in self.knockouts
 
+    def model_post_init(self, _: object) -> None:
+        super().model_post_init(_)
+        if "noise" in self.knockouts and not self.has_noise:
+            raise ValueError("knockouts: there is no noise to block; expected noise above 0")
+
     @property
-    def integrator(self) -> str:
-        """Brian2's name of the method in force."""
-        if self.noisy:
-            # Where noise multiplies a linear term, as on h, Heun's step is Milstein's. Brian2's own "milstein" takes
-            # the drift into its difference quotient, which leaves it with order 1/2 (docs/log.md).
-            return "heun"
-        return "rk4" if self.method == "auto" else self.method
+    def has_noise(self) -> bool:
+        """Whether anything is noisy unless it is blocked."""
+        return self.noise > 0
 
 
 class ProcessParameters(AstrocyteParameters, synapse.SynapseParameters, gliotransmission.ReleaseParameters):
@@ -98,16 +99,33 @@ def namespace(parameters: AstrocyteParameters) -> dict[str, Any]:
 
 def astrocyte_equations(parameters: AstrocyteParameters, coupled: bool = False) -> str:
     """Equations of calcium, the IP3 receptor, IP3 and the astrocyte's receptors."""
-    gate = calcium.NOISY_GATE if parameters.noisy else calcium.GATE
     if parameters.kinetics == "li_rinzel":
-        return calcium.EQUATIONS + gate + ip3.CLAMPED
+        return calcium.EQUATIONS + calcium.GATE + ip3.CLAMPED
     inflow = receptors.EQUATIONS if parameters.kinetics == "g_chi" else receptors.ABSENT
     junctions = ip3_flux.COUPLED if coupled else ip3_flux.ALONE
-    return calcium.EQUATIONS + gate + ip3.FREE + inflow + ip3_flux.DRIVE + junctions
+    return calcium.EQUATIONS + calcium.GATE + ip3.FREE + inflow + ip3_flux.DRIVE + junctions
 
 
-def build_units(session: Session, parameters: ProcessParameters, count: int, name: str = "process") -> Any:
+def add_noise(session: Session, group: Any, parameters: AstrocyteParameters) -> None:
+    """Noise on the gate h of a group, if its parameters ask for it: after the state update of every step."""
+    if parameters.noisy:
+        session.add(group.run_regularly(calcium.NOISE, when="groups", order=1, name=f"{group.name}_noise"))
+
+
+def build_units(
+    session: Session, parameters: ProcessParameters, count: int, transmitter: float | None = None, name: str = "process"
+) -> Any:
     """A group of ``count`` independent units with synapse and release.
+
+    Parameters
+    ----------
+    session : Session
+    parameters : ProcessParameters
+    count : int
+    transmitter : float, optional
+        Most that the receptors meet, uM, for the stability bound; by default that of a whole vesicle.
+    name : str
+        Of the group.
 
     Returns
     -------
@@ -123,12 +141,15 @@ def build_units(session: Session, parameters: ProcessParameters, count: int, nam
     import brian2
 
     p = parameters
-    transmitter = 1e3 * p.rho_c * p.Y_T
+    transmitter = 1e3 * p.rho_c * p.Y_T if transmitter is None else transmitter
     rates = {
-        **calcium.rates(p), **ip3.rates(p), **receptors.rates(p, transmitter), **synapse.rates(p, p.peak),
-        **gliotransmission.rates(p), **ip3_flux.rates(p),
-    }  # fmt: skip
-    require_stable(p.dt, rates, LIMITS[p.integrator])
+        **calcium.rates(p),
+        **ip3.rates(p, ip3_flux.rate(p)),
+        **receptors.rates(p, transmitter),
+        **synapse.rates(p, p.peak),
+        **gliotransmission.rates(p),
+    }
+    require_stable(p.dt, rates, LIMITS[p.method])
     own = "U_0_star : 1 (constant)\nalpha : 1 (constant)\nlast_spike : second\n" + PER_UNIT
     group = brian2.NeuronGroup(
         count,
@@ -137,12 +158,11 @@ def build_units(session: Session, parameters: ProcessParameters, count: int, nam
         refractory=gliotransmission.REFRACTORY,
         reset=gliotransmission.ON_RELEASE,
         events={"transmission": "t - last_spike < dt/2"},
-        method=p.integrator,
+        method=p.method,
         namespace=namespace(p),
         name=name,
     )
-    if p.noisy:
-        session.add(group.run_regularly(calcium.BOUND_GATE, when="end", name=f"{name}_bound"))
+    add_noise(session, group, p)
     # After the spikes of a step, so that the event hears what they released.
     group.set_event_schedule("transmission", when="after_synapses")
     group.last_spike = -1 * brian2.second
@@ -187,6 +207,12 @@ def record_releases(session: Session, group: Any) -> Any:
     return session.add(brian2.SpikeMonitor(group, name=f"{group.name}_releases"))
 
 
+def count_releases(monitor: Any, count: int, start: float, end: float) -> np.ndarray:
+    """Releases of each unit from ``start`` to ``end``, s: a run makes one step more, which is not counted."""
+    times = monitor.t_[:]
+    return np.bincount(monitor.i[:][(times >= start - 1e-9) & (times < end - 1e-9)], minlength=count).astype(float)
+
+
 def set_states(group: Any, **states: Any) -> None:
     """Set states and inputs by name; concentrations in uM, as numbers or one number a unit."""
     for name, value in states.items():
@@ -210,13 +236,12 @@ def build_cells(session: Session, parameters: ProcessParameters, count: int, nam
     p = parameters
     rates = {**calcium.rates(p)}
     if p.kinetics != "li_rinzel":
-        rates |= {**ip3.rates(p), **ip3_flux.rates(p)}
-    require_stable(p.dt, rates, LIMITS[p.integrator])
+        rates |= ip3.rates(p, ip3_flux.rate(p))
+    require_stable(p.dt, rates, LIMITS[p.method])
     group = brian2.NeuronGroup(
-        count, astrocyte_equations(p), method=p.integrator, namespace=namespace(p), name=f"{name}_{p.kinetics}"
+        count, astrocyte_equations(p), method=p.method, namespace=namespace(p), name=f"{name}_{p.kinetics}"
     )
-    if p.noisy:
-        session.add(group.run_regularly(calcium.BOUND_GATE, when="end", name=f"{group.name}_bound"))
+    add_noise(session, group, p)
     group.h = 0.9
     return session.add(group)
 
@@ -256,7 +281,11 @@ def lead(session: Session, group: Any, levels: Any, hold: float, kick: float) ->
     group.namespace.update(schedule=schedule, kick=kick)
     session.add(
         group.run_regularly(
-            "I = schedule(t, i)\nC = C*(1 + kick)", dt=hold * brian2.second, when="start", order=-1, name="lead"
+            "I = schedule(t, i)\nC = C*(1 + kick*calcium_free)",
+            dt=hold * brian2.second,
+            when="start",
+            order=-1,
+            name="lead",
         )
     )
 

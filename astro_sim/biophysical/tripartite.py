@@ -17,12 +17,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from astro_sim.biophysical import astrocytes, gliotransmission, synapse
+from astro_sim.biophysical import astrocytes, gliotransmission, receptors, synapse
 from astro_sim.biophysical.calcium import SGBD
-from astro_sim.biophysical.engine import Session
+from astro_sim.biophysical.engine import Session, require_stable
+from astro_sim.biophysical.process import LIMITS
 from astro_sim.common.settings import quantity
 
 Indices = NDArray[np.int64]
+COINCIDENCE = (
+    4.0  # most transmitter of many synapses over what they sustain; see TripartiteParameters.shared_transmitter
+)
 
 # Of the terminal's variables, those that are the site's; the rest are the synapse's own.
 AT_SITE = ("Y_S", "Gamma_S")
@@ -35,6 +39,17 @@ class TripartiteParameters(astrocytes.CoupledParameters, synapse.SynapseParamete
     def transmitter(self) -> float:
         """Transmitter that the release of all vesicles leaves in the cleft, uM."""
         return 1e3 * self.rho_c * self.Y_T
+
+    def shared_transmitter(self, synapses: int) -> float:
+        """Most transmitter, uM, that an astrocyte is taken to hear which shares that of ``synapses`` synapses.
+
+        However fast it is driven, a synapse releases what it recovers, Omega_d of its vesicles a second at most, and
+        keeps Y = rho_c Y_T Omega_d / Omega_c in the cleft on average. `COINCIDENCE` times that, 500 uM, is a third of
+        all synapses released at once from rest (U_0* = 0.6). To it comes the whole vesicle of one synapse: few
+        synapses average little, and one alone is heard in full.
+        """
+        sustained = self.transmitter * self.Omega_d / self.Omega_c if self.Omega_c else np.inf
+        return float(min(self.transmitter, self.transmitter / max(synapses, 1) + COINCIDENCE * sustained))
 
     @property
     def astrocyte_rates(self) -> dict[str, float]:
@@ -57,7 +72,8 @@ def _equation(name: str) -> str:
 
 TERMINAL = "".join(f"{_equation(name)} : 1 (event-driven)\n" for name in ("u_S", "x_S")) + "r_S : 1\n"
 SITE = f"dg_e/dt = -g_e/tau_e : siemens\n{_equation('Y_S')} : mmolar\nGamma_S : 1\n"
-RELEASING = gliotransmission.EQUATIONS + f"{_equation('Gamma_S')} : 1\nY_S : mmolar\n"
+RELEASING = gliotransmission.EQUATIONS + f"{_equation('Gamma_S')} : 1\nY_S : mmolar\nY_peak : mmolar\n"
+PEAK = "Y_peak += (Y_S - Y_peak)*int(Y_S > Y_peak)"
 
 
 def on_spike(more: str, modulated: bool) -> str:
@@ -71,23 +87,34 @@ def on_spike(more: str, modulated: bool) -> str:
 
 
 def build_astrocytes(
-    session: Session, parameters: TripartiteParameters, graph: astrocytes.Graph, **options: Any
+    session: Session, parameters: TripartiteParameters, graph: astrocytes.Graph, synapses: int = 1, **options: Any
 ) -> Any:
-    """Astrocytes that hear transmitter and release gliotransmitter; x_A starts at 1. Their spikes are releases."""
+    """Astrocytes that hear transmitter and release gliotransmitter; x_A starts at 1. Their spikes are releases.
+
+    The step must be stable at the transmitter that ``synapses`` synapses share, the fewest under any astrocyte; whether
+    a run kept to that, `require_kept` says.
+    """
     group = astrocytes.build_astrocytes(
         session,
         parameters,
         graph,
         RELEASING,
         parameters.astrocyte_rates,
-        parameters.transmitter,
+        parameters.shared_transmitter(synapses),
         threshold=gliotransmission.THRESHOLD,
         refractory=gliotransmission.REFRACTORY,
         reset=gliotransmission.ON_RELEASE,
         **options,
     )
     group.x_A = 1.0
+    session.add(group.run_regularly(PEAK, when="end", name=f"{group.name}_peak"))
     return group
+
+
+def require_kept(parameters: TripartiteParameters, group: Any) -> None:
+    """Raise `InputError` if in the run more transmitter came together than the step of the astrocytes bears."""
+    met = 1e3 * float(np.max(np.asarray(group.Y_peak_), initial=0.0))
+    require_stable(float(group.clock.dt_), receptors.rates(parameters, met), LIMITS[parameters.method])
 
 
 def connect(

@@ -49,6 +49,12 @@ class Wiring:
         return np.bincount(self.to_sites[:, 1], minlength=len(self.neuron_at))
 
     @property
+    def fewest_synapses(self) -> int:
+        """Excitatory synapses under the astrocyte that covers the fewest, of those that cover any."""
+        under = np.bincount(self.astrocyte_at, self.synapses_at, self.graph.cells)
+        return int(under[under > 0].min(initial=len(self.to_sites)))
+
+    @property
     def ensheathed(self) -> Indices:
         """Pairs of astrocyte and neuron on which it covers a synapse, each once; (pairs, 2)."""
         used = self.synapses_at > 0

@@ -3,7 +3,11 @@
 Brian2 knows the units and checks the dimensions. It is loaded only where a unit is met.
 """
 
+import importlib
 import re
+import signal
+import sys
+import threading
 from typing import Any
 
 # How the field writes them -> Brian2's name. What Brian2 itself calls so (ms, mV, nS, um, ...) needs no entry.
@@ -20,6 +24,24 @@ _NUMBER = re.compile(
 UNITLESS = ("1", "a.u.", "spacing", "1/spacing")
 
 
+_LOADING = threading.Lock()
+
+
+def load_brian2() -> None:
+    """Import Brian2 without the handler for interrupts that it installs.
+
+    That handler cannot be installed from a thread (a worker of dask is one), and ends a run as if it were whole.
+    """
+    with _LOADING:
+        if "brian2" not in sys.modules:
+            kept = signal.signal
+            signal.signal = lambda *_: None
+            try:
+                importlib.import_module("brian2")
+            finally:
+                signal.signal = kept
+
+
 def brian_unit(text: str) -> Any:
     """Brian2's unit for ``text``: factors divided by ``/`` or multiplied by ``*`` or a space, as in ``1/uM/s``.
 
@@ -28,6 +50,7 @@ def brian_unit(text: str) -> Any:
     ValueError
         A name that no unit has.
     """
+    load_brian2()
     from brian2.units import allunits, stdunits
 
     unit: Any = 1.0

@@ -1,6 +1,6 @@
 """What datasets of the experiment "an" hold."""
 
-from astro_sim.contents.shared import ASTROCYTE
+from astro_sim.contents.shared import ASTROCYTE, EVENTS
 
 _CELL, _NEURON = ("unit", "time"), ("unit", "time", "neuron")
 PROMISED = {
@@ -18,12 +18,12 @@ PROMISED = {
         "Glu": _CELL,
         "eSP": _CELL,
         "eSP_period": ("period", "unit"),
-        "gliotransmitter_releases": ("period", "unit"),
     },
 }
 MEANINGS = {
     "biophysical": {
         **ASTROCYTE,
+        **EVENTS,
         "unit": ("1", "index of the independent repetition: an astrocyte with its neurons"),
         "neuron": ("1", "index of the neuron that shares the astrocyte; synapses of the last one fail"),
         "synapse": ("1", "index of the synapse on its neuron; the first ones fail"),
@@ -48,6 +48,9 @@ MEANINGS = {
         "Glu": ("uM", "glutamate that the astrocyte released"),
         "eSP": ("1", "potentiation by the astrocyte's glutamate, percent"),
         "eSP_period": ("1", "e-SP averaged over the measuring window at the end of each period, percent"),
-        "gliotransmitter_releases": ("1", "releases by the astrocyte in all of the period; 0 where release is a rate"),
+        "gliotransmitter_releases": (
+            "1",
+            "releases by the astrocyte in all of the period; NaN where release is a rate",
+        ),
     },
 }

@@ -54,9 +54,11 @@ SYNAPSE: Meanings = {
 EVENTS: Meanings = {
     "event_count": ("1", "calcium events: upward crossings of the threshold"),
     "event_rate": ("Hz", "calcium events a second"),
-    "event_latency": ("s", "from the start of the window to the first calcium event"),
-    "event_amplitude": ("uM", "mean peak of the calcium events"),
+    "event_latency": ("s", "from the onset of the stimulus to the first calcium event after it"),
+    "event_peak": ("uM", "mean peak of the calcium events"),
+    "event_amplitude": ("uM", "mean height of the peaks above the lowest calcium since the event before"),
     "event_duration": ("s", "mean time above the threshold"),
     "event_interval": ("s", "mean time between calcium events"),
     "event_variation": ("1", "standard deviation of those times over their mean"),
+    "event_above": ("1", "share of the time above the threshold"),
 }

@@ -1,6 +1,6 @@
 """What datasets of the experiment "spatial" hold."""
 
-from astro_sim.contents.shared import ASTROCYTE, MACRO, SYNAPSE
+from astro_sim.contents.shared import ASTROCYTE, EVENTS, MACRO, SYNAPSE
 
 PROMISED = {
     "macro": {"p_s_peak": ("post", "pre"), "distance": ("post", "pre")},
@@ -15,5 +15,7 @@ MEANINGS = {
         "distance": MACRO["distance"],
         "p_s_peak": ("uM", "largest IP3 above rest, which is what reads as p^s: calcium answers all or none"),
         "C_peak": ("uM", "largest cytosolic calcium above rest"),
+        "event_count": EVENTS["event_count"],
+        "release_count": ("1", "releases of gliotransmitter by the process, from the start of the train"),
     },
 }

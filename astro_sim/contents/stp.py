@@ -25,6 +25,6 @@ MEANINGS = {
         "spike_time": ("s", "times of the test spikes"),
         "paired_pulse_ratio": ("1", "release of the second test spike over that of the first"),
         "Gamma_S_test": ("1", "fraction of bound presynaptic receptors at the first test spike"),
-        "glio_count": ("1", "releases of gliotransmitter"),
+        "glio_count": ("1", "releases of gliotransmitter before the test"),
     },
 }

@@ -10,10 +10,11 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from astro_sim import observables
 from astro_sim.biophysical.an import ANParameters, ANUnits, build_units
 from astro_sim.biophysical.an_neuron import SCRIPT
 from astro_sim.biophysical.engine import Session, on_grid, values
-from astro_sim.common.errors import InputError
+from astro_sim.biophysical.protocols import poisson_trains, regular_trains, same_for_all
 from astro_sim.common.settings import Settings, quantity
 from astro_sim.experiments import Experiment, Variant
 from astro_sim.experiments.shared import CHOSEN, Array
@@ -67,33 +68,16 @@ class ANSettings(Settings):
         ]
 
 
-def train(settings: ANSettings, dt: float, generator: np.random.Generator) -> NDArray[np.int64]:
-    """One spike train, in steps."""
-    steps = round(settings.duration / dt)
-    if settings.trains == "regular":
-        count = int(np.ceil(settings.duration * settings.rate * (1 - 1e-12)))
-        return np.round(np.arange(count) / (settings.rate * dt)).astype(np.int64)
-    # A spike in a step with probability rate dt: the intervals are geometric
-    drawn, last = [], -1
-    while last < steps:
-        intervals = generator.geometric(settings.rate * dt, 1000)
-        drawn.append(last + np.cumsum(intervals))
-        last = int(drawn[-1][-1])
-    times = np.concatenate(drawn)
-    return times[times < steps]
-
-
 def trains(settings: ANSettings, dt: float, generator: np.random.Generator) -> tuple[Array, Array]:
     """Spikes to all synapses: index of the synapse (unit slowest, then neuron), and time in s."""
-    if settings.rate * dt > 1:
-        raise InputError(f"rate: expected at most one spike a step, {1 / dt:g} Hz, got {settings.rate:g} Hz")
-    cells = settings.repetitions * settings.neurons
-    if settings.trains == "poisson":
-        each = [train(settings, dt, generator) for _ in range(cells * settings.synapses)]
-    else:
-        each = [one for _ in range(cells) for one in [train(settings, dt, generator)] * settings.synapses]
-    indices = np.repeat(np.arange(len(each), dtype=float), [len(one) for one in each])
-    return indices, np.concatenate(each).astype(float) * dt
+    s, neurons = settings, settings.repetitions * settings.neurons
+    if s.trains == "regular":
+        return same_for_all(regular_trains(np.array([s.rate]), 0.0, s.duration)[1], neurons * s.synapses)
+    if s.trains == "poisson":
+        return poisson_trains(np.full(neurons * s.synapses, s.rate), 0.0, s.duration, dt, generator)
+    which, times = poisson_trains(np.full(neurons, s.rate), 0.0, s.duration, dt, generator)
+    synapses = which[:, None] * s.synapses + np.arange(s.synapses)
+    return synapses.ravel(), np.repeat(times, s.synapses)
 
 
 def run(settings: ANSettings, parameters: ANParameters, generator: np.random.Generator) -> xr.Dataset:
@@ -129,17 +113,15 @@ def run(settings: ANSettings, parameters: ANParameters, generator: np.random.Gen
     PR = np.clip(p.PR_0 * lost * drive[..., None], 0, 1)
     return xr.Dataset(
         {
-            **_spike_figures(s, fired),
+            **_spike_figures(s, fired, p.dt),
             **{name: (("unit", "time"), trace) for name, trace in traces.items()},
             **_period_figures(s, time, traces["eSP"], PR),
             "AG": (("unit", "time", "neuron"), AG),
             "DSE": (("unit", "time", "neuron"), p.K_AG * AG),
             "PR": (("unit", "time", "neuron", "synapse"), PR),
             "releases": (("period", "unit", "neuron", "synapse"), sent),
-            "gliotransmitter_releases": (("period", "unit"), np.stack([
-                np.bincount(glio[0][late == after], minlength=s.repetitions)
-                for late in [glio[1] >= s.failure_time - 0.5 * p.dt] for after in (False, True)
-            ])),
+            "gliotransmitter_releases": (("period", "unit"), _releases(s, p, *glio)),
+            **observables.calcium_events(time, traces["C"].T, p.C_Theta).variables("unit"),
         },
         {
             "unit": np.arange(s.repetitions), "neuron": np.arange(s.neurons), "synapse": np.arange(s.synapses),
@@ -153,6 +135,15 @@ def _sent(units: ANUnits, shape: tuple[int, ...]) -> Array:
     return np.stack([np.asarray(getattr(units.synapses, f"sent_{period}")[:]).reshape(shape) for period in PERIODS])
 
 
+def _releases(s: ANSettings, p: ANParameters, unit: NDArray[np.int64], at: Array) -> Array:
+    """Releases by the astrocyte (period, unit); NaN where release is a rate, which has no events."""
+    if p.release == "rate":
+        return np.full((2, s.repetitions), np.nan)
+    late = at >= s.failure_time - 0.5 * p.dt
+    counts = [np.bincount(unit[late == after], minlength=s.repetitions) for after in (False, True)]
+    return np.array(counts, dtype=float)
+
+
 def _events(monitor: Any, dt: float, duration: float) -> tuple[NDArray[np.int64], Array]:
     """Indices and times (s) of what a monitor saw before the end; the last step, at the end, is only for samples."""
     at = np.asarray(monitor.t_)
@@ -160,26 +151,25 @@ def _events(monitor: Any, dt: float, duration: float) -> tuple[NDArray[np.int64]
     return np.asarray(monitor.i)[before].astype(np.int64), at[before]
 
 
-def _spike_figures(s: ANSettings, fired: tuple[NDArray[np.int64], Array]) -> dict[str, Any]:
+def _spike_figures(s: ANSettings, fired: tuple[NDArray[np.int64], Array], dt: float) -> dict[str, Any]:
     """Rates and intervals of the postsynaptic spikes."""
     shape = (s.repetitions, s.neurons)
+    cells = shape[0] * shape[1]
     count = int(np.floor(s.duration / s.bin + 1e-9))
     index, at = fired
-    # A spike at the edge of a bin belongs to the bin that starts there, though times are sums of rounded steps
-    bins = np.floor(at / s.bin + 1e-6).astype(np.int64)
+    at = at + 0.5 * dt  # a spike at an edge belongs to what begins there, though times are sums of rounded steps
+    bins = np.floor(at / s.bin).astype(np.int64)
     inside = bins < count
-    rates = np.zeros((count, shape[0] * shape[1]))
+    rates = np.zeros((count, cells))
     np.add.at(rates, (bins[inside], index[inside]), 1 / s.bin)
-    spikes, rate, cv = np.zeros((3, 2, shape[0] * shape[1]))
+    spikes, rate, cv = np.zeros((3, 2, cells))
     edges = [0.0, s.failure_time, s.duration]
     for k, (start, end) in enumerate(s.windows):
-        for cell in range(shape[0] * shape[1]):
-            own = at[index == cell] + 1e-9
-            spikes[k, cell] = np.sum((own >= edges[k]) & (own < edges[k + 1]))
-            own = own[(own >= start) & (own < end)]
-            rate[k, cell] = len(own) / (end - start)
-            gaps = np.diff(own)
-            cv[k, cell] = gaps.std() / gaps.mean() if len(gaps) > 1 else np.nan
+        whole = (at >= edges[k]) & (at < edges[k + 1])
+        inside = (at >= start) & (at < end)
+        spikes[k] = np.bincount(index[whole], minlength=cells)
+        rate[k] = np.bincount(index[inside], minlength=cells) / (end - start)
+        cv[k] = observables.interval_variation(index[inside].astype(float), at[inside], cells)
     recovery = np.divide(rate[1], rate[0], out=np.full_like(rate[0], np.nan), where=rate[0] > 0)
     return {
         "bin": s.bin * np.arange(count),

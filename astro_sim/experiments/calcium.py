@@ -12,6 +12,7 @@ from astro_sim.common.errors import InputError
 from astro_sim.common.settings import Settings, quantity
 from astro_sim.experiments import Experiment, Variant
 from astro_sim.experiments.shared import CHOSEN
+from astro_sim.knockouts import Knockout, refuse
 
 SGBD = "Stimberg et al. 2019"
 Stimulus = Literal["spikes", "clamp", "puff", "uncaging", "drive", "inflow", "scan"]
@@ -25,6 +26,9 @@ HEARD_BY: dict[str, tuple[str, ...]] = {
     "inflow": ("chi", "g_chi"),
     "scan": ("li_rinzel",),
 }
+
+
+SHRINKS = 0.98  # swing of a quarter over that of the quarter before, below which it is a transient
 
 
 class CalciumSettings(Settings):
@@ -43,7 +47,8 @@ class CalciumSettings(Settings):
     C_start: float = quantity(0.0, "uM", "calcium at the start", SGBD, ge=0)
     I_start: float = quantity(0.0, "uM", "IP3 at the start", SGBD, ge=0)
     h_start: float = quantity(0.9, "1", "h at the start", SGBD, ge=0, le=1)
-    C_event: float = quantity(0.3, "uM", "calcium above which an event is counted", CHOSEN, gt=0)
+    transient: float = quantity(0.0, "s", "left out of mean, peak and events", CHOSEN, ge=0)
+    C_event: float = quantity(0.5, "uM", "calcium above which an event is counted", "C_Theta of release", gt=0)
     kick: float = quantity(
         0.01, "1", "share by which calcium is raised as a level of a scan begins", CHOSEN, ge=0, lt=1
     )
@@ -55,6 +60,8 @@ class CalciumSettings(Settings):
             raise ValueError(f"levels: expected different ones, got {self.levels}")
         if min(self.levels) < 0:
             raise ValueError(f"levels: expected levels from 0, got {min(self.levels):g}")
+        if self.stimulus != "scan" and not self.transient < self.duration:
+            raise ValueError(f"transient: expected less than duration, got {self.transient:g} s")
         if self.offset is not None and not self.onset < self.offset <= self.duration:
             raise ValueError(f"offset: expected a time from onset to duration, got {self.offset:g} s")
         if self.stimulus == "scan" and (len(self.levels) < 3 or list(self.levels) != sorted(self.levels)):
@@ -72,15 +79,20 @@ def run(settings: CalciumSettings, parameters: CalciumModelParameters, generator
         raise InputError(
             f"kinetics: the stimulus {settings.stimulus!r} needs {' or '.join(kinetics)}, got {parameters.kinetics!r}"
         )
+    heard: tuple[Knockout, ...] = (
+        ("calcium", "receptors", "noise") if parameters.kinetics == "g_chi" else ("calcium", "noise")
+    )
+    refuse(parameters.knockouts, heard, f"calcium with {parameters.kinetics} kinetics")
     seed = int(generator.integers(2**31))
     if settings.stimulus == "scan":
         return _scan(settings, parameters, seed)
     p, count = parameters, len(settings.levels)
     level = np.array(settings.levels)
     with Session(p, seed, settings.duration) as session:
-        cells = (
-            process.build_units(session, p, count) if p.kinetics == "g_chi" else process.build_cells(session, p, count)
-        )
+        if p.kinetics == "g_chi":
+            cells = process.build_units(session, p, count, _transmitter(settings, p))
+        else:
+            cells = process.build_cells(session, p, count)
         start = {"C": settings.C_start, "h": settings.h_start, "I": settings.I_start}
         process.set_states(cells, **{**start, **({"I": level} if settings.stimulus == "clamp" else {})})
         _stimulate(session, cells, settings, level)
@@ -88,19 +100,34 @@ def run(settings: CalciumSettings, parameters: CalciumModelParameters, generator
             ["C", "h"] + (["I"] if p.kinetics != "li_rinzel" else []) + (["Gamma_A"] if p.kinetics == "g_chi" else [])
         )
         traces = session.record(cells, names, settings.interval)
+        releases = process.record_releases(session, cells) if p.kinetics == "g_chi" else None
         session.run(settings.duration, [cells])
         time = traces.t_[:]
         recorded = {name: values(traces, name, "uM" if name in "CI" else "1") for name in names}
-    events = observables.calcium_events(time, recorded["C"], settings.C_event)
+        glio = (
+            None if releases is None else process.count_releases(releases, count, settings.transient, settings.duration)
+        )
+    events = observables.calcium_events(time, recorded["C"], settings.C_event, settings.transient, settings.onset)
+    late = recorded["C"][time >= settings.transient - 1e-9]
     return xr.Dataset(
         {
             **{name: (("time", "level"), trace) for name, trace in recorded.items()},
-            "calcium_mean": (("level",), recorded["C"].mean(axis=0)),
-            "calcium_peak": (("level",), recorded["C"].max(axis=0)),
+            "calcium_mean": (("level",), late.mean(axis=0)),
+            "calcium_peak": (("level",), late.max(axis=0)),
+            **({} if glio is None else {"glio_count": (("level",), glio)}),
             **events.variables("level"),
         },
         {"time": time, "level": level},
     )
+
+
+def _transmitter(settings: CalciumSettings, p: CalciumModelParameters) -> float:
+    """Most transmitter (uM) that the receptors meet, for the stability bound: it builds up under fast spikes."""
+    if settings.stimulus == "puff":
+        return max(settings.levels)
+    if settings.stimulus == "spikes" and p.Omega_c > 0:
+        return 1e3 * p.rho_c * p.Y_T / -np.expm1(-p.Omega_c / max(*settings.levels, 1e-9))
+    return 1e3 * p.rho_c * p.Y_T
 
 
 def _stimulate(session: Session, cells: object, settings: CalciumSettings, level: np.ndarray) -> None:
@@ -141,8 +168,8 @@ def _scan(settings: CalciumSettings, parameters: CalciumModelParameters, seed: i
         end = 4 * quarter * (place + 1)
         third, last = (calcium[end - n * quarter : end - (n - 1) * quarter, direction] for n in (2, 1))
         low[direction, at], high[direction, at], swing[direction, at] = last.min(), last.max(), np.ptp(last)
-        # What still shrinks is a transient, however large.
-        oscillates[direction, at] = np.ptp(last) >= max(settings.sustained, 0.9 * np.ptp(third))
+        # What still shrinks is a transient, however large and slow.
+        oscillates[direction, at] = np.ptp(last) >= max(settings.sustained, SHRINKS * np.ptp(third))
         if oscillates[direction, at]:
             both = slice(end - 2 * quarter, end)
             starts, _ = observables.crossings(time[both], calcium[both, direction], 0.5 * (last.min() + last.max()))
@@ -166,7 +193,7 @@ SCAN = {
     **process.LI_RINZEL,
     "stimulus": "scan",
     "levels": tuple(round(0.30 + 0.01 * each, 3) for each in range(41)),
-    "duration": 200.0,
+    "duration": 400.0,
     "interval": 0.1,
     "dt": 0.02,
     "C_start": 0.1,
@@ -177,7 +204,10 @@ PRESETS = {
         **process.LI_RINZEL,
         "stimulus": "clamp",
         "levels": (0.3, 0.4, 0.5, 0.6, 0.7),
-        "duration": 200.0,
+        "duration": 300.0,
+        "transient": 200.0,
+        "onset": 0.0,
+        "C_event": 0.3,
         "C_start": 0.1,
         "dt": 0.01,
     },
@@ -189,6 +219,8 @@ PRESETS = {
         "onset": 0.0,
         "levels": (0.01, 0.02, 0.04, 0.08),
         "duration": 300.0,
+        "transient": 100.0,
+        "C_event": 0.25,
         "F_ex": 0.0,
         "dt": 0.01,
         "interval": 0.02,
@@ -198,7 +230,8 @@ PRESETS = {
         "stimulus": "inflow",
         "onset": 0.0,
         "levels": (0.02, 0.04, 0.08, 0.15),
-        "duration": 300.0,
+        "duration": 400.0,
+        "transient": 100.0,
         "F_ex": 0.0,
         "dt": 0.01,
         "interval": 0.02,

@@ -29,7 +29,9 @@ class FrequencySettings(PlacedSettings):
     transient: float = quantity(10.0, "s", "train before the measuring window", CHOSEN, ge=0)
     window: float = quantity(10.0, "s", "measuring window", CHOSEN, gt=0)
     interval: float = quantity(0.01, "s", "between samples of the average", CHOSEN, gt=0)
-    event_level: float = quantity(0.1, "a.u.", "p^s whose upward crossings are counted as events", CHOSEN, gt=0)
+    event_swing: float = quantity(
+        0.05, "1", "least swing of p^s, of its peak, whose crossings half-way are counted as events", CHOSEN, gt=0, le=1
+    )
 
     def model_post_init(self, _: object) -> None:
         if self.interval > self.window / 10:
@@ -59,8 +61,10 @@ def run(settings: FrequencySettings, parameters: MacroParameters, generator: np.
         time, p_s = result.time[inside], result.state.p_s[inside]
         calcium.append(np.trapezoid(p_s, time, axis=0) / (time[-1] - time[0]))
         peak.append(p_s.max(axis=0))
-        found = observables.calcium_events(time, p_s.reshape(len(time), -1), settings.event_level)
-        events.append(found.rate.reshape(n, n))
+        flat = p_s.reshape(len(time), -1)
+        low, high = flat.min(axis=0), flat.max(axis=0)
+        found = observables.calcium_events(time, flat, 0.5 * (low + high))
+        events.append(np.where(high - low >= settings.event_swing * high, found.rate, 0.0).reshape(n, n))
     return xr.Dataset(
         {
             "calcium": (("rate", "post", "pre"), np.stack(calcium)),

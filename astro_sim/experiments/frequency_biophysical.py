@@ -11,6 +11,7 @@ from astro_sim.biophysical.engine import Session, values
 from astro_sim.common.settings import Settings, quantity
 from astro_sim.experiments import Variant
 from astro_sim.experiments.shared import CHOSEN
+from astro_sim.knockouts import refuse
 
 
 class RateSettings(Settings):
@@ -33,6 +34,7 @@ class RateSettings(Settings):
 def run(settings: RateSettings, parameters: process.ProcessParameters, generator: np.random.Generator) -> xr.Dataset:
     """Mean, peak and events of calcium in the window, for every rate and repetition."""
     p = parameters
+    refuse(p.knockouts, ("calcium", "receptors", "gliotransmission", "noise"), "frequency")
     shape = (len(settings.rates), settings.repetitions)
     rate = np.repeat(settings.rates, settings.repetitions)
     end = settings.transient + settings.window
@@ -44,15 +46,25 @@ def run(settings: RateSettings, parameters: process.ProcessParameters, generator
         units = process.build_units(session, p, len(rate))
         source = session.spikes("stimulus", len(rate), indices, times)
         process.connect_spikes(session, source, units)
-        traces = session.record(units, ["C"], settings.interval)
+        traces = session.record(units, ["C", "Gamma_S"], settings.interval)
+        transmission = process.record_transmission(session, units)
+        releases = process.record_releases(session, units)
         session.run(end, [units])
-        time, calcium = traces.t_[:], values(traces, "C", "uM")
+        time, calcium, gamma = traces.t_[:], values(traces, "C", "uM"), values(traces, "Gamma_S", "1")
+        glio = process.count_releases(releases, len(rate), settings.transient, end)
+        measured = (transmission.t_[:] >= settings.transient - 1e-9) & (transmission.t_[:] < end - 1e-9)
+        at, released = transmission.i[:][measured], transmission.r_S[:][measured]
     inside = time >= settings.transient - 1e-9
-    events = observables.calcium_events(time[inside], calcium[inside], p.C_Theta)
+    events = observables.calcium_events(time, calcium, p.C_Theta, settings.transient, onset=0.0)
+    with np.errstate(invalid="ignore"):  # no spike in the window: nothing was measured
+        mean_release = np.bincount(at, released, len(rate)) / np.bincount(at, minlength=len(rate))
     return xr.Dataset(
         {
             "calcium": (("rate", "repetition"), calcium[inside].mean(axis=0).reshape(shape)),
             "calcium_peak": (("rate", "repetition"), calcium[inside].max(axis=0).reshape(shape)),
+            "glio_rate": (("rate", "repetition"), (glio / settings.window).reshape(shape)),
+            "Gamma_S_mean": (("rate", "repetition"), gamma[inside].mean(axis=0).reshape(shape)),
+            "r_S_mean": (("rate", "repetition"), mean_release.reshape(shape)),
             "C": (("time", "rate", "repetition"), calcium.reshape(len(time), *shape)),
             **{name: (("rate", "repetition"), value.reshape(shape)) for name, (_, value) in events.variables().items()},
         },

@@ -11,6 +11,7 @@ from astro_sim.biophysical.engine import Session, values
 from astro_sim.common.settings import Settings, quantity
 from astro_sim.experiments import Experiment, Variant
 from astro_sim.experiments.shared import CHOSEN
+from astro_sim.knockouts import Knockout, refuse
 
 SGBD = "Stimberg et al. 2019"
 Modulation = Literal["none", "open", "closed"]
@@ -60,6 +61,12 @@ def run(
 ) -> xr.Dataset:
     """All points side by side as units of one group; averages over the window."""
     p = parameters
+    open_, closed = ("open" in settings.modulations, "closed" in settings.modulations)
+    heard: list[Knockout] = ["calcium", *(["receptors"] if closed else [])]
+    moved: list[Knockout] = ["gliotransmission"] if open_ or closed else []
+    refuse(
+        p.knockouts, [*heard, *moved, "noise"], f"gliotransmission with modulation {', '.join(settings.modulations)}"
+    )
     axes = {
         "modulation": np.array(settings.modulations),
         "U_0_star": np.array(settings.U_0_stars or (p.U_0_star,)),
@@ -90,16 +97,15 @@ def run(
         transmission = process.record_transmission(session, units)
         releases = process.record_releases(session, units)
         session.run(end, [units])
-        measured = transmission.t_[:] >= settings.transient
+        measured = (transmission.t_[:] >= settings.transient - 1e-9) & (transmission.t_[:] < end - 1e-9)
         at, released = transmission.i[:][measured], transmission.r_S[:][measured]
-        release_times, release_units = releases.t_[:], releases.i[:]
+        glio = process.count_releases(releases, len(rate), settings.transient, end)
         time = traces.t_[:]
         calcium, gamma = values(traces, "C", "uM"), values(traces, "Gamma_S", "1")
     spikes = np.bincount(at, minlength=len(rate))
     totals = np.bincount(at, weights=released, minlength=len(rate))
-    inside = time >= settings.transient
-    events = observables.calcium_events(time[inside], calcium[inside], p.C_Theta)
-    glio = np.bincount(release_units[release_times >= settings.transient], minlength=len(rate))
+    inside = time >= settings.transient - 1e-9
+    events = observables.calcium_events(time, calcium, p.C_Theta, settings.transient, onset=0.0)
     with np.errstate(invalid="ignore"):  # no spike in the window: nothing was measured
         mean_release = totals / spikes
     per_point = {

@@ -5,11 +5,13 @@ from typing import Literal
 import numpy as np
 import xarray as xr
 
+from astro_sim import observables
 from astro_sim.biophysical import plasticity, process, protocols
 from astro_sim.biophysical.engine import Session, on_grid, values
 from astro_sim.common.settings import Settings, quantity
 from astro_sim.experiments import Variant
 from astro_sim.experiments.shared import CHOSEN
+from astro_sim.knockouts import Knockout, refuse
 
 DPB = "De Pitta and Brunel 2016"
 Array = np.ndarray
@@ -65,6 +67,11 @@ class LtpParameters(process.ProcessParameters, plasticity.PlasticityParameters):
     """Constants of the tripartite unit and of its plasticity."""
 
     @property
+    def has_noise(self) -> bool:
+        """Whether h or efficacy is noisy unless it is blocked."""
+        return self.noise > 0 or self.sigma > 0
+
+    @property
     def plastic_noise(self) -> bool:
         """Whether efficacy carries noise."""
         return self.sigma > 0 and "noise" not in self.knockouts
@@ -72,6 +79,11 @@ class LtpParameters(process.ProcessParameters, plasticity.PlasticityParameters):
 
 def run(settings: PlasticitySettings, parameters: LtpParameters, generator: np.random.Generator) -> xr.Dataset:
     """All synapses of all repetitions side by side."""
+    calcium: list[Knockout] = ["calcium"] if settings.glio in ("closed", "open") else []
+    receptors: list[Knockout] = ["receptors"] if settings.glio == "closed" else []
+    glio: list[Knockout] = ["gliotransmission"] if settings.glio != "none" else []
+    noise: list[Knockout] = ["noise"]
+    refuse(parameters.knockouts, [*calcium, *receptors, *glio, *noise], f"ltp with glio={settings.glio}")
     return (_cycles if settings.protocol == "cycles" else _stdp)(settings, parameters, generator)
 
 
@@ -88,7 +100,7 @@ def _cycles(settings: PlasticitySettings, p: LtpParameters, generator: np.random
             )
         )
     indices, times = (np.concatenate(part) for part in zip(*trains, strict=True))
-    traces, transmission, releases = _simulate(
+    traces, transmission, totals = _simulate(
         settings,
         p,
         count,
@@ -97,12 +109,12 @@ def _cycles(settings: PlasticitySettings, p: LtpParameters, generator: np.random
         settings.cycles * settings.tau_cycle,
         generator,
     )
-    cycle_of = np.minimum((transmission["t"] / settings.tau_cycle).astype(int), settings.cycles - 1)
-    totals = np.zeros((settings.cycles, count))
-    spikes = np.zeros_like(totals)
-    np.add.at(totals, (cycle_of, transmission["i"]), transmission["r_S"])
+    cycle_of = np.minimum(np.round(transmission["t"] / p.dt).astype(int) // steps, settings.cycles - 1)
+    released = np.zeros((settings.cycles, count))
+    spikes = np.zeros_like(released)
+    np.add.at(released, (cycle_of, transmission["i"]), transmission["r_S"])
     np.add.at(spikes, (cycle_of, transmission["i"]), 1.0)
-    per_spike = totals.sum(axis=1) / np.maximum(spikes.sum(axis=1), 1.0)
+    per_spike = released.sum(axis=1) / np.maximum(spikes.sum(axis=1), 1.0)
     at_ends = traces["rho"][::every][: settings.cycles + 1]
     return xr.Dataset(
         {
@@ -113,7 +125,17 @@ def _cycles(settings: PlasticitySettings, p: LtpParameters, generator: np.random
             "C": (("time", "repetition", "synapse"), traces["C"].reshape(-1, *shape)),
             "Gamma_S": (("time", "repetition", "synapse"), traces["Gamma_S"].reshape(-1, *shape)),
             "r_S_cycle": (("completed",), per_spike),
-            "glio_count": (("repetition", "synapse"), releases.reshape(shape)),
+            **{name: (("repetition", "synapse"), total.reshape(shape)) for name, total in totals.items()},
+            "Gamma_S_cycle": (
+                ("completed",),
+                traces["Gamma_S"][1:].reshape(settings.cycles, every, count).mean(axis=(1, 2)),
+            ),
+            **{
+                name: (("repetition", "synapse"), value.reshape(shape))
+                for name, (_, value) in observables.calcium_events(traces["t"], traces["C"], p.C_Theta)
+                .variables()
+                .items()
+            },
             "tau_cycle": ((), settings.tau_cycle),
         },
         {
@@ -134,7 +156,7 @@ def _stdp(settings: PlasticitySettings, p: LtpParameters, generator: np.random.G
     pre = lead + gap * np.arange(settings.pairs)
     indices = np.repeat(np.arange(count), settings.pairs)
     duration = np.ceil(settings.pairs * gap / settings.interval) * settings.interval
-    traces, _, releases = _simulate(
+    traces, _, totals = _simulate(
         settings, p, count, (indices, np.tile(pre, count)), (offset[:, None] + pre).ravel(), float(duration), generator
     )
     end = traces["rho"][-1].reshape(shape)
@@ -147,7 +169,7 @@ def _stdp(settings: PlasticitySettings, p: LtpParameters, generator: np.random.G
             ),
             "p_l": (("time", "offset", "repetition"), traces["rho"].reshape(-1, *shape)),
             "Gamma_S": (("time", "offset", "repetition"), traces["Gamma_S"].reshape(-1, *shape)),
-            "glio_count": (("offset", "repetition"), releases.reshape(shape)),
+            **{name: (("offset", "repetition"), total.reshape(shape)) for name, total in totals.items()},
         },
         {"time": traces["t"], "offset": np.array(settings.offsets), "repetition": np.arange(settings.repetitions)},
     )
@@ -161,8 +183,8 @@ def _simulate(
     post_times: Array,
     duration: float,
     generator: np.random.Generator,
-) -> tuple[dict[str, Array], dict[str, Array], Array]:
-    """Traces (with "t"), what each spike released, and releases of gliotransmitter a unit."""
+) -> tuple[dict[str, Array], dict[str, Array], dict[str, Array]]:
+    """Traces (with "t"), what each spike released, and counts a unit."""
     with Session(p, int(generator.integers(2**31)), duration) as session:
         units = process.build_units(session, p, count)
         process.set_states(
@@ -176,11 +198,13 @@ def _simulate(
             at, when = protocols.same_for_all(np.arange(0.0, duration - 1e-9, 1 / settings.glio_rate), count)
             process.force_releases(session, session.spikes("periodic_releases", count, at, when), units)
         efficacy = plasticity.build_plasticity(session, p, count, p.plastic_noise)
-        plasticity.connect_release(session, units, efficacy, p.D)
+        slots = plasticity.slots(pre, max(p.D, settings.post_delay), p.dt)
+        plasticity.connect_release(session, units, efficacy, p.D, slots)
+        driven = None
         if settings.post == "paired":
             plasticity.connect_post(session, session.spikes("postsynaptic", count, pre[0], post_times), efficacy)
         else:
-            plasticity.connect_driven(session, units, efficacy, settings.post_delay, settings.post_gain)
+            driven = plasticity.connect_driven(session, units, efficacy, settings.post_delay, settings.post_gain, slots)
         astrocyte = session.record(units, ["C", "Gamma_S"], settings.interval)
         slow = session.record(efficacy, ["rho"], settings.interval)
         transmission = process.record_transmission(session, units)
@@ -190,7 +214,12 @@ def _simulate(
         found |= {"C": values(astrocyte, "C", "uM"), "Gamma_S": values(astrocyte, "Gamma_S", "1")}
         sent = {"t": transmission.t_[:], "i": transmission.i[:], "r_S": transmission.r_S[:]}
         forced = np.ceil(duration * settings.glio_rate - 1e-9) if settings.glio == "periodic" else 0.0
-        return found, sent, np.bincount(releases.i[:], minlength=count) + forced
+        given = np.bincount(np.asarray(pre[0], dtype=np.int64), minlength=count).astype(float)
+        totals = {
+            "glio_count": process.count_releases(releases, count, 0.0, duration) + forced,
+            "post_count": given if driven is None else np.asarray(driven.fired_[:], dtype=float),
+        }
+        return found, sent, totals
 
 
 DEPRESSING = {"Omega_d": 2.0, "Omega_f": 3.33, "U_0_star": 0.6, "alpha": 0.0}

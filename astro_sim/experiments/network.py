@@ -16,6 +16,7 @@ from astro_sim.common.settings import quantity
 from astro_sim.experiments import Experiment, Variant
 from astro_sim.experiments.shared import CHOSEN, PlacedSettings
 from astro_sim.knockouts import refuse
+from astro_sim.spike_statistics import local_variation
 
 Array = NDArray[np.float64]
 MOST_NEURONS = 100_000
@@ -63,6 +64,11 @@ class NetworkSettings(PlacedSettings):
         if self.bin > self.window / 10:
             raise ValueError(f"bin: expected at most a tenth of the window, {self.window / 10:g} s, got {self.bin:g}")
 
+    @property
+    def starts(self) -> Array:
+        """Of the windows, s."""
+        return np.arange(len(self.factors), dtype=np.float64) * np.float64(self.window)
+
     def wire(self, generator: np.random.Generator) -> wiring.Wiring:
         """Draw the network."""
         if self.configuration == "synapses":
@@ -98,6 +104,7 @@ def run(settings: NetworkSettings, parameters: NetworkParameters, generator: np.
     """Run the windows; spikes, releases, astrocytes, and what is read off them."""
     p = parameters
     wired = settings.wire(generator)
+    starts = settings.starts
     duration = settings.window * len(settings.factors)
     on_grid(settings.astrocyte_dt, p.dt, "astrocyte_dt")
     on_grid(settings.window, p.dt, "window")
@@ -111,31 +118,38 @@ def run(settings: NetworkSettings, parameters: NetworkParameters, generator: np.
         traces = session.record(cells, ["C", "I", "Gamma_A"], settings.interval, kept)
         bound = session.record(cells, ["Gamma_S"], settings.interval)
         session.run(duration, [neurons, cells])
+        tripartite.require_kept(p, cells)
         spike_time, spike_neuron = np.array(spikes.t_[:]), np.array(spikes.i[:], dtype=np.int64)
         release_time, release_cell = np.array(releases.t_[:]), np.array(releases.i[:], dtype=np.int64)
         recorded = {name: values(traces, name, unit) for name, unit in TRACES.items()}
         time, Gamma_S = traces.t_[:], values(bound, "Gamma_S", "1")
-    # The run makes one step more than the windows have.
-    inside, released = spike_time < duration, release_time < duration
+    # The run makes one step more than the windows have; times are sums of steps, with rounding.
+    inside, released = spike_time < duration - p.dt / 2, release_time < duration - p.dt / 2
     spike_time, spike_neuron = spike_time[inside], spike_neuron[inside]
+    release_time, release_cell = release_time[released], release_cell[released]
+    mean = Gamma_S @ covered / max(covered.sum(), 1)
+    events = observables.calcium_events(time, recorded["C"], p.C_Theta)
     return xr.Dataset(
         {
-            **statistics(settings, wired, spike_time, spike_neuron),
+            **statistics(settings, wired, spike_time, spike_neuron, p.dt),
             **{name: (("time", "cell"), trace) for name, trace in recorded.items()},
-            "Gamma_S_mean": (("time",), Gamma_S @ covered / max(covered.sum(), 1)),
-            "release_count": ((), float(released.sum())),
+            **events.variables("cell"),
+            "Gamma_S_mean": (("time",), mean),
+            "Gamma_S_window": (("window",), by_window(starts, time, mean, p.dt)),
+            "release_count": ((), float(len(release_time))),
+            "releases_window": (("window",), np.bincount(which(starts, release_time, p.dt), minlength=len(starts))),
             "synapses_covered": (("astrocyte",), covered.astype(float)),
             "spike_time": (("event",), spike_time),
             "spike_neuron": (("event",), spike_neuron),
-            "release_time": (("release",), release_time[released]),
-            "release_cell": (("release",), release_cell[released]),
+            "release_time": (("release",), release_time),
+            "release_cell": (("release",), release_cell),
             "factor": (("window",), np.array(settings.factors)),
         },
         {
             "time": time,
             "cell": kept,
             "population": [name for name, count in zip(POPULATIONS, _sizes(wired), strict=True) if count],
-            "window": settings.window * np.arange(len(settings.factors)),
+            "window": starts,
         },
     )
 
@@ -157,11 +171,14 @@ def _build(
     on_e, on_i = settings.weights()
     space |= {"w_e": on_e * space["w_e"], "w_i": on_i * space["w_i"]}
     space["factors"] = brian2.TimedArray(np.array(settings.factors), settings.window * brian2.second, name="factors")
+    # First, because a step is refused here.
+    cells = tripartite.build_astrocytes(
+        session, p, wired.graph, wired.fewest_synapses, dt=settings.astrocyte_dt * brian2.second
+    )
     slow = slow_inward_current.EQUATIONS if settings.slow_current else slow_inward_current.ABSENT
     neurons = lif.build_neurons(session, space, wired.excitatory + wired.inhibitory, slow)
     session.add(neurons.run_regularly("factor = factors(t)", dt=settings.window * brian2.second, when="start"))
     sites = tripartite.build_sites(session, space, len(wired.neuron_at))
-    cells = tripartite.build_astrocytes(session, p, wired.graph, dt=settings.astrocyte_dt * brian2.second)
     set_states(cells, C=settings.C_start, I=settings.I_start)
     if settings.configuration == "synapses":
         rates = np.full(wired.sources, settings.train_rate)
@@ -203,41 +220,57 @@ def _sizes(wired: wiring.Wiring) -> tuple[int, int]:
     return wired.excitatory, wired.inhibitory
 
 
+def which(starts: Array, times: Array, step: float) -> wiring.Indices:
+    """Window of each time; half a step keeps one at the edge in the window that begins there."""
+    return np.searchsorted(starts, np.asarray(times) + step / 2, side="right") - 1
+
+
+def by_window(starts: Array, times: Array, values_: Array, step: float) -> Array:
+    """Mean over the samples of each window, NaN where none lies; the sample at the end of the run is the last one's."""
+    at = which(starts, times, step)
+    count = np.bincount(at, minlength=len(starts))
+    return np.divide(np.bincount(at, values_, len(starts)), count, out=np.full(len(starts), np.nan), where=count > 0)
+
+
 def statistics(
-    settings: NetworkSettings, wired: wiring.Wiring, times: Array, indices: wiring.Indices
+    settings: NetworkSettings, wired: wiring.Wiring, times: Array, indices: wiring.Indices, dt: float
 ) -> dict[str, Any]:
-    """Rate, variation of intervals and synchrony, for every population and window.
+    """Rate and synchrony for every population and window; local variation of the intervals in the whole run.
 
     Parameters
     ----------
     times, indices : array, (spikes,)
         s, and neurons.
+    dt : float
+        Step of the neurons, s.
     """
-    windows = len(settings.factors)
-    rows: dict[str, list[list[float]]] = {"firing_rate": [], "interval_variation": [], "synchrony": []}
+    starts = settings.starts
+    window, step = which(starts, times, dt), np.round(times / dt).astype(np.int64)
+    bins = np.linspace(0, round(settings.window / dt), max(2, round(settings.window / settings.bin) + 1))
+    rates, together, variation, measured = [], [], [], []
     first = 0
     for count in _sizes(wired):
-        found: dict[str, list[float]] = {name: [] for name in rows}
-        for window in range(windows if count else 0):
-            start, end = window * settings.window, (window + 1) * settings.window
-            # Spikes lie on the grid; half a nanosecond keeps one at the edge in the window that begins there.
-            inside = (times >= start - 5e-10) & (times < end - 5e-10) & (indices >= first) & (indices < first + count)
-            at, who = times[inside], (indices[inside] - first).astype(float)
-            edges = np.linspace(start, end, max(2, round(settings.window / settings.bin) + 1)) - 5e-10
-            found["firing_rate"].append(len(at) / count / settings.window)
-            found["interval_variation"].append(_mean(observables.interval_variation(who, at, count)))
-            found["synchrony"].append(observables.synchrony(observables.spike_counts(who, at, count, edges)))
-        if count:
-            for name, values_ in found.items():
-                rows[name].append(values_)
+        if not count:
+            continue
+        own = (indices >= first) & (indices < first + count)
+        who = indices - first
+        rates.append(np.bincount(window[own], minlength=len(starts)) / count / settings.window)
+        together.append([])
+        for k in range(len(starts)):
+            inside = own & (window == k)
+            edges = bins + k * round(settings.window / dt) - 0.5  # between steps
+            counts = observables.spike_counts(who[inside].astype(float), step[inside].astype(float), count, edges)
+            together[-1].append(observables.synchrony(counts))
+        each = local_variation(who[own], times[own], count)
+        measured.append(float(np.isfinite(each).sum()))
+        variation.append(float(np.nanmean(each)) if measured[-1] else float("nan"))
         first += count
-    return {name: (("population", "window"), np.array(table)) for name, table in rows.items()}
-
-
-def _mean(each: Array) -> float:
-    """Mean of what was measured; NaN if nothing was."""
-    measured = each[np.isfinite(each)]
-    return float(measured.mean()) if len(measured) else float("nan")
+    return {
+        "firing_rate": (("population", "window"), np.array(rates)),
+        "synchrony": (("population", "window"), np.array(together)),
+        "local_variation": (("population",), np.array(variation)),
+        "local_variation_neurons": (("population",), np.array(measured)),
+    }
 
 
 EXPERIMENT = Experiment(

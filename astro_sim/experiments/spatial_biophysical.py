@@ -8,7 +8,7 @@ import xarray as xr
 
 from astro_sim.biophysical import astrocytes, gliotransmission, synapse
 from astro_sim.biophysical.engine import Session, on_grid, values
-from astro_sim.biophysical.process import set_states
+from astro_sim.biophysical.process import count_releases, record_releases, set_states
 from astro_sim.biophysical.protocols import regular_trains
 from astro_sim.biophysical.tripartite import TripartiteParameters
 from astro_sim.common.settings import quantity
@@ -16,6 +16,7 @@ from astro_sim.experiments import Variant
 from astro_sim.experiments.shared import CHOSEN, PlacedSettings, indices, position_variable
 from astro_sim.knockouts import refuse
 from astro_sim.macro import geometry
+from astro_sim.observables import calcium_events
 
 OWN = "U_0_star : 1 (constant)\nalpha : 1 (constant)\n"
 UNIT = synapse.EQUATIONS + gliotransmission.EQUATIONS + OWN
@@ -48,8 +49,9 @@ def run(
 ) -> xr.Dataset:
     """Drive one synapse; peaks above what a process does that nothing reaches.
 
-    Left alone all processes are alike and exchange nothing, so one of them stands for all, and a response is exactly 0
-    where gap junctions are blocked.
+    Without noise all processes are alike when left alone and exchange nothing, so one of them stands for all, and a
+    response is exactly 0 where gap junctions are blocked. With noise that one has a course of its own, and responses
+    carry the difference.
     """
     p, n = parameters, settings.n
     at = settings.place(n, generator)
@@ -69,16 +71,21 @@ def run(
         source = session.spikes("stimulus", 1, np.zeros(len(spikes)), spikes)
         _connect(session, source, group, driven)
         monitor = session.record(group, TRACES, settings.interval)
+        released = record_releases(session, group)
         session.run(settings.settle + length, [group])
         time = monitor.t_[:] - settings.settle
-        kept = time >= -1e-9
+        kept = time >= -p.dt / 2
+        releases = count_releases(released, count + 1, settings.settle, settings.settle + length)
         recorded = {name: values(monitor, name, unit)[kept] for name, unit in TRACES.items()}
+    events = calcium_events(time[kept], recorded["C"][:, :-1], p.C_Theta)
     peak = {name: (recorded[name][:, :-1] - recorded[name][:, -1:]).max(axis=0).reshape(n, n) for name in ("C", "I")}
     return xr.Dataset(
         {
             **{name: (("time", "post", "pre"), trace[:, :-1].reshape(-1, n, n)) for name, trace in recorded.items()},
             "p_s_peak": (("post", "pre"), peak["I"]),
             "C_peak": (("post", "pre"), peak["C"]),
+            "event_count": (("post", "pre"), events.count.reshape(n, n)),
+            "release_count": (("post", "pre"), releases[:-1].reshape(n, n)),
             "distance": (("post", "pre"), geometry.distances(at)[n // 2, n // 2]),
             "position": position_variable(at),
         },

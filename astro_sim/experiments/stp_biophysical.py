@@ -5,11 +5,12 @@ from typing import Literal
 import numpy as np
 import xarray as xr
 
-from astro_sim.biophysical import process
+from astro_sim.biophysical import process, protocols
 from astro_sim.biophysical.engine import Session, values
 from astro_sim.common.settings import Settings, quantity
 from astro_sim.experiments import Variant
 from astro_sim.experiments.shared import CHOSEN
+from astro_sim.knockouts import Knockout, refuse
 
 SGBD = "Stimberg et al. 2019"
 TEST = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, *(round(0.31 + 0.01 * each, 2) for each in range(10)))
@@ -30,6 +31,12 @@ class StpTrainSettings(Settings):
     )
     weak_bias: float = quantity(0.8, "uM", "I_bias of weak modulation", SGBD, ge=0)
     strong_bias: float = quantity(1.25, "uM", "I_bias of strong modulation", SGBD, ge=0)
+    conditioning_rate: float = quantity(
+        2.0, "Hz", "spikes of the modulation closed before the test, which move its astrocyte", CHOSEN, ge=0
+    )
+    conditioning_gap: float = quantity(
+        2.0, "s", "without spikes before the test, so that the terminal recovers", CHOSEN, ge=0
+    )
     start: float = quantity(16.5, "s", "first test spike", SGBD, ge=0)
     intervals: tuple[float, ...] = quantity(
         (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0), "s", "between the spikes of a pair", CHOSEN, min_length=1
@@ -49,6 +56,8 @@ class StpTrainSettings(Settings):
                 raise ValueError(f"{name}: expected different ones, got {given}")
         if min(self.intervals) <= 0:
             raise ValueError(f"intervals: expected times above 0 s, got {min(self.intervals):g}")
+        if self.protocol == "theta_burst" and (self.burst_spikes - 1) / self.tetanus_rate >= 1 / self.burst_rate:
+            raise ValueError(f"burst_rate: expected bursts that end before the next begins, got {self.burst_rate:g} Hz")
 
     def trains(self) -> np.ndarray:
         """Spike times after ``start``, s: array (trains, spikes)."""
@@ -67,12 +76,22 @@ def run(
 ) -> xr.Dataset:
     """Every train on every modulation, a unit each; release at each test spike."""
     p = parameters
+    closed, modulated = "closed" in settings.modulations, settings.modulations != ("none",)
+    heard: list[Knockout] = [
+        "calcium",
+        *(["receptors"] if closed else []),
+        *(["gliotransmission"] if modulated else []),
+    ]
+    refuse(p.knockouts, [*heard, "noise"], f"stp with modulation {', '.join(settings.modulations)}")
     trains = settings.trains()
     modulation = np.repeat(np.array(settings.modulations), len(trains))
     times = np.tile(settings.start + trains, (len(settings.modulations), 1))  # (units, spikes)
     count, spikes = times.shape
     biases = {"none": 0.0, "weak": settings.weak_bias, "strong": settings.strong_bias, "closed": 0.0}
-    with Session(p, int(generator.integers(2**31))) as session:
+    duration = float(np.ceil((times.max() + settings.rest) / settings.interval)) * settings.interval
+    conditioning = np.where(modulation == "closed", settings.conditioning_rate, 0.0)
+    before, when = protocols.regular_trains(conditioning, 0.0, max(settings.start - settings.conditioning_gap, 0.0))
+    with Session(p, int(generator.integers(2**31)), duration) as session:
         units = process.build_units(session, p, count)
         process.set_states(
             units,
@@ -81,15 +100,17 @@ def run(
             receptors_free=units.receptors_free_[:] * (modulation == "closed"),
             gliotransmission_on=units.gliotransmission_on_[:] * (modulation != "none"),
         )
-        source = session.spikes("stimulus", count, np.repeat(np.arange(count), spikes), times.ravel())
+        indices = np.concatenate([before, np.repeat(np.arange(count), spikes)])
+        source = session.spikes("stimulus", count, indices, np.concatenate([when, times.ravel()]))
         process.connect_spikes(session, source, units)
         traces = session.record(units, ["C", "I", "Gamma_S", "x_S", "u_S", "G_A"], settings.interval)
         transmission = process.record_transmission(session, units)
         releases = process.record_releases(session, units)
-        session.run(float(np.ceil((times.max() + settings.rest) / settings.interval)) * settings.interval, [units])
-        order = np.lexsort((transmission.t_[:], transmission.i[:]))
-        released = transmission.r_S[:][order].reshape(count, spikes)
-        glio = np.bincount(releases.i[:], minlength=count).astype(float)
+        session.run(duration, [units])
+        tested = transmission.t_[:] >= settings.start - 0.5 * p.dt
+        order = np.lexsort((transmission.t_[:][tested], transmission.i[:][tested]))
+        released = transmission.r_S[:][tested][order].reshape(count, spikes)
+        glio = process.count_releases(releases, count, 0.0, settings.start)
         time = traces.t_[:]
         recorded = {name: values(traces, name, unit) for name, unit in TRACES.items()}
     shape = (len(settings.modulations), len(trains))

@@ -110,15 +110,16 @@ def _distance(settings: WavesSettings, graph: astrocytes.Graph, hops: Array, dri
 def speed(distance: Array, onset: Array) -> float:
     """Front speed, distance a second: the median of the slopes over all pairs of cells (Theil and Sen).
 
-    NaN for fewer than three cells, or where all are equally far. A cell that is late, or excited by something else than
-    the front, moves a median little.
+    NaN for fewer than three cells, where all are equally far, or where the farther ones are not reached later. A cell
+    that is late, or excited by something else than the front, moves a median little.
     """
     if len(onset) < FEWEST_FOR_A_SPEED or np.ptp(distance) == 0 or np.ptp(onset) == 0:
         return float("nan")
     kept = np.unique(np.linspace(0, len(onset) - 1, MOST_FOR_A_SPEED).astype(int))
     distance, onset = distance[kept], onset[kept]
     # Onset over distance, then its inverse: cells of one distance differ in onset, and would give slopes of 0.
-    return 1.0 / float(np.asarray(theilslopes(onset, distance)[0]))
+    delay = float(np.asarray(theilslopes(onset, distance)[0]))
+    return 1.0 / delay if delay > 0 else float("nan")
 
 
 PRESETS = {

@@ -1,3 +1,4 @@
+import gc
 from typing import NamedTuple
 
 import numpy as np
@@ -36,6 +37,11 @@ EVERY = [
     ),
     Question("network", "biophysical", {"preset": "nine_synapses", "window": 0.1}),
 ]
+
+
+def pytest_collection_finish() -> None:
+    """Brian2 collects garbage after every run: what the imports left need not be searched each time."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", params=EVERY, ids=lambda each: f"{each.experiment}-{each.model}")

@@ -55,7 +55,7 @@ def li_rinzel(_, y, ip3, p):
 
 
 def test_li_rinzel_follows_an_independent_solver():
-    run = simulate(preset="li_rinzel", levels=[0.4, 0.5], duration=30.0)
+    run = simulate(preset="li_rinzel", levels=[0.4, 0.5], duration=30.0, transient=0.0)
     p = ProcessParameters(**LI_RINZEL)
     for ip3 in (0.4, 0.5):
         other = solve_ivp(
@@ -66,12 +66,15 @@ def test_li_rinzel_follows_an_independent_solver():
 
 
 def test_li_rinzel_at_half_a_micromolar():
-    run = simulate(preset="li_rinzel", levels=[0.5], duration=200.0)
-    late = run["C"].sel(level=0.5).where(run["time"] > 100.0, drop=True)
+    run = simulate(preset="li_rinzel", levels=[0.3, 0.5, 0.7])
+    late = run["C"].sel(level=0.5).where(run["time"] >= 200.0, drop=True)
     assert float(late.min()) == pytest.approx(0.108, abs=5e-4)  # given to 1e-3
     assert float(late.max()) == pytest.approx(0.445, abs=5e-4)
-    starts = np.flatnonzero((late.values[:-1] < 0.2) & (late.values[1:] >= 0.2))
-    assert np.diff(late["time"].values[starts]).mean() == pytest.approx(11.49, abs=0.01)  # samples are 0.01 s apart
+    one = run.sel(level=0.5)
+    assert float(one["event_interval"]) == pytest.approx(11.49, abs=0.01)  # given to 0.01
+    assert float(one["event_variation"]) < 1e-3  # a limit cycle
+    assert float(one["event_amplitude"]) == pytest.approx(0.445 - 0.108, abs=1e-3)
+    assert run["event_count"].sel(level=[0.3, 0.7]).values.tolist() == [0, 0]  # silent once the start has died out
 
 
 def linearised(ip3):
@@ -162,12 +165,13 @@ def test_chi_at_rest_balances_production_and_degradation():
 def test_puff_uncaging_and_drive_set_off_calcium_after_their_onset():
     for stimulus, levels in (("puff", [0.0, 100.0]), ("uncaging", [0.0, 1.0]), ("drive", [0.0, 2.0])):
         extra = {"offset": 6.0} if stimulus != "uncaging" else {}
-        run = simulate(stimulus=stimulus, levels=levels, onset=3.0, duration=10.0, F_ex=2.0, **extra)
+        run = simulate(stimulus=stimulus, levels=levels, onset=3.0, duration=10.0, F_ex=2.0, C_event=0.2, **extra)
         before = run["C"].sel(time=slice(0, 3.0))
         np.testing.assert_array_equal(before.isel(level=0).values, before.isel(level=1).values)
         assert run["event_count"].values.tolist()[0] == 0
         assert run["event_count"].values[1] >= 1
-        assert run["event_latency"].values[1] > 3.0
+        assert 0 < run["event_latency"].values[1] < 7.0
+        assert np.isnan(run["event_latency"].values[0])
 
 
 def test_uncaging_adds_exactly_its_amount():
@@ -182,6 +186,20 @@ def test_clamped_calcium_does_not_move():
     run = simulate(knockouts=["calcium"], C_start=0.08)
     np.testing.assert_array_equal(run["C"].values, 0.08)
     assert float(run["I"].max()) > 0.1  # IP3 still does
+    scan = simulate(preset="scan", knockouts=["calcium"], levels=[0.4, 0.5, 0.6], duration=8.0)
+    assert not scan["amplitude"].any()
+    np.testing.assert_array_equal(scan["calcium_high"].values, 0.1)
+
+
+def test_events_of_the_published_train_are_its_releases():
+    run = simulate()
+    assert float(run["event_count"].item()) == float(run["glio_count"].item()) == 7
+    assert float(run["event_latency"].item()) == pytest.approx(0.443, abs=2e-3)  # the first release, 2.443 s
+
+
+def test_the_coarse_scan_does_not_take_a_slow_end_for_oscillation():
+    run = simulate(preset="scan", levels=[0.60, 0.62, 0.63, 0.64, 0.65])
+    assert run["oscillates"].sel(direction="up").values.tolist() == [1, 1, 1, 0, 0]
 
 
 def test_blocked_receptors_hear_no_transmitter():

@@ -23,7 +23,7 @@ def test_the_average_does_not_depend_on_how_finely_it_is_sampled():
 
 
 def test_peaks_and_events_of_single_pulses_and_of_fused_ones():
-    run = astro_sim.simulate("frequency", rates=[0.5, 10.0, 50.0], n=1, coupling=0.0, amplitude=20.0, event_level=0.02)
+    run = astro_sim.simulate("frequency", rates=[0.5, 10.0, 50.0], n=1, coupling=0.0, amplitude=20.0)
     assert (run["calcium_peak"] > run["calcium"]).all()
     assert (run["calcium_peak"].diff("rate") > 0).all()
     # A pulse every 2 s rises above the level and falls back before the next; at 50 Hz pulses touch and nothing falls

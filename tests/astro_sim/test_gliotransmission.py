@@ -223,9 +223,40 @@ def test_the_same_seed_gives_the_same_dataset():
     assert not np.array_equal(one["r_S_mean"], other["r_S_mean"])
 
 
+def test_a_closed_loop_is_moved_by_the_spikes_before_the_test():
+    run = astro_sim.simulate("stp", "biophysical", intervals=[0.05], modulations=["none", "closed"])
+    assert float(run["Gamma_S_test"].sel(modulation="closed").item()) > 0.3
+    assert float(run["glio_count"].sel(modulation="closed").item()) >= 1
+    one = run["paired_pulse_ratio"].isel(train=0)
+    assert float(one.sel(modulation="none")) == pytest.approx(0.612, abs=5e-4)
+    assert float(one.sel(modulation="closed")) > 1  # as after weak and strong modulation
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
+        ({"intervals": [0.0004]}, "stimulus: expected spikes from 0 s on, one a step of dt = 0.001 s at most"),
+        ({"protocol": "tetanus", "tetanus_rate": 2000.0}, "stimulus: expected spikes from 0 s on, one a step"),
+        (
+            {"protocol": "theta_burst", "burst_spikes": 30},
+            "burst_rate: expected bursts that end before the next begins",
+        ),
+        ({"knockouts": ["receptors"]}, "knockouts: stp with modulation none, weak, strong has no receptors to block"),
+        ({"modulations": ["none"], "knockouts": ["gliotransmission"]}, "knockouts: stp with modulation none has no"),
+    ],
+)
+def test_wrong_use_of_stp_is_told(settings, message):
+    with pytest.raises(InputError, match=message):
+        astro_sim.simulate("stp", "biophysical", **settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"modulations": ["open"], "knockouts": ["receptors"]},
+            "knockouts: gliotransmission with modulation open has no",
+        ),
         ({"rates": [1.0, 1.0]}, r"rates: expected different ones, got \(1.0, 1.0\)"),
         ({"rates": [0.0, 1.0]}, "rates: expected rates above 0 Hz, got 0"),
         ({"rates": [1.0, 2000.0]}, "rate: expected at most 1/dt = 1000 Hz, got 2000 Hz"),

@@ -19,7 +19,9 @@ def test_events_of_a_sine():
     np.testing.assert_allclose(events.duration, 1 / 3, atol=1e-5)
     np.testing.assert_allclose(events.interval, 1.0, atol=1e-5)
     np.testing.assert_allclose(events.variation, 0.0, atol=1e-5)
-    np.testing.assert_allclose(events.amplitude, 1.0, atol=5e-6)  # 1 - (2 pi dt/2)^2/2 at worst
+    np.testing.assert_allclose(events.peak, 1.0, atol=5e-6)  # 1 - (2 pi dt/2)^2/2 at worst
+    np.testing.assert_allclose(events.amplitude, 2.0, atol=1e-3)  # the first trough is cut off by the start: -0.95
+    np.testing.assert_allclose(events.above, 1 / 3, atol=1e-3)
 
 
 def test_what_was_not_measured_is_nan():
@@ -29,10 +31,31 @@ def test_what_was_not_measured_is_nan():
     np.testing.assert_array_equal(events.count, [0, 1, 1, 0, 2])
     np.testing.assert_array_equal(events.latency, [np.nan, 0.5, 2.5, np.nan, 0.5])
     np.testing.assert_array_equal(events.duration, [np.nan, 1.0, np.nan, np.nan, 1.0])  # third: cut off by the end
+    np.testing.assert_array_equal(events.peak, [np.nan, 1.0, np.nan, np.nan, 1.0])
     np.testing.assert_array_equal(events.amplitude, [np.nan, 1.0, np.nan, np.nan, 1.0])
+    np.testing.assert_array_equal(events.above, [0.0, 0.2, 0.4, 0.4, 0.4])
     np.testing.assert_array_equal(events.interval, [np.nan, np.nan, np.nan, np.nan, 2.0])
     np.testing.assert_array_equal(events.variation, [np.nan] * 5)
     assert set(events.variables("cell")) == {f"event_{name}" for name in vars(events)}
+
+
+def test_a_transient_is_left_out_and_latency_runs_from_the_onset():
+    time = np.arange(0.0, 10.0, 0.01)
+    trace = (np.sin(2 * np.pi * time) * (time < 3.0) + 2 * np.sin(2 * np.pi * time) * (time >= 6.0))[:, None]
+    events = observables.calcium_events(time, trace, 0.5, start=5.0, onset=4.0)
+    assert events.count == [4]
+    assert events.peak == pytest.approx([2.0], rel=1e-3)
+    # 2 sin crosses 0.5 where sin is 1/4, two seconds and 0.0402 s after the onset
+    assert events.latency == pytest.approx([2.0 + np.arcsin(0.25) / (2 * np.pi)], abs=1e-4)
+    assert np.isnan(observables.calcium_events(time, trace, 0.5, onset=9.9).latency).all()
+
+
+def test_a_height_is_measured_from_the_trough_before():
+    time = np.arange(7.0)
+    trace = np.array([[0.2, 1.0, 0.3, 0.1, 2.0, 0.0, 0.0]]).T
+    events = observables.calcium_events(time, trace, 0.5)
+    assert events.peak == pytest.approx([1.5])
+    assert events.amplitude == pytest.approx([(0.8 + 1.9) / 2])
 
 
 def test_variation_of_a_poisson_train_is_one(rng):

@@ -5,7 +5,7 @@ import pytest
 
 import astro_sim
 import bridge
-from astro_sim.biophysical import plasticity
+from astro_sim.biophysical import plasticity, process
 from astro_sim.biophysical.engine import Session, values
 from astro_sim.common.errors import InputError
 from astro_sim.experiments.ltp_biophysical import LtpParameters
@@ -77,28 +77,44 @@ def test_the_share_of_a_step_above_threshold_is_exact():
     assert rho[-1] * p.tau_rho / p.gamma_p == pytest.approx(above(jumps, 0.4, p.theta_p, p.tau_ca), rel=1e-6)
 
 
-def test_releases_on_their_way_do_not_overtake_or_overwrite_each_other():
+@pytest.mark.parametrize("delay", [0.0, 0.001, 0.014])
+def test_releases_on_their_way_do_not_overtake_or_overwrite_each_other(delay):
     """Three spikes within the delay arrive as they were sent."""
     p = LtpParameters(sigma=0.0, target="numpy")
-    from astro_sim.biophysical import process
-
     spikes = np.array([0.010, 0.014, 0.018])
     with Session(p, 0) as session:
         units = process.build_units(session, p, 1)
         process.connect_spikes(session, session.spikes("stimulus", 1, np.zeros(3), spikes), units)
         group = plasticity.build_plasticity(session, p, 1, noisy=False)
-        plasticity.connect_release(session, units, group, 0.014)
+        plasticity.connect_release(session, units, group, delay)
         transmission = process.record_transmission(session, units)
         traces = session.record(group, ["c"], 0.001)
         session.run(0.05, [units, group])
         sent, c, time = transmission.r_S[:], values(traces, "c", "1")[:, 0], traces.t_[:]
     assert len(set(np.round(sent, 6))) == 3
-    expected = sum(
-        r * np.exp(-(time - at - 0.014) / p.tau_ca) * (time > at + 0.0135) for r, at in zip(sent, spikes, strict=True)
-    )
-    # Samples come before the events of their time, so a jump shows a sample later, decayed by a step
-    expected[np.isin(np.round(time, 6), np.round(spikes + 0.014, 6))] -= sent
+    # Samples come before the events of their time
+    since = time[:, None] - spikes - delay
+    expected = np.where(since > 5e-4, sent * np.exp(-since / p.tau_ca), 0.0).sum(axis=1)
     np.testing.assert_allclose(c, expected, rtol=1e-9, atol=1e-12)
+
+
+def test_as_many_places_as_spikes_on_their_way():
+    at = np.zeros(6), np.array([0.0, 0.001, 0.002, 0.003, 0.004, 0.1])
+    assert plasticity.slots(at, 0.014, 0.001) == 8
+    assert plasticity.slots(at, 0.003, 0.001) == 4
+    assert plasticity.slots((np.arange(6), at[1]), 0.014, 0.001) == 4  # one a synapse
+    with pytest.raises(InputError, match="D, post_delay: more than 64 spikes within 0.1 s; expected fewer"):
+        plasticity.slots((np.zeros(80), 0.001 * np.arange(80)), 0.1, 0.001)
+
+
+def test_a_spike_without_delay_fires_its_target_at_once():
+    """Zero delays: what is decided and sent in a step arrives in it."""
+    settings = {"post": "driven", "post_gain": 1e6, "D": 0.0, "post_delay": 0.0, "sigma": 0.0, "glio": "none"}
+    run = small(**settings)
+    paired = small(**{**settings, "post": "paired"})
+    # Certain to fire: the same as a postsynaptic spike after every presynaptic one, at once
+    np.testing.assert_array_equal(run["post_count"], paired["post_count"])
+    np.testing.assert_allclose(run["p_l_end"], paired["p_l_end"], rtol=1e-12)
 
 
 def test_cycles_give_a_curve_that_rises_and_is_read_by_the_bridge():
@@ -198,6 +214,10 @@ def test_halving_the_step_moves_efficacy_by_less_than_half_a_percent():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
+        ({"glio": "periodic", "knockouts": ["calcium"]}, "knockouts: ltp with glio=periodic has no calcium to block"),
+        ({"glio": "open", "knockouts": ["receptors"]}, "knockouts: ltp with glio=open has no receptors to block"),
+        ({"glio": "none", "knockouts": ["gliotransmission"]}, "knockouts: ltp with glio=none has no gliotransmission"),
+        ({"sigma": 0.0, "knockouts": ["noise"]}, "knockouts: there is no noise to block; expected noise above 0"),
         ({"protocol": "stdp", "offsets": [0.6]}, "offsets: expected less than half of the time between pairs, 0.5 s"),
         ({"protocol": "stdp", "post": "driven"}, "post: STDP pairs are given, expected 'paired'"),
         ({"offsets": [0.01, 0.01]}, "offsets: expected different ones"),

@@ -11,7 +11,7 @@ from bridge.distil import spatial_decay
 
 
 def simulate(**given):
-    short = {"n": 3, "settle": 10.0, "active": 2.0, "after": 3.0}
+    short = {"n": 3, "settle": 2.0, "active": 2.0, "after": 3.0}
     return astro_sim.simulate("spatial", model="biophysical", **{**short, **given})
 
 
@@ -55,6 +55,10 @@ def test_only_the_active_process_has_a_calcium_event(nine):
     assert C[1, 1] > 0.5
     C[1, 1] = 0.0
     assert (C < 0.1).all()
+    alone = np.zeros((3, 3))
+    alone[1, 1] = 1
+    np.testing.assert_array_equal(nine["event_count"], alone)
+    np.testing.assert_array_equal(nine["release_count"], alone)
 
 
 def test_a_junction_carries_at_most_its_plateau(many):
@@ -69,6 +73,12 @@ def test_blocked_gap_junctions_leave_the_others_alone():
     assert peak[1, 1] > 0.5
     peak[1, 1] = 0.0
     assert not peak.any()
+
+
+def test_noise_gives_the_reference_a_course_of_its_own():
+    """The promise of exact zeros is for noise 0."""
+    peak = simulate(knockouts=("gap_junctions",), noise=0.5)["p_s_peak"].values
+    assert (peak != 0).all()
 
 
 def test_blocked_receptors_leave_all_alone():

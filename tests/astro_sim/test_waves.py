@@ -113,8 +113,9 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_other_noise():
     def calcium(seed):
         return simulate(cells=3, duration=10.0, noise=0.5, seed=seed)["C"].values
 
-    assert calcium(1).tobytes() == calcium(1).tobytes()
-    assert (calcium(1) != calcium(2)).any()
+    one = calcium(1)
+    assert one.tobytes() == calcium(1).tobytes()
+    assert (one != calcium(2)).any()
 
 
 def test_a_noise_knock_out_leaves_no_noise():
@@ -142,7 +143,16 @@ def test_one_late_cell_does_not_move_the_speed():
     assert waves.speed(np.arange(1.0, 12.0), onset) == pytest.approx(0.25, rel=1e-12)
 
 
-@pytest.mark.parametrize(("distance", "onset"), [([1, 2], [3, 4]), ([1, 1, 1], [3, 4, 5]), ([1, 2, 3], [3, 3, 3])])
+@pytest.mark.parametrize(
+    ("distance", "onset"),
+    [
+        ([1, 2], [3, 4]),
+        ([1, 1, 1], [3, 4, 5]),
+        ([1, 2, 3], [3, 3, 3]),
+        ([1, 2, 3], [5, 4, 3]),  # from outside inwards
+        ([1, 2, 3, 4, 5], [3, 3, 3, 3, 9]),  # all but one at once: a median slope of 0
+    ],
+)
 def test_there_is_no_speed_without_a_front(distance, onset):
     assert np.isnan(waves.speed(np.array(distance, float), np.array(onset, float)))
 

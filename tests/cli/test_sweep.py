@@ -153,3 +153,13 @@ def test_the_report_and_the_fit_want_one_point(capsys):
 def test_help_shows_how(capsys):
     assert main(["simulate", "--help"]) == 0
     assert "--sweep tau_p_l=30:90:5" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize("where", [["--workers", "2"], ["--dask", "local", "--workers", "1"]])
+def test_a_model_on_brian2_is_swept_in_processes(where, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = ["simulate", "calcium", "--out", "x.nc", "--set", "duration=0.5", "--sweep", "O_P=0.8,0.9"]
+    assert main([*words, *where]) == 0
+    swept = astro_sim.read("x.nc")
+    one = astro_sim.simulate("calcium", duration=0.5, O_P=0.8)
+    xr.testing.assert_identical(astro_sim.select(swept, O_P=0.8), one)
