@@ -1,5 +1,7 @@
 """Spike trains for the biophysical models, on the grid of the solver so that every target sees the same spikes."""
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -53,6 +55,15 @@ def regular_trains(rates: Array, start: float, end: float) -> tuple[Array, Array
     trains = [np.arange(start, end - 1e-9, 1.0 / rate) if rate > 0 else np.empty(0) for rate in rates]
     indices: Array = np.repeat(np.arange(len(trains), dtype=float), [len(train) for train in trains])
     return indices, np.asarray(np.concatenate(trains), dtype=np.float64)
+
+
+def trains(
+    kind: Literal["poisson", "regular"], rates: Array, end: float, dt: float, generator: np.random.Generator
+) -> tuple[Array, Array]:
+    """Trains of one kind from 0 to ``end`` s, a rate each: indices and times."""
+    if kind == "poisson":
+        return poisson_trains(rates, 0.0, end, dt, generator)
+    return regular_trains(rates, 0.0, end)
 
 
 def same_for_all(times: ArrayLike, count: int) -> tuple[Array, Array]:

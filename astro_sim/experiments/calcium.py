@@ -7,6 +7,7 @@ import xarray as xr
 
 from astro_sim import observables
 from astro_sim.biophysical import process, protocols
+from astro_sim.biophysical.calcium import SGBD
 from astro_sim.biophysical.engine import Session, on_grid, values
 from astro_sim.common.errors import InputError
 from astro_sim.common.settings import Settings, quantity
@@ -14,7 +15,6 @@ from astro_sim.experiments import Experiment, Variant
 from astro_sim.experiments.shared import CHOSEN
 from astro_sim.knockouts import Knockout, refuse
 
-SGBD = "Stimberg et al. 2019"
 Stimulus = Literal["spikes", "clamp", "puff", "uncaging", "drive", "inflow", "scan"]
 # stimulus -> the kinetics that can hear it; what its levels are stands with the setting
 HEARD_BY: dict[str, tuple[str, ...]] = {

@@ -38,10 +38,7 @@ def run(settings: RateSettings, parameters: process.ProcessParameters, generator
     shape = (len(settings.rates), settings.repetitions)
     rate = np.repeat(settings.rates, settings.repetitions)
     end = settings.transient + settings.window
-    if settings.train == "poisson":
-        indices, times = protocols.poisson_trains(rate, 0.0, end, p.dt, generator)
-    else:
-        indices, times = protocols.regular_trains(rate, 0.0, end)
+    indices, times = protocols.trains(settings.train, rate, end, p.dt, generator)
     with Session(p, int(generator.integers(2**31)), end) as session:
         units = process.build_units(session, p, len(rate))
         source = session.spikes("stimulus", len(rate), indices, times)

@@ -7,13 +7,13 @@ import xarray as xr
 
 from astro_sim import observables
 from astro_sim.biophysical import process, protocols
+from astro_sim.biophysical.calcium import SGBD
 from astro_sim.biophysical.engine import Session, values
 from astro_sim.common.settings import Settings, quantity
 from astro_sim.experiments import Experiment, Variant
 from astro_sim.experiments.shared import CHOSEN
 from astro_sim.knockouts import Knockout, refuse
 
-SGBD = "Stimberg et al. 2019"
 Modulation = Literal["none", "open", "closed"]
 
 
@@ -77,10 +77,7 @@ def run(
     shape = tuple(len(axis) for axis in axes.values())
     modulation, u_0, alpha, rate, _ = (part.ravel() for part in np.meshgrid(*axes.values(), indexing="ij"))
     end = settings.transient + settings.window
-    if settings.train == "poisson":
-        indices, times = protocols.poisson_trains(rate, 0.0, end, p.dt, generator)
-    else:
-        indices, times = protocols.regular_trains(rate, 0.0, end)
+    indices, times = protocols.trains(settings.train, rate, end, p.dt, generator)
     with Session(p, int(generator.integers(2**31)), end) as session:
         units = process.build_units(session, p, len(rate))
         process.set_states(units, I=0.4, U_0_star=u_0, alpha=alpha)

@@ -16,7 +16,7 @@ from astro_sim.common.settings import quantity
 from astro_sim.experiments import Experiment, Variant
 from astro_sim.experiments.shared import CHOSEN, PlacedSettings
 from astro_sim.knockouts import refuse
-from astro_sim.spike_statistics import local_variation
+from astro_sim.observables import local_variation
 
 Array = NDArray[np.float64]
 MOST_NEURONS = 100_000

@@ -6,13 +6,13 @@ import numpy as np
 import xarray as xr
 
 from astro_sim.biophysical import process, protocols
+from astro_sim.biophysical.calcium import SGBD
 from astro_sim.biophysical.engine import Session, values
 from astro_sim.common.settings import Settings, quantity
 from astro_sim.experiments import Variant
 from astro_sim.experiments.shared import CHOSEN
 from astro_sim.knockouts import Knockout, refuse
 
-SGBD = "Stimberg et al. 2019"
 TEST = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, *(round(0.31 + 0.01 * each, 2) for each in range(10)))
 
 

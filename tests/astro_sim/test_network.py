@@ -13,7 +13,7 @@ from astro_sim.biophysical.engine import Session, values
 from astro_sim.biophysical.process import namespace, set_states
 from astro_sim.common.errors import InputError
 from astro_sim.experiments import network
-from astro_sim.spike_statistics import local_variation
+from astro_sim.observables import local_variation
 
 SMALL = {"excitatory": 40, "inhibitory": 10, "astrocytes": 36, "p_e": 0.2, "p_i": 0.5,
          "factors": [1.0, 1.2], "window": 0.1, "interval": 0.01}  # fmt: skip

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from astro_sim.spike_statistics import local_variation
+from astro_sim.observables import local_variation
 
 
 def test_a_regular_train_has_none():
