@@ -26,7 +26,7 @@ REPEATS = 3
 SETS, STEPS = 1000, 100_000
 NUMPY_STEPS = 500  # NumPy makes so many; its time is multiplied up
 CELLS, IP3, SECONDS = 100, 0.5, 100.0
-UNITS, UNIT_SECONDS, RATE = 30, 60.0, 1.0
+UNITS, UNIT_SECONDS, RATE = 30, 120.0, 1.0
 LI_RINZEL = process.ProcessParameters(**process.LI_RINZEL, dt=0.01)
 
 
@@ -81,11 +81,7 @@ def by_hand() -> np.ndarray:
     brian2.defaultclock.dt = p.dt * brian2.second
     units = brian2.NeuronGroup(
         UNITS,
-        process.astrocyte_equations(p)
-        + synapse.EQUATIONS
-        + gliotransmission.EQUATIONS
-        + "U_0_star : 1 (constant)\nalpha : 1 (constant)\n"
-        + process.PER_UNIT,
+        process.astrocyte_equations(p) + synapse.EQUATIONS + gliotransmission.EQUATIONS + process.PER_UNIT,
         threshold=gliotransmission.THRESHOLD,
         refractory=gliotransmission.REFRACTORY,
         reset=gliotransmission.ON_RELEASE,
@@ -102,10 +98,13 @@ def by_hand() -> np.ndarray:
         np.round(np.concatenate(trains) / p.dt) * p.dt * brian2.second,
         name="stimulus",
     )
-    path = brian2.Synapses(source, units, on_pre=synapse.ON_SPIKE, namespace=units.namespace, name="terminal")
+    path = brian2.Synapses(
+        source, units, on_pre=synapse.ON_SPIKE + process.COUNT, namespace=units.namespace, name="terminal"
+    )
     path.connect(j="i")
-    traces = brian2.StateMonitor(units, ["C"], record=True, dt=0.1 * brian2.second, name="process_traces_1")
-    network = brian2.Network(units, source, path, traces)
+    traces = brian2.StateMonitor(units, ["C", "Gamma_S"], record=True, dt=0.1 * brian2.second, name="process_traces_1")
+    releases = brian2.SpikeMonitor(units, name="process_releases")
+    network = brian2.Network(units, source, path, traces, releases)
     network.run((UNIT_SECONDS + p.dt) * brian2.second)
     return np.asarray(traces.C_)[:, -1] / process.UM
 

@@ -18,8 +18,23 @@ LIMITS = {"rk4": 2.78, "rk2": 2.0, "euler": 2.0}  # of stability on the negative
 UM = 1e-3  # one uM in Brian2's base unit, mol/m^3
 CONCENTRATIONS = ("C", "I", "Y_S", "Y_ext", "G_A", "I_bias", "J_in")
 DIMENSION = {"Y_ext": "mmolar", "I": "mmolar", "I_bias": "mmolar", "J_in": "mmolar/second"}
-PER_UNIT = "receptors_free : 1 (constant)\ngliotransmission_on : 1 (constant)\n"
+PER_UNIT = """
+receptors_free : 1 (constant)
+gliotransmission_on : 1 (constant)
+U_0_star : 1 (constant)
+alpha : 1 (constant)
+measured_from : second (constant)
+spikes_heard : 1
+r_total : 1
+last_spike : second
+"""
 FULL_VESICLE = "Y_S_post += rho_c*Y_T\n"
+# Counts what a window's means need at spikes alone, where recording every transmission would cost in every step.
+COUNT = """
+spikes_heard_post += int(t >= measured_from_post - dt/2)
+r_total_post += r_S_post*int(t >= measured_from_post - dt/2)
+last_spike_post = t
+"""
 Kinetics = Literal["li_rinzel", "chi", "g_chi"]
 
 # Values that go together, each from the published model of that name.
@@ -113,7 +128,12 @@ def add_noise(session: Session, group: Any, parameters: AstrocyteParameters) -> 
 
 
 def build_units(
-    session: Session, parameters: ProcessParameters, count: int, transmitter: float | None = None, name: str = "process"
+    session: Session,
+    parameters: ProcessParameters,
+    count: int,
+    transmitter: float | None = None,
+    transmission: bool = False,
+    name: str = "process",
 ) -> Any:
     """A group of ``count`` independent units with synapse and release.
 
@@ -124,6 +144,8 @@ def build_units(
     count : int
     transmitter : float, optional
         Most that the receptors meet, uM, for the stability bound; by default that of a whole vesicle.
+    transmission : bool
+        Have the event "transmission" just after each presynaptic spike, for `record_transmission` and for plasticity.
     name : str
         Of the group.
 
@@ -150,21 +172,20 @@ def build_units(
         **gliotransmission.rates(p),
     }
     require_stable(p.dt, rates, LIMITS[p.method])
-    own = "U_0_star : 1 (constant)\nalpha : 1 (constant)\nlast_spike : second\n" + PER_UNIT
     group = brian2.NeuronGroup(
         count,
-        astrocyte_equations(p) + synapse.EQUATIONS + gliotransmission.EQUATIONS + own,
+        astrocyte_equations(p) + synapse.EQUATIONS + gliotransmission.EQUATIONS + PER_UNIT,
         threshold=gliotransmission.THRESHOLD,
         refractory=gliotransmission.REFRACTORY,
         reset=gliotransmission.ON_RELEASE,
-        events={"transmission": "t - last_spike < dt/2"},
+        events={"transmission": "t - last_spike < dt/2"} if transmission else None,
         method=p.method,
         namespace=namespace(p),
         name=name,
     )
     add_noise(session, group, p)
-    # After the spikes of a step, so that the event hears what they released.
-    group.set_event_schedule("transmission", when="after_synapses")
+    if transmission:  # after the spikes of a step, so that the event hears what they released
+        group.set_event_schedule("transmission", when="after_synapses")
     group.last_spike = -1 * brian2.second
     group.h = 0.9
     group.x_S = 1.0
@@ -184,11 +205,15 @@ def connect_spikes(session: Session, source: Any, group: Any, full_vesicle: bool
     import brian2
 
     on_spike = FULL_VESICLE if full_vesicle else synapse.ON_SPIKE
-    path = brian2.Synapses(
-        source, group, on_pre=on_spike + "last_spike_post = t\n", namespace=group.namespace, name="terminal"
-    )
+    path = brian2.Synapses(source, group, on_pre=on_spike + COUNT, namespace=group.namespace, name="terminal")
     path.connect(j="i")
     return session.add(path)
+
+
+def mean_release(group: Any) -> np.ndarray:
+    """Mean r_S of each unit over the spikes since ``measured_from``; NaN where there was none."""
+    spikes, total = np.asarray(group.spikes_heard_[:]), np.asarray(group.r_total_[:])
+    return np.divide(total, spikes, out=np.full(len(spikes), np.nan), where=spikes > 0)
 
 
 def record_transmission(session: Session, group: Any, names: Sequence[str] = ("r_S",)) -> Any:

@@ -41,20 +41,17 @@ def run(settings: RateSettings, parameters: process.ProcessParameters, generator
     indices, times = protocols.trains(settings.train, rate, end, p.dt, generator)
     with Session(p, int(generator.integers(2**31)), end) as session:
         units = process.build_units(session, p, len(rate))
+        process.set_states(units, measured_from=settings.transient)
         source = session.spikes("stimulus", len(rate), indices, times)
         process.connect_spikes(session, source, units)
         traces = session.record(units, ["C", "Gamma_S"], settings.interval)
-        transmission = process.record_transmission(session, units)
         releases = process.record_releases(session, units)
         session.run(end, [units])
         time, calcium, gamma = traces.t_[:], values(traces, "C", "uM"), values(traces, "Gamma_S", "1")
         glio = process.count_releases(releases, len(rate), settings.transient, end)
-        measured = (transmission.t_[:] >= settings.transient - 1e-9) & (transmission.t_[:] < end - 1e-9)
-        at, released = transmission.i[:][measured], transmission.r_S[:][measured]
+        mean_release = process.mean_release(units)
     inside = time >= settings.transient - 1e-9
     events = observables.calcium_events(time, calcium, p.C_Theta, settings.transient, onset=0.0)
-    with np.errstate(invalid="ignore"):  # no spike in the window: nothing was measured
-        mean_release = np.bincount(at, released, len(rate)) / np.bincount(at, minlength=len(rate))
     return xr.Dataset(
         {
             "calcium": (("rate", "repetition"), calcium[inside].mean(axis=0).reshape(shape)),

@@ -80,7 +80,7 @@ def run(
     indices, times = protocols.trains(settings.train, rate, end, p.dt, generator)
     with Session(p, int(generator.integers(2**31)), end) as session:
         units = process.build_units(session, p, len(rate))
-        process.set_states(units, I=0.4, U_0_star=u_0, alpha=alpha)
+        process.set_states(units, I=0.4, U_0_star=u_0, alpha=alpha, measured_from=settings.transient)
         process.set_states(units, I_bias=np.where(modulation == "open", settings.open_bias, settings.closed_bias))
         # A knock-out stays in force; a modulation only takes more away.
         process.set_states(
@@ -91,24 +91,19 @@ def run(
         source = session.spikes("stimulus", len(rate), indices, times)
         process.connect_spikes(session, source, units)
         traces = session.record(units, ["C", "Gamma_S"], settings.interval)
-        transmission = process.record_transmission(session, units)
         releases = process.record_releases(session, units)
         session.run(end, [units])
-        measured = (transmission.t_[:] >= settings.transient - 1e-9) & (transmission.t_[:] < end - 1e-9)
-        at, released = transmission.i[:][measured], transmission.r_S[:][measured]
         glio = process.count_releases(releases, len(rate), settings.transient, end)
+        mean_release, spikes = process.mean_release(units), np.array(units.spikes_heard_[:])
+        totals = np.array(units.r_total_[:])
         time = traces.t_[:]
         calcium, gamma = values(traces, "C", "uM"), values(traces, "Gamma_S", "1")
-    spikes = np.bincount(at, minlength=len(rate))
-    totals = np.bincount(at, weights=released, minlength=len(rate))
     inside = time >= settings.transient - 1e-9
     events = observables.calcium_events(time, calcium, p.C_Theta, settings.transient, onset=0.0)
-    with np.errstate(invalid="ignore"):  # no spike in the window: nothing was measured
-        mean_release = totals / spikes
     per_point = {
         "r_S_mean": mean_release,
         "release_rate": totals / settings.window,
-        "spike_count": spikes.astype(float),
+        "spike_count": spikes,
         "glio_rate": glio / settings.window,
         "Gamma_S_mean": gamma[inside].mean(axis=0),
         "C_mean": calcium[inside].mean(axis=0),

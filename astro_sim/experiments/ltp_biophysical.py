@@ -186,7 +186,7 @@ def _simulate(
 ) -> tuple[dict[str, Array], dict[str, Array], dict[str, Array]]:
     """Traces (with "t"), what each spike released, and counts a unit."""
     with Session(p, int(generator.integers(2**31)), duration) as session:
-        units = process.build_units(session, p, count)
+        units = process.build_units(session, p, count, transmission=True)
         process.set_states(
             units,
             I_bias=settings.open_bias if settings.glio == "open" else 0.0,

@@ -92,7 +92,7 @@ def run(
     conditioning = np.where(modulation == "closed", settings.conditioning_rate, 0.0)
     before, when = protocols.regular_trains(conditioning, 0.0, max(settings.start - settings.conditioning_gap, 0.0))
     with Session(p, int(generator.integers(2**31)), duration) as session:
-        units = process.build_units(session, p, count)
+        units = process.build_units(session, p, count, transmission=True)
         process.set_states(
             units,
             I=0.4,

@@ -83,7 +83,7 @@ def test_releases_on_their_way_do_not_overtake_or_overwrite_each_other(delay):
     p = LtpParameters(sigma=0.0, target="numpy")
     spikes = np.array([0.010, 0.014, 0.018])
     with Session(p, 0) as session:
-        units = process.build_units(session, p, 1)
+        units = process.build_units(session, p, 1, transmission=True)
         process.connect_spikes(session, session.spikes("stimulus", 1, np.zeros(3), spikes), units)
         group = plasticity.build_plasticity(session, p, 1, noisy=False)
         plasticity.connect_release(session, units, group, delay)
