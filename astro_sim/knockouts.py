@@ -25,6 +25,8 @@ def refuse(knockouts: tuple[Knockout, ...], known: Collection[Knockout], model: 
 
     A block without effect would pass for a result.
     """
+    if len(set(knockouts)) != len(knockouts):
+        raise InputError(f"knockouts: expected different ones, got {', '.join(knockouts)}")
     for each in knockouts:
         if each not in known:
             expected = f"expected some of {', '.join(known)}" if known else "expected none"

@@ -77,10 +77,11 @@ def calcium_events(
     rows = [_of_one(time[inside], cell[inside], level) for cell, level in zip(trace.T, thresholds, strict=True)]
     first = [crossings(time, cell, level)[0] for cell, level in zip(trace.T, thresholds, strict=True)]
     count = np.array([len(row[0]) for row in rows], dtype=float)
+    length = time[-1] - time[inside][0]
     gaps = [np.diff(row[0]) for row in rows]
     return CalciumEvents(
         count=count,
-        rate=count / (time[-1] - time[inside][0]),
+        rate=count / length if length > 0 else np.full(len(count), np.nan),
         latency=np.array([_first_after(each, since) for each in first]),
         peak=np.array([_mean(row[2]) for row in rows]),
         amplitude=np.array([_mean(row[3]) for row in rows]),

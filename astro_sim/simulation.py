@@ -17,6 +17,7 @@ from astro_sim.common.errors import InputError
 from astro_sim.common.settings import describe as describe_fields
 from astro_sim.dataset import describe
 
+MOST_SEED = 2**63 - 1  # what a file can hold
 BATCH_BYTES, BATCH_REQUESTS = 5e8, 512  # answered at once; also bounds how many points are under way
 
 
@@ -102,6 +103,8 @@ def simulate_many(
 def _check_seed(seed: Any) -> None:
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
         raise InputError(f"seed: expected a whole number from 0, got {seed!r}")
+    if seed > MOST_SEED:
+        raise InputError(f"seed: expected at most {MOST_SEED}, got {seed}")
 
 
 class _Point(NamedTuple):

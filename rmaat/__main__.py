@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from astro_sim.common.errors import InputError
-from astro_sim.common.files import require_suffix
+from astro_sim.common.files import require_suffix, require_writable
 from astro_sim.common.settings import load_toml, parse_assignments
 from astro_sim.contents import EXPERIMENTS
 
@@ -92,6 +92,7 @@ def simulate(
     if out is None:
         raise InputError("simulate: expected --out X.nc")
     require_suffix(out, ".nc")
+    require_writable(out)
     given = parse_assignments(set_ or [])
     if sweep:
         _sweep(sweep, out, dask, workers, {"experiment": experiment, "model": model, "seed": seed, **given})
@@ -122,6 +123,10 @@ def _sweep(pairs: list[str], out: Path, dask: str | None, workers: int | None, q
         dataset = sweep(grid=grid, client=dask, folder=points, workers=workers, **question)
     except SweepError:
         shutil.rmtree(points, ignore_errors=True)
+        raise
+    except OSError:
+        if points.is_dir() and not any(points.glob("*.h5")):
+            shutil.rmtree(points, ignore_errors=True)  # nothing in it to go on from
         raise
     except KeyboardInterrupt:
         if points.is_dir():

@@ -79,6 +79,19 @@ def require_free(path: Path, replace: bool = False) -> None:
         raise InputError(f"{path}: exists already; choose another folder or remove it")
 
 
+def require_writable(path: str | Path) -> None:
+    """Raise `OSError` where a file could not be made, before the work that would fill it."""
+    path = Path(os.path.realpath(path))
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path}: exists and is not a regular file")
+    at = next(parent for parent in path.parents if parent.exists())
+    try:
+        with tempfile.TemporaryFile(dir=at):
+            pass
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+
+
 def require_suffix(path: str | Path, suffix: str) -> None:
     """Raise `InputError` unless a file to be written ends in ``suffix``: so that no verb writes over another's file."""
     if Path(path).suffix.lower() != suffix:

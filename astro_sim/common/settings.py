@@ -100,7 +100,8 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
             parts.append(str(item["ctx"]["error"]) if "ctx" in item else item["msg"])
         else:
             expected = item["msg"].removeprefix("Input should be ").removeprefix("Tuple should have ")
-            expected = expected.partition(", unable to parse")[0]
+            expected = expected.partition(", unable to parse")[0].replace(" after validation", "")
+            expected = expected.replace("a valid tuple", 'a list, as in [1, 2] or ["a", "b"]')
             unit = model.unit(name) if issubclass(model, Settings) and name in model.model_fields else "1"
             ending = f"{'' if unit == '1' else f' ({unit})'}, got {item['input']!r}"
             expectations.setdefault(name, ([], ending))[0].append(expected)

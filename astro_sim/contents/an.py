@@ -38,7 +38,7 @@ MEANINGS = {
         ),
         "recovery": ("1", "recovery index: rate of spikes at the end of the run, divided by that before the failure"),
         "AG": ("uM", "2-AG of the postsynaptic neuron"),
-        "DSE": ("1", "depolarisation-induced suppression of excitation, percent"),
+        "DSE": ("percent", "depolarisation-induced suppression of excitation"),
         "PR": ("1", "release probability of the synapse"),
         "PR_gain": (
             "1",
@@ -46,8 +46,8 @@ MEANINGS = {
         ),
         "releases": ("1", "releases of transmitter in all of the period (with mean transmission, the sum of PR)"),
         "Glu": ("uM", "glutamate that the astrocyte released"),
-        "eSP": ("1", "potentiation by the astrocyte's glutamate, percent"),
-        "eSP_period": ("1", "e-SP averaged over the measuring window at the end of each period, percent"),
+        "eSP": ("percent", "potentiation by the astrocyte's glutamate"),
+        "eSP_period": ("percent", "e-SP averaged over the measuring window at the end of each period"),
         "gliotransmitter_releases": (
             "1",
             "releases by the astrocyte in all of the period; NaN where release is a rate",

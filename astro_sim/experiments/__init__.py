@@ -44,7 +44,7 @@ class Variant:
     def complete(self, given: Mapping[str, Any]) -> tuple[Settings, Settings]:
         """Protocol and constants from ``given`` on top of a preset on top of the defaults, validated."""
         preset = given.get("preset")
-        if preset is not None and preset not in self.presets:
+        if preset is not None and not (isinstance(preset, str) and preset in self.presets):
             raise InputError(f"preset: unknown {preset!r}; {did_you_mean(str(preset), self.presets)}")
         chosen = self.presets[preset] if preset is not None else {}
         protocol, constants = split_settings({**self.defaults, **chosen, **given}, self.settings, self.parameters)

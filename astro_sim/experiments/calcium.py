@@ -62,6 +62,10 @@ class CalciumSettings(Settings):
             raise ValueError(f"levels: expected levels from 0, got {min(self.levels):g}")
         if self.stimulus != "scan" and not self.transient < self.duration:
             raise ValueError(f"transient: expected less than duration, got {self.transient:g} s")
+        if self.stimulus != "scan" and not self.interval <= (self.duration - self.transient) / 2:
+            raise ValueError(f"interval: expected at most half of the time that is measured, got {self.interval:g} s")
+        if self.stimulus not in ("scan", "clamp") and not self.onset < self.duration:
+            raise ValueError(f"onset: expected a time before the end of the run, got {self.onset:g} s")
         if self.offset is not None and not self.onset < self.offset <= self.duration:
             raise ValueError(f"offset: expected a time from onset to duration, got {self.offset:g} s")
         if self.stimulus == "scan" and (len(self.levels) < 3 or list(self.levels) != sorted(self.levels)):
@@ -79,6 +83,8 @@ def run(settings: CalciumSettings, parameters: CalciumModelParameters, generator
         raise InputError(
             f"kinetics: the stimulus {settings.stimulus!r} needs {' or '.join(kinetics)}, got {parameters.kinetics!r}"
         )
+    if settings.C_start > parameters.C_T:
+        raise InputError(f"C_start: expected at most C_T = {parameters.C_T:g} uM, got {settings.C_start:g} uM")
     heard: tuple[Knockout, ...] = (
         ("calcium", "receptors", "noise") if parameters.kinetics == "g_chi" else ("calcium", "noise")
     )

@@ -27,6 +27,10 @@ class RateSettings(Settings):
     interval: float = quantity(0.02, "s", "between samples", CHOSEN, gt=0)
 
     def model_post_init(self, _: object) -> None:
+        if self.interval > self.window / 2:
+            raise ValueError(
+                f"interval: expected at most half of the window, {self.window / 2:g} s, got {self.interval:g}"
+            )
         if min(self.rates) <= 0 or len(set(self.rates)) != len(self.rates):
             raise ValueError(f"rates: expected different ones above 0 Hz, got {self.rates}")
 

@@ -45,6 +45,10 @@ class GliotransmissionSettings(Settings):
     interval: float = quantity(0.1, "s", "between samples of calcium and receptors", CHOSEN, gt=0)
 
     def model_post_init(self, _: object) -> None:
+        if self.interval > self.window / 2:
+            raise ValueError(
+                f"interval: expected at most half of the window, {self.window / 2:g} s, got {self.interval:g}"
+            )
         for name in ("rates", "modulations", "U_0_stars", "alphas"):
             given = getattr(self, name)
             if len(set(given)) != len(given):

@@ -8,6 +8,7 @@ import xarray as xr
 from astro_sim import observables
 from astro_sim.biophysical import plasticity, process, protocols
 from astro_sim.biophysical.engine import Session, on_grid, values
+from astro_sim.common.errors import InputError
 from astro_sim.common.settings import Settings, quantity
 from astro_sim.experiments import Variant
 from astro_sim.experiments.shared import CHOSEN
@@ -79,6 +80,8 @@ class LtpParameters(process.ProcessParameters, plasticity.PlasticityParameters):
 
 def run(settings: PlasticitySettings, parameters: LtpParameters, generator: np.random.Generator) -> xr.Dataset:
     """All synapses of all repetitions side by side."""
+    if settings.glio == "periodic" and settings.glio_rate * parameters.dt > 1:
+        raise InputError(f"glio_rate: expected at most 1/dt = {1 / parameters.dt:g} Hz, got {settings.glio_rate:g} Hz")
     calcium: list[Knockout] = ["calcium"] if settings.glio in ("closed", "open") else []
     receptors: list[Knockout] = ["receptors"] if settings.glio == "closed" else []
     glio: list[Knockout] = ["gliotransmission"] if settings.glio != "none" else []

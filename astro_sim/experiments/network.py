@@ -110,7 +110,7 @@ def run(settings: NetworkSettings, parameters: NetworkParameters, generator: np.
     on_grid(settings.window, p.dt, "window")
     on_grid(duration, settings.interval, "window times the number of factors")
     on_grid(settings.interval, settings.astrocyte_dt, "interval")
-    with Session(p, int(generator.integers(2**31))) as session:
+    with Session(p, int(generator.integers(2**31)), duration) as session:
         neurons, cells, covered = _build(session, settings, p, wired, generator)
         spikes = session.add(_monitor(neurons))
         releases = record_releases(session, cells)

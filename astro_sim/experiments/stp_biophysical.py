@@ -8,6 +8,7 @@ import xarray as xr
 from astro_sim.biophysical import process, protocols
 from astro_sim.biophysical.calcium import SGBD
 from astro_sim.biophysical.engine import Session, values
+from astro_sim.common.errors import InputError
 from astro_sim.common.settings import Settings, quantity
 from astro_sim.experiments import Variant
 from astro_sim.experiments.shared import CHOSEN
@@ -84,6 +85,10 @@ def run(
     ]
     refuse(p.knockouts, [*heard, "noise"], f"stp with modulation {', '.join(settings.modulations)}")
     trains = settings.trains()
+    if np.diff(trains, axis=1).min(initial=np.inf) < (1 - 1e-9) * p.dt:
+        blamed = {"paired_pulse": "intervals", "tetanus": "tetanus_rate", "theta_burst": "tetanus_rate"}
+        name = blamed.get(settings.protocol, "dt")
+        raise InputError(f"{name}: expected spikes at least a step of dt = {p.dt:g} s apart")
     modulation = np.repeat(np.array(settings.modulations), len(trains))
     times = np.tile(settings.start + trains, (len(settings.modulations), 1))  # (units, spikes)
     count, spikes = times.shape

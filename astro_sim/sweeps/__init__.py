@@ -103,7 +103,7 @@ def failures(dataset: xr.Dataset) -> list[tuple[dict[str, Any], str]]:
     """Points of a sweep that failed, by the values of the swept settings, each with its message."""
     told = dataset["failure"]
     return [
-        ({str(dim): dataset[dim].values[i].item() for dim, i in zip(told.dims, place, strict=True)}, str(text))
+        ({str(dim): dataset[dim].values.tolist()[i] for dim, i in zip(told.dims, place, strict=True)}, str(text))
         for place, text in np.ndenumerate(told.values)
         if text
     ]

@@ -45,7 +45,7 @@ def test_the_transient_is_left_out():
         ),
         ([0.0, 1.0, 2.0], "rates: expected different ones above 0"),
         ([1.0, 1.0, 2.0], "rates: expected different ones"),
-        ([1.0, 2.0], r"rates: expected at least 3 items after validation, not 2 \(Hz\)"),
+        ([1.0, 2.0], r"rates: expected at least 3 items, not 2 \(Hz\)"),
         ([1.0, 2.0, float("nan")], "rates.2: expected a finite number, got nan"),
     ],
 )

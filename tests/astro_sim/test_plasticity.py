@@ -214,6 +214,7 @@ def test_halving_the_step_moves_efficacy_by_less_than_half_a_percent():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
+        ({"glio": "periodic", "glio_rate": 2000.0}, "glio_rate: expected at most 1/dt = 1000 Hz, got 2000 Hz"),
         ({"glio": "periodic", "knockouts": ["calcium"]}, "knockouts: ltp with glio=periodic has no calcium to block"),
         ({"glio": "open", "knockouts": ["receptors"]}, "knockouts: ltp with glio=open has no receptors to block"),
         ({"glio": "none", "knockouts": ["gliotransmission"]}, "knockouts: ltp with glio=none has no gliotransmission"),

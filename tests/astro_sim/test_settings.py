@@ -84,7 +84,7 @@ def test_replace_makes_a_validated_copy():
         ({"tau": [1.0]}, "tau: expected a valid number (s), got [1.0]"),
         ({"cycles": "many"}, "cycles: expected a valid integer, got 'many'"),
         ({"cycles": 1.5}, "cycles: expected a valid integer, got a number with a fractional part, got 1.5"),
-        ({"rates": 3.0}, "rates: expected a valid tuple (Hz), got 3.0"),
+        ({"rates": 3.0}, 'rates: expected a list, as in [1, 2] or ["a", "b"] (Hz), got 3.0'),
         ({"rates": [1.0, float("inf")]}, "rates.1: expected a finite number, got inf"),
         (
             {"tau": 0.0, "cycles": 0},

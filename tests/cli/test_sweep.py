@@ -163,3 +163,13 @@ def test_a_model_on_brian2_is_swept_in_processes(where, tmp_path, monkeypatch):
     swept = astro_sim.read("x.nc")
     one = astro_sim.simulate("calcium", duration=0.5, O_P=0.8)
     xr.testing.assert_identical(astro_sim.select(swept, O_P=0.8), one)
+
+
+def test_a_failed_point_of_a_swept_choice_is_named(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    words = ["simulate", "stp", "--model", "biophysical", "--out", "x.nc"]
+    words += ["--set", "start=0.1", "--set", "intervals=[0.05]", "--workers", "1"]
+    assert main([*words, "--sweep", 'knockouts=["calcium"],["receptors"]']) == 0
+    told = capsys.readouterr().out
+    assert "(knockouts 2 = 2 points, 1 failed)" in told
+    assert "knockouts: stp with modulation none, weak, strong has no receptors to block" in told

@@ -176,6 +176,14 @@ BAD = {
         lambda line, at: [*train(line), "--set", "seed=99999999999999999999"],
         "seed: expected less than or equal to 9223372036854775807, got 99999999999999999999",
     ),
+    "a dataset where no file can be, told before the run": (
+        lambda line, at: ["simulate", "ltp", "--out", "/proc/x.nc"],
+        "/proc/x.nc: ",
+    ),
+    "windows beyond reason, told before anything is built": (
+        lambda line, at: ["simulate", "network", "--out", "x.nc", "--set", "window=1e9"],
+        "dt: 4e+13 steps; expected at most 1e+09",
+    ),
     "output where no file can be": (
         lambda line, at: ["fit", str(line / "ltp.nc"), "--out", str(line / "stp.nc" / "laws.json")],
         "stp.nc",
