@@ -64,8 +64,6 @@ class CalciumSettings(Settings):
             raise ValueError(f"transient: expected less than duration, got {self.transient:g} s")
         if self.stimulus != "scan" and not self.interval <= (self.duration - self.transient) / 2:
             raise ValueError(f"interval: expected at most half of the time that is measured, got {self.interval:g} s")
-        if self.stimulus not in ("scan", "clamp") and not self.onset < self.duration:
-            raise ValueError(f"onset: expected a time before the end of the run, got {self.onset:g} s")
         if self.offset is not None and not self.onset < self.offset <= self.duration:
             raise ValueError(f"offset: expected a time from onset to duration, got {self.offset:g} s")
         if self.stimulus == "scan" and (len(self.levels) < 3 or list(self.levels) != sorted(self.levels)):
