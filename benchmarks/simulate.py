@@ -82,9 +82,7 @@ def by_hand() -> np.ndarray:
     units = brian2.NeuronGroup(
         UNITS,
         process.astrocyte_equations(p) + synapse.EQUATIONS + gliotransmission.EQUATIONS + process.PER_UNIT,
-        threshold=gliotransmission.THRESHOLD,
-        refractory=gliotransmission.REFRACTORY,
-        reset=gliotransmission.ON_RELEASE,
+        **gliotransmission.RELEASE,
         method="rk4",
         namespace=process.namespace(p),
         name="process",

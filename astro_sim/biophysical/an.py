@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 
 from astro_sim.biophysical import an_neuron, calcium, endocannabinoid, potentiation
 from astro_sim.biophysical.an_neuron import SCRIPT
-from astro_sim.biophysical.engine import Session, SolverParameters, constants, on_grid, require_stable
+from astro_sim.biophysical.engine import Session, SolverParameters, constants, on_grid
 from astro_sim.common.settings import quantity
 from astro_sim.knockouts import Knockout, knockouts_field, refuse
+from astro_sim.stability import require_stable
 
 Array = NDArray[np.float64]
-RK4_LIMIT = 2.78  # of stability on the negative real axis
 
 
 class ANCalciumParameters(calcium.CalciumParameters):
@@ -132,7 +132,7 @@ def build_units(
     """
     import brian2
 
-    require_stable(p.dt, {**calcium.rates(p), **endocannabinoid.rates(p), **potentiation.rates(p)}, RK4_LIMIT)
+    require_stable(p.dt, {**calcium.rates(p), **endocannabinoid.rates(p), **potentiation.rates(p)}, "rk4")
     if p.tau_ref:
         on_grid(1e-3 * p.tau_ref, p.dt, "tau_ref")
     on_grid(p.period, p.dt, "period")

@@ -19,10 +19,11 @@ from scipy.spatial import KDTree
 from scipy.spatial.distance import cdist
 
 from astro_sim.biophysical import calcium, ip3, ip3_flux, receptors
-from astro_sim.biophysical.engine import Session, require_stable
-from astro_sim.biophysical.process import LIMITS, AstrocyteParameters, add_noise, astrocyte_equations, namespace
+from astro_sim.biophysical.engine import Session
+from astro_sim.biophysical.process import AstrocyteParameters, add_noise, astrocyte_equations, namespace
 from astro_sim.common.errors import InputError
 from astro_sim.knockouts import refuse
+from astro_sim.stability import require_stable
 
 Array = NDArray[np.float64]
 MOST_EDGES = 20_000_000  # of a graph: a gigabyte in Brian2
@@ -186,10 +187,11 @@ def build_astrocytes(
 
     p = parameters
     step = float(options.get("dt", p.dt * brian2.second))
+    step_name = "astrocyte_dt" if "dt" in options else "dt"
     cell = {**calcium.rates(p), **ip3.rates(p, ip3_flux.rate(p)), **receptors.rates(p, transmitter), **(rates or {})}
-    require_stable(step, cell, LIMITS[p.method])
+    require_stable(step, cell, p.method, step_name)
     # The held sum makes the junctions an explicit Euler step, whatever the method of the cell.
-    require_stable(step, {"gap junctions": 2 * graph.largest_sum * p.F / (2 * p.omega_I)}, LIMITS["euler"])
+    require_stable(step, {"gap junctions": 2 * graph.largest_sum * p.F / (2 * p.omega_I)}, "euler", step_name)
     equations = brian2.Equations(astrocyte_equations(p, coupled=True) + more)
     group = brian2.NeuronGroup(
         graph.cells,

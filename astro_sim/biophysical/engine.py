@@ -10,7 +10,7 @@ import sys
 import tempfile
 import threading
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -18,7 +18,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from astro_sim.common.errors import InputError
+from astro_sim.common.errors import InputError, NumericalError
 from astro_sim.common.progress import Progress
 from astro_sim.common.settings import Settings, quantity
 from astro_sim.common.units import UNITLESS, brian_unit, load_brian2
@@ -32,10 +32,6 @@ MOST_STEPS, MOST_BYTES = 1e9, 8e9  # of one run: days on one core, a small machi
 
 
 _ALONE = threading.RLock()
-
-
-class NumericalError(InputError):
-    """The integration left the finite numbers."""
 
 
 class TargetWarning(UserWarning):
@@ -73,25 +69,6 @@ def values(owner: Any, name: str, unit: str) -> Array:
     bare = np.asarray(getattr(owner, name + "_"), dtype=float)
     bare = bare.T if bare.ndim == 2 else bare
     return bare if unit in UNITLESS else bare / float(brian_unit(unit))
-
-
-def require_stable(dt: float, rates: Mapping[str, float], limit: float) -> None:
-    """Raise `InputError` when a step is beyond the stability bound that the fastest decay sets.
-
-    Parameters
-    ----------
-    dt : float
-        s.
-    rates : mapping
-        Name -> rate of decay, 1/s.
-    limit : float
-        Of the method, on the negative real axis: 2 (Euler, Milstein) or 2.78 (classical Runge-Kutta).
-    """
-    name = max(rates, key=lambda each: rates[each])
-    if dt * rates[name] > limit:
-        raise InputError(
-            f"dt: expected at most {limit / rates[name]:.3g} s, where the solver turns unstable ({name}), got {dt:g} s"
-        )
 
 
 def on_grid(interval: float, dt: float, name: str = "interval") -> int:

@@ -32,12 +32,12 @@ EQUATIONS = """
 dx_A/dt = Omega_A*(1 - x_A) : 1
 dG_A/dt = -Omega_e*G_A : mmolar
 """
-THRESHOLD = "C > C_Theta"
-REFRACTORY: Any = THRESHOLD  # Brian2 declares it a bool
 ON_RELEASE = """
 G_A += rho_e*G_T*U_A*x_A
 x_A -= U_A*x_A
 """
+# Options of a Brian2 group whose spikes are releases: once a crossing, not again while calcium stays above.
+RELEASE: dict[str, Any] = {"threshold": "C > C_Theta", "refractory": "C > C_Theta", "reset": ON_RELEASE}
 
 
 def rates(p: ReleaseParameters) -> dict[str, float]:

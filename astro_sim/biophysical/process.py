@@ -10,11 +10,11 @@ from typing import Any, Literal
 import numpy as np
 
 from astro_sim.biophysical import calcium, gliotransmission, ip3, ip3_flux, receptors, synapse
-from astro_sim.biophysical.engine import Session, SolverParameters, constants, require_stable
+from astro_sim.biophysical.engine import Session, SolverParameters, constants
 from astro_sim.common.settings import quantity
 from astro_sim.knockouts import Knockout, knockouts_field, refuse
+from astro_sim.stability import require_stable
 
-LIMITS = {"rk4": 2.78, "rk2": 2.0, "euler": 2.0}  # of stability on the negative real axis
 UM = 1e-3  # one uM in Brian2's base unit, mol/m^3
 CONCENTRATIONS = ("C", "I", "Y_S", "Y_ext", "G_A", "I_bias", "J_in")
 DIMENSION = {"Y_ext": "mmolar", "I": "mmolar", "I_bias": "mmolar", "J_in": "mmolar/second"}
@@ -171,13 +171,11 @@ def build_units(
         **synapse.rates(p, p.peak),
         **gliotransmission.rates(p),
     }
-    require_stable(p.dt, rates, LIMITS[p.method])
+    require_stable(p.dt, rates, p.method)
     group = brian2.NeuronGroup(
         count,
         astrocyte_equations(p) + synapse.EQUATIONS + gliotransmission.EQUATIONS + PER_UNIT,
-        threshold=gliotransmission.THRESHOLD,
-        refractory=gliotransmission.REFRACTORY,
-        reset=gliotransmission.ON_RELEASE,
+        **gliotransmission.RELEASE,
         events={"transmission": "t - last_spike < dt/2"} if transmission else None,
         method=p.method,
         namespace=namespace(p),
@@ -262,7 +260,7 @@ def build_cells(session: Session, parameters: ProcessParameters, count: int, nam
     rates = {**calcium.rates(p)}
     if p.kinetics != "li_rinzel":
         rates |= ip3.rates(p, ip3_flux.rate(p))
-    require_stable(p.dt, rates, LIMITS[p.method])
+    require_stable(p.dt, rates, p.method)
     group = brian2.NeuronGroup(
         count, astrocyte_equations(p), method=p.method, namespace=namespace(p), name=f"{name}_{p.kinetics}"
     )

@@ -19,14 +19,12 @@ from numpy.typing import NDArray
 
 from astro_sim.biophysical import astrocytes, gliotransmission, receptors, synapse
 from astro_sim.biophysical.calcium import SGBD
-from astro_sim.biophysical.engine import Session, require_stable
-from astro_sim.biophysical.process import LIMITS
+from astro_sim.biophysical.engine import Session
 from astro_sim.common.settings import quantity
+from astro_sim.stability import require_stable
 
 Indices = NDArray[np.int64]
-COINCIDENCE = (
-    4.0  # most transmitter of many synapses over what they sustain; see TripartiteParameters.shared_transmitter
-)
+COINCIDENCE = 4.0  # most transmitter of many synapses over what they sustain; see `shared_transmitter`
 
 # Of the terminal's variables, those that are the site's; the rest are the synapse's own.
 AT_SITE = ("Y_S", "Gamma_S")
@@ -101,9 +99,7 @@ def build_astrocytes(
         RELEASING,
         parameters.astrocyte_rates,
         parameters.shared_transmitter(synapses),
-        threshold=gliotransmission.THRESHOLD,
-        refractory=gliotransmission.REFRACTORY,
-        reset=gliotransmission.ON_RELEASE,
+        **gliotransmission.RELEASE,
         **options,
     )
     group.x_A = 1.0
@@ -114,7 +110,7 @@ def build_astrocytes(
 def require_kept(parameters: TripartiteParameters, group: Any) -> None:
     """Raise `InputError` if in the run more transmitter came together than the step of the astrocytes bears."""
     met = 1e3 * float(np.max(np.asarray(group.Y_peak_), initial=0.0))
-    require_stable(float(group.clock.dt_), receptors.rates(parameters, met), LIMITS[parameters.method])
+    require_stable(float(group.clock.dt_), receptors.rates(parameters, met), parameters.method, "astrocyte_dt")
 
 
 def connect(

@@ -12,6 +12,10 @@ class InputError(ValueError):
     """
 
 
+class NumericalError(InputError):
+    """An integration left the finite numbers; names the variable and the time."""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Name the nearest known name, or list them all when none is near.
 

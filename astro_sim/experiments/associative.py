@@ -4,9 +4,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from astro_sim.common.errors import NumericalError
 from astro_sim.common.settings import Settings, quantity
 from astro_sim.experiments import Experiment, Variant
-from astro_sim.macro.model import NumericalError
 from astro_sim.macro.naam import NaamModel, NaamParameters, NaamState, stored
 
 Array = NDArray[np.float64]

@@ -70,11 +70,7 @@ class CalciumSettings(Settings):
             raise ValueError("levels: expected at least three ascending ones for a scan")
 
 
-class CalciumModelParameters(process.ProcessParameters):
-    """Constants of the astrocyte; those of its synapse matter to the stimulus "spikes" alone."""
-
-
-def run(settings: CalciumSettings, parameters: CalciumModelParameters, generator: np.random.Generator) -> xr.Dataset:
+def run(settings: CalciumSettings, parameters: process.ProcessParameters, generator: np.random.Generator) -> xr.Dataset:
     """One cell a level, or the scan."""
     kinetics = HEARD_BY[settings.stimulus]
     if parameters.kinetics not in kinetics:
@@ -125,7 +121,7 @@ def run(settings: CalciumSettings, parameters: CalciumModelParameters, generator
     )
 
 
-def _transmitter(settings: CalciumSettings, p: CalciumModelParameters) -> float:
+def _transmitter(settings: CalciumSettings, p: process.ProcessParameters) -> float:
     """Most transmitter (uM) that the receptors meet, for the stability bound: it builds up under fast spikes."""
     if settings.stimulus == "puff":
         return max(settings.levels)
@@ -151,7 +147,7 @@ def _stimulate(session: Session, cells: object, settings: CalciumSettings, level
     process.command(session, cells, name, commands)
 
 
-def _scan(settings: CalciumSettings, parameters: CalciumModelParameters, seed: int) -> xr.Dataset:
+def _scan(settings: CalciumSettings, parameters: process.ProcessParameters, seed: int) -> xr.Dataset:
     """Two cells, one led up the levels and one down; each level starts where the one before ended."""
     p, level = parameters, np.array(settings.levels)
     if on_grid(settings.duration, settings.interval, "duration") % 4:
@@ -243,5 +239,5 @@ PRESETS = {
 }
 EXPERIMENT = Experiment(
     "calcium of one astrocyte under spikes, IP3 clamp, puff, uncaging, drive; bifurcation scan",
-    {"biophysical": Variant(CalciumSettings, CalciumModelParameters, run, process.G_CHI, PRESETS)},
+    {"biophysical": Variant(CalciumSettings, process.ProcessParameters, run, process.G_CHI, PRESETS)},
 )

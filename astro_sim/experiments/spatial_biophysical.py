@@ -65,7 +65,7 @@ def run(
     _, spikes = regular_trains(np.array([settings.rate]), settings.settle, settings.settle + settings.active)
     with Session(p, int(generator.integers(2**31))) as session:
         group = astrocytes.build_astrocytes(
-            session, p, graph, UNIT, p.astrocyte_rates, p.transmitter, name="processes", **RELEASE
+            session, p, graph, UNIT, p.astrocyte_rates, p.transmitter, name="processes", **gliotransmission.RELEASE
         )  # fmt: skip
         set_states(group, x_S=1.0, x_A=1.0, U_0_star=p.U_0_star, alpha=p.alpha)
         source = session.spikes("stimulus", 1, np.zeros(len(spikes)), spikes)
@@ -91,13 +91,6 @@ def run(
         },
         indices(n, time=time[kept], axis=np.arange(at.shape[-1])),
     )
-
-
-RELEASE = {
-    "threshold": gliotransmission.THRESHOLD,
-    "refractory": gliotransmission.REFRACTORY,
-    "reset": gliotransmission.ON_RELEASE,
-}
 
 
 def _connect(session: Session, source: Any, group: Any, driven: int) -> None:

@@ -7,26 +7,22 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from astro_sim.common.errors import InputError
+from astro_sim.common.errors import InputError, NumericalError
 from astro_sim.macro import geometry
 from astro_sim.macro.equations import MacroState, rest
 from astro_sim.macro.parameters import MacroParameters
 from astro_sim.macro.solver import Problem, integrate_many
+from astro_sim.stability import REAL_LIMITS
 from astro_sim.stimuli import Stimulus
 
 Array = NDArray[np.float64]
 
-REAL_LIMITS = {"rk4": 2.78, "euler": 2.0}  # stable for real rates up to this / h; 2.785 for Runge-Kutta
 
 MOST_STEPS, MOST_BYTES = 1e9, 8e9  # of one run: an hour on one core, a small machine's memory
 
 
 class LatchingWarning(UserWarning):
     """The resting state is not stable: p^s need not decay between stimuli."""
-
-
-class NumericalError(InputError):
-    """The integration left the finite numbers."""
 
 
 @dataclass(frozen=True)

@@ -37,8 +37,8 @@ from astro_sim.common.errors import InputError
 from astro_sim.common.progress import Progress
 from astro_sim.common.settings import Settings, quantity
 from astro_sim.macro.equations import NON_LINEARITIES
-from astro_sim.macro.model import REAL_LIMITS
 from astro_sim.macro.parameters import NonLinearity
+from astro_sim.stability import REAL_LIMITS
 
 Array = NDArray[np.float64]
 NAAM = "Kozachkov, Slotine, Krotov (arXiv 2311.08135)"

@@ -12,8 +12,8 @@ import pytest
 
 import astro_sim
 from astro_sim.biophysical import calcium, engine, process
-from astro_sim.biophysical.engine import NumericalError, Session, TargetWarning, values
-from astro_sim.common.errors import InputError
+from astro_sim.biophysical.engine import Session, TargetWarning, values
+from astro_sim.common.errors import InputError, NumericalError
 
 TARGETS = ["numpy", "cython", "cpp_standalone"]
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from astro_sim.common.errors import InputError
+from astro_sim.common.errors import InputError, NumericalError
 from astro_sim.macro.geometry import positions
-from astro_sim.macro.model import LatchingWarning, MacroModel, NumericalError
+from astro_sim.macro.model import LatchingWarning, MacroModel
 from astro_sim.macro.parameters import MacroParameters
 from astro_sim.stimuli import square_wave
 

@@ -9,11 +9,11 @@ import xarray as xr
 
 import astro_sim
 from astro_sim import experiments, simulation
-from astro_sim.common.errors import InputError
+from astro_sim.common.errors import InputError, NumericalError
 from astro_sim.common.settings import Settings, quantity
 from astro_sim.contents import CONTENTS
 from astro_sim.experiments import Variant
-from astro_sim.macro.model import LatchingWarning, NumericalError
+from astro_sim.macro.model import LatchingWarning
 from astro_sim.simulation import simulate_many
 
 SETS = [{}, {"beta": 2.5}, {"gamma_s": 2.2, "tau_s": 0.4}, {"coupling": 0.2}, {"coupling": 0.0}, {"method": "euler"}]
