@@ -101,7 +101,7 @@ def by_hand() -> np.ndarray:
     )
     path.connect(j="i")
     traces = brian2.StateMonitor(units, ["C", "Gamma_S"], record=True, dt=0.1 * brian2.second, name="process_traces_1")
-    releases = brian2.SpikeMonitor(units, name="process_releases")
+    releases = brian2.SpikeMonitor(units, name="process_spikes")
     network = brian2.Network(units, source, path, traces, releases)
     network.run((UNIT_SECONDS + p.dt) * brian2.second)
     return np.asarray(traces.C_)[:, -1] / process.UM

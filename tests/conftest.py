@@ -10,9 +10,11 @@ from astro_sim.common.units import load_brian2
 settings.register_profile("rmaat", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("rmaat")
 
-# Brian2 locks its cache of compiled code while one process compiles: with a cache each, workers need not wait.
-if worker := os.environ.get("PYTEST_XDIST_WORKER"):
-    load_brian2()
-    from brian2 import prefs
+# In a fresh environment Brian2 compiles some 200 pieces for these tests; with little optimisation that takes half as
+# long, and the runs here are short. It also locks its cache while one process compiles, so workers have one each.
+load_brian2()
+from brian2 import prefs  # noqa: E402
 
+prefs["codegen.cpp.extra_compile_args_gcc"] = ["-w", "-O1", "-g0"]
+if worker := os.environ.get("PYTEST_XDIST_WORKER"):
     prefs["codegen.runtime.cython.cache_dir"] = str(Path.home() / ".cython" / f"brian_extensions_{worker}")

@@ -71,6 +71,13 @@ def values(owner: Any, name: str, unit: str) -> Array:
     return bare if unit in UNITLESS else bare / float(brian_unit(unit))
 
 
+def spikes_before(monitor: Any, end: float, dt: float) -> tuple[NDArray[np.int64], Array]:
+    """Who spiked, and when (s), before ``end``: a run makes one step more, for its samples alone."""
+    times = np.asarray(monitor.t_[:])
+    kept = times < end - 0.5 * dt
+    return np.asarray(monitor.i[:])[kept].astype(np.int64), times[kept]
+
+
 def on_grid(interval: float, dt: float, name: str = "interval") -> int:
     """Steps in ``interval``, which must be a whole number of them."""
     steps = round(interval / dt)
@@ -198,6 +205,23 @@ class Session:
                 count, pairs[1], pairs[0] * self.solver.dt * brian2.second, sorted=True, name=name
             )
         )
+
+    def act(self, source: Any, target: Any, on_spike: str, name: str, space: Any = None, **pairs: Any) -> Any:
+        """Let spikes of ``source`` act on ``target``: number i on number i, or on the pairs given as ``i`` and ``j``.
+
+        ``space`` is the namespace of the code ``on_spike``; by default that of the target.
+        """
+        import brian2
+
+        path = brian2.Synapses(source, target, on_pre=on_spike, namespace=space or target.namespace, name=name)
+        path.connect(**(pairs or {"j": "i"}))
+        return self.add(path)
+
+    def record_spikes(self, group: Any) -> Any:
+        """Record when each member of a group spikes; of astrocytes these are releases. See `spikes_before`."""
+        import brian2
+
+        return self.add(brian2.SpikeMonitor(group, name=f"{group.name}_spikes"))
 
     def record(self, group: Any, names: Iterable[str], interval: float, cells: Any = True) -> Any:
         """Record variables of a group every ``interval`` seconds, first at 0, last at the end of the run."""

@@ -169,13 +169,7 @@ def _delayed(
 
 def connect_post(session: Session, source: Any, group: Any) -> Any:
     """Postsynaptic spikes: source i reaches the calcium of synapse i."""
-    import brian2
-
-    path = brian2.Synapses(
-        source, group, on_pre="c_post += jump_post", namespace=group.namespace, name="postsynaptic_spikes"
-    )
-    path.connect(j="i")
-    return session.add(path)
+    return session.act(source, group, "c_post += jump_post", "postsynaptic_spikes")
 
 
 def steady_state(p: PlasticityParameters, above_p: np.ndarray | float, above_d: np.ndarray | float) -> tuple[Any, Any]:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from astro_sim.biophysical import calcium, gliotransmission, ip3, ip3_flux, receptors, synapse
-from astro_sim.biophysical.engine import Session, SolverParameters, constants
+from astro_sim.biophysical.engine import Session, SolverParameters, constants, spikes_before
 from astro_sim.common.settings import quantity
 from astro_sim.knockouts import Knockout, knockouts_field, refuse
 from astro_sim.stability import require_stable
@@ -200,12 +200,8 @@ def connect_spikes(session: Session, source: Any, group: Any, full_vesicle: bool
 
     With ``full_vesicle`` a spike adds rho_c Y_T to the cleft whatever the terminal's state (published G-ChI astrocyte).
     """
-    import brian2
-
     on_spike = FULL_VESICLE if full_vesicle else synapse.ON_SPIKE
-    path = brian2.Synapses(source, group, on_pre=on_spike + COUNT, namespace=group.namespace, name="terminal")
-    path.connect(j="i")
-    return session.add(path)
+    return session.act(source, group, on_spike + COUNT, "terminal")
 
 
 def mean_release(group: Any) -> np.ndarray:
@@ -223,17 +219,10 @@ def record_transmission(session: Session, group: Any, names: Sequence[str] = ("r
     )
 
 
-def record_releases(session: Session, group: Any) -> Any:
-    """Record when each unit releases gliotransmitter."""
-    import brian2
-
-    return session.add(brian2.SpikeMonitor(group, name=f"{group.name}_releases"))
-
-
-def count_releases(monitor: Any, count: int, start: float, end: float) -> np.ndarray:
-    """Releases of each unit from ``start`` to ``end``, s: a run makes one step more, which is not counted."""
-    times = monitor.t_[:]
-    return np.bincount(monitor.i[:][(times >= start - 1e-9) & (times < end - 1e-9)], minlength=count).astype(float)
+def count_releases(monitor: Any, count: int, start: float, end: float, dt: float) -> np.ndarray:
+    """Releases of each unit from ``start`` to ``end``, s."""
+    units, times = spikes_before(monitor, end, dt)
+    return np.bincount(units[times >= start - 0.5 * dt], minlength=count).astype(float)
 
 
 def set_states(group: Any, **states: Any) -> None:
@@ -269,7 +258,7 @@ def build_cells(session: Session, parameters: ProcessParameters, count: int, nam
     return session.add(group)
 
 
-def command(session: Session, group: Any, name: str, steps: Sequence[tuple[float, Any]]) -> None:
+def add_at(session: Session, group: Any, name: str, steps: Sequence[tuple[float, Any]]) -> None:
     """Add to variable ``name`` of every unit, at given times, amounts in its declared unit (one, or one a unit)."""
     import brian2
 
@@ -285,7 +274,7 @@ def command(session: Session, group: Any, name: str, steps: Sequence[tuple[float
     session.add(path)
 
 
-def lead(session: Session, group: Any, levels: Any, hold: float, kick: float) -> None:
+def hold_levels(session: Session, group: Any, levels: Any, hold: float, kick: float) -> None:
     """Hold the IP3 of each unit at one level after another.
 
     Parameters
@@ -308,16 +297,12 @@ def lead(session: Session, group: Any, levels: Any, hold: float, kick: float) ->
             dt=hold * brian2.second,
             when="start",
             order=-1,
-            name="lead",
+            name="hold_levels",
         )
     )
 
 
 def force_releases(session: Session, source: Any, group: Any) -> Any:
     """Spikes of source i make unit i release gliotransmitter, whatever its calcium."""
-    import brian2
-
     on_spike = gliotransmission.ON_RELEASE.replace("G_A", "G_A_post").replace("x_A", "x_A_post")
-    path = brian2.Synapses(source, group, on_pre=on_spike, namespace=group.namespace, name="forced_releases")
-    path.connect(j="i")
-    return session.add(path)
+    return session.act(source, group, on_spike, "forced_releases")

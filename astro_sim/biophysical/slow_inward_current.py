@@ -66,6 +66,4 @@ def connect(
     space = {"jump": p.jump * brian2.mV, "gliotransmission_on": float("gliotransmission" not in knockouts)}
     # The astrocytes' step is longer than the neurons'; that matters to delays, and there are none.
     brian2.BrianLogger.suppress_name("synapses_dt_mismatch")
-    path = brian2.Synapses(cells, neurons, on_pre=ON_RELEASE, namespace=space, name="slow_current")
-    path.connect(i=pairs[:, 0], j=pairs[:, 1])
-    session.add(path)
+    session.act(cells, neurons, ON_RELEASE, "slow_current", space, i=pairs[:, 0], j=pairs[:, 1])

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from astro_sim import observables
 from astro_sim.biophysical.an import ANParameters, ANUnits, build_units
 from astro_sim.biophysical.an_neuron import SCRIPT
-from astro_sim.biophysical.engine import Session, on_grid, values
+from astro_sim.biophysical.engine import Session, on_grid, spikes_before, values
 from astro_sim.biophysical.protocols import poisson_trains, regular_trains, same_for_all
 from astro_sim.common.settings import Settings, quantity
 from astro_sim.experiments import Experiment, Variant
@@ -82,8 +82,6 @@ def trains(settings: ANSettings, dt: float, generator: np.random.Generator) -> t
 
 def run(settings: ANSettings, parameters: ANParameters, generator: np.random.Generator) -> xr.Dataset:
     """Run all units side by side; traces, and figures of the measuring windows."""
-    import brian2
-
     s, p = settings, parameters
     for name in ("duration", "failure_time", "bin", "interval"):
         on_grid(getattr(s, name), p.dt, name)
@@ -94,8 +92,8 @@ def run(settings: ANSettings, parameters: ANParameters, generator: np.random.Gen
     with Session(p, seed=int(generator.integers(2**31))) as session:
         sources = session.spikes("an_sources", factor.size, indices, times)
         units = build_units(session, p, sources, s.neurons, factor, s.failure_time)
-        spikes = session.add(brian2.SpikeMonitor(units.neurons, name="an_spikes"))
-        released = session.add(brian2.SpikeMonitor(units.astrocytes, name="an_releases"))
+        spikes = session.record_spikes(units.neurons)
+        released = session.record_spikes(units.astrocytes)
         cells = session.record(units.astrocytes, ["C", "I", "h", "Glu", "eSP"], s.interval)
         cannabinoid = session.record(units.neurons, ["AG"], s.interval)
         session.run(s.duration, watch=[units.astrocytes, units.neurons])
@@ -104,8 +102,8 @@ def run(settings: ANSettings, parameters: ANParameters, generator: np.random.Gen
                   (("C", "uM"), ("I", "uM"), ("h", "1"), ("Glu", "uM"), ("eSP", "1"))}  # fmt: skip
         AG = values(cannabinoid, "AG", "uM").reshape(len(time), *shape[:2]).swapaxes(0, 1)  # (unit, time, neuron)
         sent = _sent(units, shape)
-        fired = _events(spikes, p.dt, s.duration)
-        glio = _events(released, p.dt, s.duration)
+        fired = spikes_before(spikes, s.duration, p.dt)
+        glio = spikes_before(released, s.duration, p.dt)
     lost = np.where(
         (time > s.failure_time - 0.5 * p.dt)[:, None, None], factor[:, None], 1.0
     )  # (unit, time, neuron, synapse)
@@ -142,13 +140,6 @@ def _releases(s: ANSettings, p: ANParameters, unit: NDArray[np.int64], at: Array
     late = at >= s.failure_time - 0.5 * p.dt
     counts = [np.bincount(unit[late == after], minlength=s.repetitions) for after in (False, True)]
     return np.array(counts, dtype=float)
-
-
-def _events(monitor: Any, dt: float, duration: float) -> tuple[NDArray[np.int64], Array]:
-    """Indices and times (s) of what a monitor saw before the end; the last step, at the end, is only for samples."""
-    at = np.asarray(monitor.t_)
-    before = at < duration - 0.5 * dt
-    return np.asarray(monitor.i)[before].astype(np.int64), at[before]
 
 
 def _spike_figures(s: ANSettings, fired: tuple[NDArray[np.int64], Array], dt: float) -> dict[str, Any]:

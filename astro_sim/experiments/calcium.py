@@ -100,13 +100,14 @@ def run(settings: CalciumSettings, parameters: process.ProcessParameters, genera
             ["C", "h"] + (["I"] if p.kinetics != "li_rinzel" else []) + (["Gamma_A"] if p.kinetics == "g_chi" else [])
         )
         traces = session.record(cells, names, settings.interval)
-        releases = process.record_releases(session, cells) if p.kinetics == "g_chi" else None
+        releases = session.record_spikes(cells) if p.kinetics == "g_chi" else None
         session.run(settings.duration, [cells])
         time = traces.t_[:]
         recorded = {name: values(traces, name, "uM" if name in "CI" else "1") for name in names}
-        glio = (
-            None if releases is None else process.count_releases(releases, count, settings.transient, settings.duration)
-        )
+        glio = {}
+        if releases is not None:
+            counted = process.count_releases(releases, count, settings.transient, settings.duration, p.dt)
+            glio = {"glio_count": (("level",), counted)}
     events = observables.calcium_events(time, recorded["C"], settings.C_event, settings.transient, settings.onset)
     late = recorded["C"][time >= settings.transient - 1e-9]
     return xr.Dataset(
@@ -114,7 +115,7 @@ def run(settings: CalciumSettings, parameters: process.ProcessParameters, genera
             **{name: (("time", "level"), trace) for name, trace in recorded.items()},
             "calcium_mean": (("level",), late.mean(axis=0)),
             "calcium_peak": (("level",), late.max(axis=0)),
-            **({} if glio is None else {"glio_count": (("level",), glio)}),
+            **glio,
             **events.variables("level"),
         },
         {"time": time, "level": level},
@@ -144,7 +145,7 @@ def _stimulate(session: Session, cells: object, settings: CalciumSettings, level
     commands = [(settings.onset, level)]
     if settings.stimulus != "uncaging" and end < settings.duration:
         commands.append((end, -level))
-    process.command(session, cells, name, commands)
+    process.add_at(session, cells, name, commands)
 
 
 def _scan(settings: CalciumSettings, parameters: process.ProcessParameters, seed: int) -> xr.Dataset:
@@ -155,7 +156,7 @@ def _scan(settings: CalciumSettings, parameters: process.ProcessParameters, seed
     with Session(p, seed, settings.duration * len(level)) as session:
         cells = process.build_cells(session, p, 2)
         process.set_states(cells, C=settings.C_start, h=settings.h_start)
-        process.lead(session, cells, np.stack([level, level[::-1]], axis=1), settings.duration, settings.kick)
+        process.hold_levels(session, cells, np.stack([level, level[::-1]], axis=1), settings.duration, settings.kick)
         traces = session.record(cells, ["C"], settings.interval)
         session.run(settings.duration * len(level), [cells])
         time, calcium = traces.t_[:], values(traces, "C", "uM")

@@ -49,10 +49,10 @@ def run(settings: RateSettings, parameters: process.ProcessParameters, generator
         source = session.spikes("stimulus", len(rate), indices, times)
         process.connect_spikes(session, source, units)
         traces = session.record(units, ["C", "Gamma_S"], settings.interval)
-        releases = process.record_releases(session, units)
+        releases = session.record_spikes(units)
         session.run(end, [units])
         time, calcium, gamma = traces.t_[:], values(traces, "C", "uM"), values(traces, "Gamma_S", "1")
-        glio = process.count_releases(releases, len(rate), settings.transient, end)
+        glio = process.count_releases(releases, len(rate), settings.transient, end, p.dt)
         mean_release = process.mean_release(units)
     inside = time >= settings.transient - 1e-9
     events = observables.calcium_events(time, calcium, p.C_Theta, settings.transient, onset=0.0)

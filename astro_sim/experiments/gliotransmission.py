@@ -95,9 +95,9 @@ def run(
         source = session.spikes("stimulus", len(rate), indices, times)
         process.connect_spikes(session, source, units)
         traces = session.record(units, ["C", "Gamma_S"], settings.interval)
-        releases = process.record_releases(session, units)
+        releases = session.record_spikes(units)
         session.run(end, [units])
-        glio = process.count_releases(releases, len(rate), settings.transient, end)
+        glio = process.count_releases(releases, len(rate), settings.transient, end, p.dt)
         mean_release, spikes = process.mean_release(units), np.array(units.spikes_heard_[:])
         totals = np.array(units.r_total_[:])
         time = traces.t_[:]

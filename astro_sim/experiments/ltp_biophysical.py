@@ -211,7 +211,7 @@ def _simulate(
         astrocyte = session.record(units, ["C", "Gamma_S"], settings.interval)
         slow = session.record(efficacy, ["rho"], settings.interval)
         transmission = process.record_transmission(session, units)
-        releases = process.record_releases(session, units)
+        releases = session.record_spikes(units)
         session.run(duration, [units, efficacy])
         found = {"t": slow.t_[:], "rho": values(slow, "rho", "1")}
         found |= {"C": values(astrocyte, "C", "uM"), "Gamma_S": values(astrocyte, "Gamma_S", "1")}
@@ -219,7 +219,7 @@ def _simulate(
         forced = np.ceil(duration * settings.glio_rate - 1e-9) if settings.glio == "periodic" else 0.0
         given = np.bincount(np.asarray(pre[0], dtype=np.int64), minlength=count).astype(float)
         totals = {
-            "glio_count": process.count_releases(releases, count, 0.0, duration) + forced,
+            "glio_count": process.count_releases(releases, count, 0.0, duration, p.dt) + forced,
             "post_count": given if driven is None else np.asarray(driven.fired_[:], dtype=float),
         }
         return found, sent, totals

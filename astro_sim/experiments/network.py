@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from astro_sim import observables
 from astro_sim.biophysical import lif, slow_inward_current, tripartite, wiring
 from astro_sim.biophysical.calcium import SGBD
-from astro_sim.biophysical.engine import Session, on_grid, values
-from astro_sim.biophysical.process import namespace, record_releases, set_states
+from astro_sim.biophysical.engine import Session, on_grid, spikes_before, values
+from astro_sim.biophysical.process import namespace, set_states
 from astro_sim.biophysical.protocols import poisson_trains
 from astro_sim.common.settings import quantity
 from astro_sim.experiments import Experiment, Variant
@@ -112,21 +112,17 @@ def run(settings: NetworkSettings, parameters: NetworkParameters, generator: np.
     on_grid(settings.interval, settings.astrocyte_dt, "interval")
     with Session(p, int(generator.integers(2**31)), duration) as session:
         neurons, cells, covered = _build(session, settings, p, wired, generator)
-        spikes = session.add(_monitor(neurons))
-        releases = record_releases(session, cells)
+        spikes = session.record_spikes(neurons)
+        releases = session.record_spikes(cells)
         kept = np.unique(np.linspace(0, len(cells) - 1, settings.traced).round().astype(int))
         traces = session.record(cells, ["C", "I", "Gamma_A"], settings.interval, kept)
         bound = session.record(cells, ["Gamma_S"], settings.interval)
         session.run(duration, [neurons, cells])
         tripartite.require_kept(p, cells)
-        spike_time, spike_neuron = np.array(spikes.t_[:]), np.array(spikes.i[:], dtype=np.int64)
-        release_time, release_cell = np.array(releases.t_[:]), np.array(releases.i[:], dtype=np.int64)
+        spike_neuron, spike_time = spikes_before(spikes, duration, p.dt)
+        release_cell, release_time = spikes_before(releases, duration, p.dt)
         recorded = {name: values(traces, name, unit) for name, unit in TRACES.items()}
         time, Gamma_S = traces.t_[:], values(bound, "Gamma_S", "1")
-    # The run makes one step more than the windows have; times are sums of steps, with rounding.
-    inside, released = spike_time < duration - p.dt / 2, release_time < duration - p.dt / 2
-    spike_time, spike_neuron = spike_time[inside], spike_neuron[inside]
-    release_time, release_cell = release_time[released], release_cell[released]
     mean = Gamma_S @ covered / max(covered.sum(), 1)
     events = observables.calcium_events(time, recorded["C"], p.C_Theta)
     return xr.Dataset(
@@ -208,12 +204,6 @@ def gather(session: Session, sites: Any, neurons: Any, neuron_at: wiring.Indices
     gathered = brian2.Synapses(sites, neurons, "g_e_post = g_e_pre : siemens (summed)", name="gathered")
     gathered.connect(i=np.arange(len(neuron_at)), j=neuron_at)
     session.add(gathered)
-
-
-def _monitor(neurons: Any) -> Any:
-    import brian2
-
-    return brian2.SpikeMonitor(neurons, name="spikes")
 
 
 def _sizes(wired: wiring.Wiring) -> tuple[int, int]:

@@ -1,14 +1,13 @@
 """One active synapse among many silent ones, each with an astrocyte process; the processes exchange IP3."""
 
 import dataclasses
-from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from astro_sim.biophysical import astrocytes, gliotransmission, synapse
 from astro_sim.biophysical.engine import Session, on_grid, values
-from astro_sim.biophysical.process import count_releases, record_releases, set_states
+from astro_sim.biophysical.process import count_releases, set_states
 from astro_sim.biophysical.protocols import regular_trains
 from astro_sim.biophysical.tripartite import TripartiteParameters
 from astro_sim.common.settings import quantity
@@ -69,13 +68,13 @@ def run(
         )  # fmt: skip
         set_states(group, x_S=1.0, x_A=1.0, U_0_star=p.U_0_star, alpha=p.alpha)
         source = session.spikes("stimulus", 1, np.zeros(len(spikes)), spikes)
-        _connect(session, source, group, driven)
+        session.act(source, group, synapse.ON_SPIKE, "terminal", i=0, j=driven)
         monitor = session.record(group, TRACES, settings.interval)
-        released = record_releases(session, group)
+        released = session.record_spikes(group)
         session.run(settings.settle + length, [group])
         time = monitor.t_[:] - settings.settle
         kept = time >= -p.dt / 2
-        releases = count_releases(released, count + 1, settings.settle, settings.settle + length)
+        releases = count_releases(released, count + 1, settings.settle, settings.settle + length, p.dt)
         recorded = {name: values(monitor, name, unit)[kept] for name, unit in TRACES.items()}
     events = calcium_events(time[kept], recorded["C"][:, :-1], p.C_Theta)
     peak = {name: (recorded[name][:, :-1] - recorded[name][:, -1:]).max(axis=0).reshape(n, n) for name in ("C", "I")}
@@ -91,14 +90,6 @@ def run(
         },
         indices(n, time=time[kept], axis=np.arange(at.shape[-1])),
     )
-
-
-def _connect(session: Session, source: Any, group: Any, driven: int) -> None:
-    import brian2
-
-    path = brian2.Synapses(source, group, on_pre=synapse.ON_SPIKE, namespace=group.namespace, name="terminal")
-    path.connect(i=0, j=driven)
-    session.add(path)
 
 
 VARIANT = Variant(SpatialProcessSettings, SpatialProcessParameters, run, {"F_ex": 0.09, "dt": 0.002})

@@ -110,12 +110,12 @@ def run(
         process.connect_spikes(session, source, units)
         traces = session.record(units, ["C", "I", "Gamma_S", "x_S", "u_S", "G_A"], settings.interval)
         transmission = process.record_transmission(session, units)
-        releases = process.record_releases(session, units)
+        releases = session.record_spikes(units)
         session.run(duration, [units])
         tested = transmission.t_[:] >= settings.start - 0.5 * p.dt
         order = np.lexsort((transmission.t_[:][tested], transmission.i[:][tested]))
         released = transmission.r_S[:][tested][order].reshape(count, spikes)
-        glio = process.count_releases(releases, count, 0.0, settings.start)
+        glio = process.count_releases(releases, count, 0.0, settings.start, p.dt)
         time = traces.t_[:]
         recorded = {name: values(traces, name, unit) for name, unit in TRACES.items()}
     shape = (len(settings.modulations), len(trains))

@@ -139,7 +139,7 @@ def test_a_release_needs_an_upward_crossing():
     with Session(p, 0) as session:
         units = process.build_units(session, p, 2)
         process.set_states(units, C=[0.4, 0.6])
-        releases = process.record_releases(session, units)
+        releases = session.record_spikes(units)
         session.run(2.0, [units])
         assert len(releases.t_[:]) == 0
 

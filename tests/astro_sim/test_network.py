@@ -53,7 +53,7 @@ def test_the_firing_rate_is_the_closed_form():
     with Session(p, seed=0) as session:
         neurons = lif.build_neurons(session, namespace(p), len(factors), slow_inward_current.ABSENT)
         neurons.factor = factors
-        spikes = session.add(network._monitor(neurons))
+        spikes = session.record_spikes(neurons)
         session.run(0.6, [neurons])
         trains = [spikes.t_[:][spikes.i[:] == k] for k in range(len(factors))]
     for factor, times in zip(factors, trains, strict=True):

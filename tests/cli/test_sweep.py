@@ -158,10 +158,11 @@ def test_help_shows_how(capsys):
 @pytest.mark.parametrize("where", [["--workers", "2"], ["--dask", "local", "--workers", "1"]])
 def test_a_model_on_brian2_is_swept_in_processes(where, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    words = ["simulate", "calcium", "--out", "x.nc", "--set", "duration=0.5", "--sweep", "O_P=0.8,0.9"]
+    words = ["simulate", "calcium", "--out", "x.nc", "--set", "duration=0.5", "--set", "target=numpy"]
+    words += ["--sweep", "O_P=0.8,0.9"]
     assert main([*words, *where]) == 0
     swept = astro_sim.read("x.nc")
-    one = astro_sim.simulate("calcium", duration=0.5, O_P=0.8)
+    one = astro_sim.simulate("calcium", duration=0.5, O_P=0.8, target="numpy")
     xr.testing.assert_identical(astro_sim.select(swept, O_P=0.8), one)
 
 
