@@ -31,7 +31,8 @@ def simulate(experiment: str, model: str | None = None, seed: int = 0, **paramet
     model : str
         One of those that run it; by default "macro" where that is one.
     seed : int
-        Decides what is random: input strengths where ``drive_cv`` > 0, the layout "random".
+        Decides what is random: spike trains, noise and stochastic release; in the macro model input strengths where
+        ``drive_cv`` > 0 and the layout "random".
     **parameters
         Settings of the experiment and parameters of the model, by name; `describe_settings` lists them.
 
@@ -51,7 +52,7 @@ def simulate(experiment: str, model: str | None = None, seed: int = 0, **paramet
     >>> dataset["p_l_cycle"].sizes["cycle"]
     7
     """
-    _check_seed(seed)
+    require_seed(seed)
     (result,) = _run(experiment, model, [parameters], [seed])
     if isinstance(result, Exception):
         raise result
@@ -96,15 +97,17 @@ def simulate_many(
     if len(seed) != len(points):
         raise InputError(f"seed: expected one, or {len(points)} (one a point), got {len(seed)}")
     for each in seed:
-        _check_seed(each)
+        require_seed(each)
     return _run(experiment, model, points, seed)
 
 
-def _check_seed(seed: Any) -> None:
+def require_seed(seed: Any) -> int:
+    """The seed as a plain number, or `InputError`: it is no whole number from 0, or none that a file can hold."""
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
         raise InputError(f"seed: expected a whole number from 0, got {seed!r}")
     if seed > MOST_SEED:
         raise InputError(f"seed: expected at most {MOST_SEED}, got {seed}")
+    return int(seed)
 
 
 class _Point(NamedTuple):

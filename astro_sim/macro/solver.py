@@ -98,12 +98,17 @@ def _in_threads(tasks: Sequence[Sequence[Callable[[], None]]], workers: int, pro
     stopped, counting = False, Lock()
 
     def work(calls: Sequence[Callable[[], None]]) -> None:
-        for call in calls:
-            if stopped:
-                return
-            call()
-            with counting:
-                progress.advance()
+        nonlocal stopped
+        try:
+            for call in calls:
+                if stopped:
+                    return
+                call()
+                with counting:
+                    progress.advance()
+        except BaseException:
+            stopped = True  # here, since the pool hands errors out in the order of the tasks
+            raise
 
     with ThreadPoolExecutor(workers) as pool:
         try:

@@ -12,6 +12,7 @@ import numpy as np
 from astro_sim import experiments
 from astro_sim.common.errors import InputError, did_you_mean
 from astro_sim.common.settings import parse_assignments
+from astro_sim.simulation import require_seed
 
 MOST_POINTS = 1_000_000  # more is a slip of a digit rather than a wish
 SEED = "seed"
@@ -114,13 +115,6 @@ def make(experiment: str, model: str, seed: int, grid: Any, given: Mapping[str, 
         values=held,
         settings={name: value for name, value in settings.items() if name not in varying},
     )
-
-
-def require_seed(seed: Any) -> int:
-    """A seed as `simulate` takes it."""
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise InputError(f"seed: expected a whole number from 0, got {seed!r}")
-    return int(seed)
 
 
 def parse(pairs: Iterable[str]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ LOSSES = 3
 LOST = f"lost: its worker died {LOSSES} times"
 # For the authors of libraries (Brian2 causes some when it is loaded): Python does not show them either.
 HIDDEN = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning)
-_ONE_AT_A_TIME = threading.Lock()  # Brian2 and the record of warnings are not made for threads
+_ONE_AT_A_TIME = threading.Lock()  # the record of warnings is not made for threads
 
 
 @dataclass(frozen=True)

@@ -63,3 +63,15 @@ def test_regular_trains_give_every_repetition_the_same():
 def test_wrong_rates_are_refused(rates):
     with pytest.raises(InputError, match="^rates: expected"):
         astro_sim.simulate("frequency", "biophysical", rates=rates)
+
+
+def test_halving_the_step_moves_calcium_by_less_than_half_a_percent():
+    whole, half = (
+        astro_sim.simulate(
+            "frequency", "biophysical", rates=[1.0, 4.0, 10.0], repetitions=1, transient=5.0, window=10.0,
+            train="regular", dt=dt,
+        )
+        for dt in (1e-3, 5e-4)
+    )  # fmt: skip
+    for name in ("calcium", "calcium_peak", "r_S_mean", "Gamma_S_mean"):
+        np.testing.assert_allclose(half[name], whole[name], rtol=5e-3)

@@ -1,5 +1,7 @@
 """The compiled solver against scipy's adaptive integrator, a matrix exponential and its own order."""
 
+import time
+
 import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
@@ -231,6 +233,7 @@ def test_an_interrupt_ends_all_threads_soon(rng, monkeypatch):
         calls.append(None)
         if len(calls) == 5:
             raise KeyboardInterrupt
+        time.sleep(1e-3)  # gives the interpreter to the other threads, as the compiled kernel does
 
     monkeypatch.setattr(solver, "advance", advance)
     monkeypatch.setattr(solver, "BLOCK", 1)
@@ -238,7 +241,7 @@ def test_an_interrupt_ends_all_threads_soon(rng, monkeypatch):
                 for p in different_problems(rng, 40)]  # fmt: skip
     with pytest.raises(KeyboardInterrupt):
         integrate_many(problems)
-    assert len(calls) < 5000  # of five blocks of thousands of calls each
+    assert len(calls) < 1000  # of five blocks of thousands of calls each
 
 
 def test_no_problems_no_results():
