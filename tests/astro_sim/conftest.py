@@ -15,27 +15,30 @@ class Question(NamedTuple):
     settings: dict
 
 
+INTERPRETED = {"target": "numpy"}  # so short a run is over long before its code would be compiled
 EVERY = [
     Question("stp", "macro", {"layouts": ["grid", "random"]}),
     Question("ltp", "macro", {"cycles": 2}),
     Question("spatial", "macro", {"n": 3}),
     Question("frequency", "macro", {"n": 1}),
     Question("associative", "macro", {"n": 4, "cues": 1, "duration": 1.0}),
-    Question("stp", "biophysical", {"start": 0.1, "intervals": [0.05]}),
-    Question("ltp", "biophysical", {"cycles": 2, "tau_cycle": 1.0, "repetitions": 2, "synapses": 2}),
-    Question("spatial", "biophysical", {"n": 3, "settle": 0.5, "active": 0.5, "after": 0.5}),
+    Question("stp", "biophysical", {**INTERPRETED, "start": 0.1, "intervals": [0.05]}),
+    Question("ltp", "biophysical", {**INTERPRETED, "cycles": 2, "tau_cycle": 1.0, "repetitions": 2, "synapses": 2}),
+    Question("spatial", "biophysical", {**INTERPRETED, "n": 3, "settle": 0.5, "active": 0.5, "after": 0.5}),
     Question(
-        "frequency", "biophysical", {"rates": [1.0, 5.0, 20.0], "repetitions": 1, "transient": 0.0, "window": 1.0}
+        "frequency",
+        "biophysical",
+        {**INTERPRETED, "rates": [1.0, 5.0, 20.0], "repetitions": 1, "transient": 0.0, "window": 1.0},
     ),
-    Question("calcium", "biophysical", {"duration": 3.0}),
-    Question("gliotransmission", "biophysical", {"rates": [5.0, 20.0], "window": 1.0, "transient": 0.5}),
-    Question("waves", "biophysical", {"cells": 5, "duration": 5.0}),
+    Question("calcium", "biophysical", {**INTERPRETED, "duration": 3.0}),
+    Question("gliotransmission", "biophysical", {**INTERPRETED, "rates": [5.0, 20.0], "window": 1.0, "transient": 0.5}),
+    Question("waves", "biophysical", {**INTERPRETED, "cells": 5, "duration": 5.0}),
     Question(
         "an",
         "biophysical",
-        {"duration": 1.0, "failure_time": 0.5, "healthy_window": 0.2, "failed_window": 0.2, "bin": 0.1},
+        {**INTERPRETED, "duration": 1.0, "failure_time": 0.5, "healthy_window": 0.2, "failed_window": 0.2, "bin": 0.1},
     ),
-    Question("network", "biophysical", {"preset": "nine_synapses", "window": 0.1}),
+    Question("network", "biophysical", {**INTERPRETED, "preset": "nine_synapses", "window": 0.1}),
 ]
 
 
