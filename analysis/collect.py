@@ -11,7 +11,8 @@ import xarray as xr
 
 from astro_sim import dataset as datasets
 from astro_sim.common.errors import InputError
-from bridge.laws import KIND, Laws
+from bridge.laws import Laws
+from bridge.schema import KIND
 from rmaat.records import RunRecord, is_run, read_run
 
 EXPECTED = "expected a dataset (.nc), a laws file (.json), a run folder, or a folder that holds such"

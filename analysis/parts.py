@@ -6,7 +6,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from bridge.laws import Number
+from bridge.schema import Number
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from analysis.parts import Heading, Plot, Section, Table, Text, missing, number,
 from analysis.views import plasticity
 from analysis.words import extrapolated
 from bridge import families
-from bridge.laws import Candidate, Laws
+from bridge.laws import Laws
+from bridge.schema import Candidate
 
 REFERENCE_TOTAL = 16  # T at which families are compared: the most segments the paper names
 

@@ -7,7 +7,8 @@ from analysis import paper
 from analysis.collect import Inputs
 from analysis.curves import TOTALS
 from analysis.parts import count, interval, number, percent, r_squared
-from bridge.laws import PAPER_EXPONENT, Laws, Number, RetentionLaw
+from bridge.laws import PAPER_EXPONENT, Laws
+from bridge.schema import Number, RetentionLaw
 from rmaat.records import RunRecord
 
 Z95 = 1.959964  # standard normal quantile at 0.975

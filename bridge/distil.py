@@ -4,33 +4,49 @@ from collections.abc import Sequence
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from astro_sim.common.errors import InputError
 from astro_sim.common.files import versions
 from astro_sim.dataset import check, require_single, settings_of
-from bridge import families
-from bridge.fitting import CurveFit, Estimate, fit_curve, fit_slope
-from bridge.laws import Candidate, Laws, LawsDocument, Number, RetentionLaw, Source
+from bridge.bootstrap import bootstrap
+from bridge.curves import read_curve
+from bridge.fitting import Noise
+from bridge.laws import Laws
+from bridge.other_laws import presynaptic_exponent, short_term, spatial_decay
+from bridge.schema import Candidate, Draws, LawsDocument, Number, RetentionLaw, Source, finite
+from bridge.selection import Candidate as Attempt
+from bridge.selection import compare
 
-Array = NDArray[np.float64]
-
-INTERVAL = "least squares on cycle ends; interval in the log parameter with Student's t"
+EXPERIMENTS = ("ltp", "spatial", "frequency", "stp")
+INTERVAL = {
+    "levels": "least squares on cycle ends; interval in the log parameter with Student's t",
+    "dynamics": "least squares on the steps between cycle ends; interval in the log parameter with Student's t",
+}
 NO_INTERVAL = "least squares on cycle ends; no interval: a curve without noise"
-MISFIT = "the interval is the line's misfit, not noise"
-FEWEST_CYCLES = 5  # amplitude, time constant and variance leave AICc finite from 5 samples on
 
 
-def fit_laws(datasets: Sequence[xr.Dataset], family: str | None = None) -> Laws:
+def fit_laws(
+    datasets: Sequence[xr.Dataset],
+    family: str | None = None,
+    noise: Noise | None = None,
+    draws: int = 400,
+    seed: int = 0,
+) -> Laws:
     """Distil the laws from simulated datasets.
 
     Parameters
     ----------
     datasets : sequence of xarray.Dataset
-        One ``ltp`` dataset; optionally one ``spatial`` and one ``frequency`` dataset. Others (``stp``) teach the
-        laws nothing and are refused, so that a mix-up is noticed.
+        One ``ltp`` dataset: a run, or a sweep over ``seed`` or ``layout``, whose points count as repetitions.
+        Optionally one each of ``spatial``, ``frequency`` and ``stp``, all of the same model.
     family : str, optional
         Use this family for the retention law; by default the one with the lowest AICc.
+    noise : {"levels", "dynamics"}, optional
+        Where noise enters the curve; by default where the lowest AICc has it.
+    draws : int
+        Bootstrap samples to keep, for the band of the law; 0 for none.
+    seed : int
+        Of the bootstrap.
 
     Returns
     -------
@@ -39,104 +55,92 @@ def fit_laws(datasets: Sequence[xr.Dataset], family: str | None = None) -> Laws:
     Raises
     ------
     InputError
-        A dataset that is missing, doubled or of another kind; too few cycles; a curve that does not rise.
+        A dataset that is missing, doubled, of another kind or of another model; too few cycles; a curve that does not
+        rise beyond its noise; units that do not match.
     """
+    if isinstance(draws, bool) or not isinstance(draws, int | np.integer) or not 0 <= draws <= 100_000:
+        raise InputError(f"draws: expected a whole number from 0 to 100000, got {draws!r}")
     given: dict[str, xr.Dataset] = {}
     for dataset in datasets:
-        name = str(require_single(check(dataset)).attrs["experiment"])
-        if name not in ("ltp", "spatial", "frequency"):
-            raise InputError(f"cannot fit a law to the experiment {name!r}; expected ltp, spatial or frequency")
+        name = str(check(dataset).attrs["experiment"])
+        if name not in EXPERIMENTS:
+            raise InputError(f"cannot fit a law to the experiment {name!r}; expected {', '.join(EXPERIMENTS)}")
         if name in given:
             raise InputError(f"two datasets of the experiment {name!r}; expected one")
-        given[name] = dataset
+        given[name] = dataset if name == "ltp" else require_single(dataset)
     if "ltp" not in given:
         raise InputError("expected an 'ltp' dataset (variable 'p_l_cycle') to fit the retention law to; got none")
+    models = {name: str(dataset.attrs["model"]) for name, dataset in given.items()}
+    if len(set(models.values())) > 1:
+        told = ", ".join(f"{name} {model}" for name, model in models.items())
+        raise InputError(f"datasets of different models ({told}); expected one model for all of a laws file")
+    decay, alpha = given.get("spatial"), given.get("frequency")
     return Laws(
         LawsDocument(
-            retention=retention_law(given["ltp"], family),
-            spatial_decay=spatial_decay(given["spatial"]) if "spatial" in given else None,
-            presynaptic_exponent=presynaptic_exponent(given["frequency"]) if "frequency" in given else None,
+            retention=retention_law(given["ltp"], family, noise, int(draws), seed),
+            spatial_decay=None if decay is None else spatial_decay(decay),
+            presynaptic_exponent=None if alpha is None else presynaptic_exponent(alpha),
+            short_term=short_term(given["stp"]) if "stp" in given else {},
+            perturbation=None,
             sources=[_source(dataset) for dataset in given.values()],
             versions=versions("rmaat", "numpy", "scipy", "lmfit"),
         )
     )
 
 
-def retention_law(dataset: xr.Dataset, family: str | None = None) -> RetentionLaw:
-    """Fit the LTP curve, averaged over synapses and sampled at the ends of the cycles."""
-    if "p_l_cycle" not in dataset:
-        raise InputError("p_l_cycle: missing; expected an ltp dataset of cycles, not of STDP pairs")
-    curve = _over_all_but(dataset["p_l_cycle"], "cycle")
-    rise = curve[1:] - curve[0]
-    if not float(dataset["tau_cycle"]) > 0:
-        raise InputError(f"tau_cycle: expected a length above 0 s, got {float(dataset['tau_cycle']):g}")
-    if len(rise) < FEWEST_CYCLES:
-        raise InputError(f"p_l_cycle: expected at least {FEWEST_CYCLES} cycles to fit a law to, got {len(rise)}")
-    if not (rise[-1] > 0 and np.abs(rise).max() < 2 * rise[-1]):
-        raise InputError("p_l_cycle: expected a curve that rises from cycle 0 to the last; this one is flat or falls")
-    if np.ptp(rise) <= 1e-9 * rise[-1]:
-        raise InputError("p_l_cycle: expected a rise over several cycles; this curve is flat after the first")
-    tried = families.FAMILIES.values() if family is None else [families.get(family)]
-    fits = sorted((fit_curve(rise, each) for each in tried), key=lambda fit: (not fit.converged, fit.aicc))
-    best = fits[0]
-    origin = INTERVAL if np.isfinite(best.amplitude.low) else NO_INTERVAL
+def retention_law(
+    dataset: xr.Dataset, family: str | None = None, noise: Noise | None = None, draws: int = 400, seed: int = 0
+) -> RetentionLaw:
+    """Fit the LTP curve, averaged over synapses and repetitions and sampled at the ends of the cycles."""
+    curve = read_curve(dataset)
+    tried = compare(curve, family, noise)
+    best = tried[0].fit
+    origin = INTERVAL[best.noise] if np.isfinite(best.amplitude.low) else NO_INTERVAL
+    drawn = bootstrap(curve, best, draws, seed) if draws else None
+    spread = curve.spread(best.noise == "dynamics")
     return RetentionLaw(
         family=best.family.name,
-        parameters={p.name: _number(best.parameters[p.name], p.unit, origin) for p in best.family.parameters},
-        amplitude=_number(best.amplitude, "a.u.", "fitted together with the parameters"),
-        tau_cycle=float(dataset["tau_cycle"]),
-        start=float(curve[0]),
-        samples=[float(value) for value in curve[1:]],
+        parameters={p.name: Number.of(best.parameters[p.name], p.unit, origin) for p in best.family.parameters},
+        knots=list(best.family.knots),
+        amplitude=Number.of(best.amplitude, curve.unit, "fitted together with the parameters"),
+        tau_cycle=curve.tau_cycle,
+        unit=curve.unit,
+        start=float(curve.levels[0]),
+        samples=[float(value) for value in curve.levels[1:]],
+        averaged=curve.units,
+        spread=None if spread is None else [float(value) for value in spread],
+        noise=best.noise,
         residuals=[float(value) for value in best.residuals],
+        deviation=finite(best.deviation),
+        autocorrelation=best.autocorrelation,
         r_squared=best.r_squared,
         converged=best.converged,
-        fitted_cycles=len(rise),
+        reached=best.reached,
+        identifiable=best.identifiable,
         concave=bool(best.family.concave(best.values)),
-        peak_cycle=best.family.peak_cycle(best.values, horizon=100 * len(rise)),
-        candidates=[_candidate(fit) for fit in fits],
+        fitted_cycles=best.cycles,
+        peak_cycle=best.family.peak_cycle(best.values, horizon=100 * best.cycles),
+        candidates=[_candidate(each) for each in tried],
+        draws=None
+        if drawn is None
+        else Draws(
+            method=drawn.method,
+            seed=seed,
+            values={name: [float(v) for v in drawn.values[:, k]] for k, name in enumerate(drawn.names)},
+        ),
     )
 
 
-def spatial_decay(dataset: xr.Dataset) -> Number:
-    """Slope of log peak p^s against distance, the active process left out (it is driven directly)."""
-    distance, peak = dataset["distance"].values.ravel(), dataset["p_s_peak"].values.ravel()
-    reached = distance > 0
-    distance, peak = distance[reached], peak[reached]
-    if len(np.unique(np.round(distance, 9))) < 3:
-        raise InputError("distance: expected processes at three distances at least, to fit a decay to")
-    if (peak <= 0).any():
-        raise InputError("p_s_peak: expected positive responses; with no coupling there is no decay to fit")
-    slope, r_squared = fit_slope(distance, np.log(peak))
-    decay = Estimate(-slope.value, slope.stderr, -slope.high, -slope.low)
-    return _number(decay, "1/spacing", f"line through log p_s_peak against distance, R^2 = {r_squared:.4f}; {MISFIT}")
-
-
-def presynaptic_exponent(dataset: xr.Dataset) -> Number:
-    """Slope of log calcium against log rate."""
-    calcium = _over_all_but(dataset["calcium"], "rate")
-    if (calcium <= 0).any():
-        raise InputError("calcium: expected positive values to fit an exponent to")
-    slope, r_squared = fit_slope(np.log(dataset["rate"].values), np.log(calcium))
-    return _number(slope, "1", f"line through log calcium against log rate, R^2 = {r_squared:.4f}; {MISFIT}")
-
-
-def _over_all_but(variable: xr.DataArray, kept: str) -> Array:
-    """Mean over synapses, repetitions and whatever else there is."""
-    return variable.mean([dim for dim in variable.dims if dim != kept]).values
-
-
-def _number(estimate: Estimate, unit: str, origin: str) -> Number:
-    value, *rest = (float(part) for part in (estimate.value, estimate.stderr, estimate.low, estimate.high))
-    stderr, low, high = (part if np.isfinite(part) else None for part in rest)
-    return Number(value=value, stderr=stderr, low=low, high=high, unit=unit, origin=origin)
-
-
-def _candidate(fit: CurveFit) -> Candidate:
+def _candidate(attempt: Attempt) -> Candidate:
+    fit = attempt.fit
     return Candidate(
         family=fit.family.name,
         parameters=fit.values,
+        knots=list(fit.family.knots),
         r_squared=fit.r_squared,
-        aicc=fit.aicc if np.isfinite(fit.aicc) else None,
+        aicc=finite(fit.aicc),
+        bic=finite(fit.bic),
+        held_out=finite(attempt.held_out),
         converged=fit.converged,
     )
 

@@ -1,23 +1,42 @@
-"""Least-squares fits: a family to a saturation curve, a line to a log relation, each with its interval."""
+"""Least-squares fits: a family to a saturation curve, a line to a log relation, each with its interval.
 
+Two places where noise may enter a curve y_0 = 0, y_1, ..., y_n, and the residual of each (A the amplitude, F the
+family, s_t its log-survival step):
+
+    levels      y_t - A F(t)                                       every sample is read with an error of its own
+    dynamics    y_t - (A - (A - y_{t-1}) exp(s_t))                 every cycle starts where the last one ended, and errs
+
+Both are densities of the same samples, so their likelihoods compare. Taking the one for the other makes intervals too
+short by a factor of two and more.
+"""
+
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import lmfit
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from bridge.families import Family
+from bridge.families import Family, Parameter
 
 Array = NDArray[np.float64]
+Noise = Literal["levels", "dynamics"]
+NOISES: tuple[Noise, ...] = get_args(Noise)
 
 CONFIDENCE = 0.95
-TIGHT: dict[str, Any] = {"xtol": 1e-13, "ftol": 1e-13, "gtol": 1e-13}
+TOLERANCES: dict[str, Any] = {"xtol": 1e-13, "ftol": 1e-13, "gtol": 1e-13}
+AMPLITUDE = Parameter("amplitude", "1", "saturation over the largest sample", 1e-3, 1e6)
 # Below this share of the rise, residuals are no noise but transients of the protocol and rounding: a simulation without
 # noise. They admit no interval, and no choice of a family that another seed or layout would bear out, so AICc counts
 # them as this large (chosen; noisy data lie above).
 RESOLUTION = 1e-3
+MOST_STARTS = 3  # of the places where a fit may start, those that fit best as they are (chosen)
+AT_A_BOUND = 1e-6
+REACH = 0.6  # share of the fitted saturation below which a curve does not tell its law (chosen)
+TRAINING_SHARE = 2 / 3  # of the cycles, where the error on the later ones is measured
 
 
 @dataclass(frozen=True)
@@ -37,25 +56,32 @@ class CurveFit:
     Attributes
     ----------
     family : Family
+    noise : {"levels", "dynamics"}
     parameters : dict of str to Estimate
-        Intervals are symmetric in the logarithm, with Student's t; none for data without noise.
+        Intervals are symmetric in the logarithm (log odds of a share), with Student's t; none for data without noise.
     amplitude : Estimate
         Fitted saturation; never the last sample.
     residuals : array, (cycles,)
-        Data minus fit, at cycles 1 .. n.
+        Data minus fit, at cycles 1 .. n; of the dynamics, data minus what the cycle before predicts.
+    deviation : float
+        Standard deviation of the noise, in the unit of the curve, at the mean weight.
     r_squared : float
-    aicc : float
-        Corrected Akaike criterion; infinite when there are too few cycles for the number of parameters.
+    aicc, bic : float
+        Corrected Akaike criterion (infinite when there are too few cycles for the number of parameters) and Bayesian
+        criterion, of the curve over its largest sample.
     converged : bool
         The optimiser stopped at a minimum inside the bounds, where the curvature gives finite standard errors.
     """
 
     family: Family
+    noise: Noise
     parameters: dict[str, Estimate]
     amplitude: Estimate
     residuals: Array
+    deviation: float
     r_squared: float
     aicc: float
+    bic: float
     converged: bool
 
     @property
@@ -63,72 +89,209 @@ class CurveFit:
         """Parameter values alone."""
         return {name: estimate.value for name, estimate in self.parameters.items()}
 
+    @property
+    def cycles(self) -> int:
+        """Number of cycles that were fitted."""
+        return len(self.residuals)
 
-def fit_curve(rise: Array, family: Family) -> CurveFit:
-    """Fit ``A F(t)`` to a rise by least squares in log parameters.
+    @property
+    def noisy(self) -> bool:
+        """Whether there is noise to speak of."""
+        return bool(self.deviation >= RESOLUTION * self.amplitude.value * self.reached)
+
+    @property
+    def reached(self) -> float:
+        """Share of the fitted saturation that the curve has reached at its last cycle."""
+        return float(self.family.level(float(self.cycles), self.values))
+
+    @property
+    def identifiable(self) -> bool:
+        """Whether the curve tells its law: a minimum was found, and the curve came far enough towards its end."""
+        return self.converged and self.reached >= REACH
+
+    @property
+    def autocorrelation(self) -> float:
+        """Of residuals one cycle apart; beyond 2 / sqrt(cycles) the law or the kind of noise is wrong."""
+        r = self.residuals
+        return float(r[1:] @ r[:-1] / (r @ r)) if r.any() else 0.0
+
+
+class Problem:
+    """Residuals and their Jacobian on the line of log amplitude and parameters, for data of size 1."""
+
+    def __init__(self, data: Array, family: Family, noise: Noise, spread: Array | None) -> None:
+        self.data, self.family, self.noise = data, family, noise
+        self.weight = np.ones(len(data)) if spread is None else np.sqrt(np.mean(spread**2)) / spread
+        self.before = np.r_[0.0, data[:-1]]
+        self.t = np.arange(1, len(data) + 1, dtype=float)
+        self.axes = (AMPLITUDE, *family.parameters)
+
+    def values(self, line: Sequence[float]) -> dict[str, float]:
+        """Parameter values at a point of the line, the amplitude among them."""
+        return {p.name: float(p.from_line(z)) for p, z in zip(self.axes, line, strict=True)}
+
+    def _linear(self, values: dict[str, float]) -> tuple[Array, Array]:
+        """Data and slope such that the residual is data - amplitude slope, whatever the amplitude."""
+        if self.noise == "levels":
+            return self.data, self.family.level(self.t, values)
+        kept = np.exp(self.family.steps(len(self.t), values))
+        return self.data - self.before * kept, 1.0 - kept
+
+    def residual(self, line: Sequence[float]) -> Array:
+        """Weighted data minus fit."""
+        values = self.values(line)
+        data, slope = self._linear(values)
+        return self.weight * (data - values[AMPLITUDE.name] * slope)
+
+    def jacobian(self, line: Sequence[float]) -> Array:
+        """Derivatives of the residual, (cycles, 1 + parameters)."""
+        values = self.values(line)
+        amplitude = values[AMPLITUDE.name]
+        if self.noise == "levels":
+            inner = -amplitude * self.family.level_gradient(self.t, values)
+        else:
+            turned = self.family.gradient(self.t, values) - self.family.gradient(self.t - 1.0, values)
+            inner = (amplitude - self.before) * np.exp(self.family.steps(len(self.t), values)) * turned
+        slopes = np.array([p.slope(values[p.name]) for p in self.family.parameters])
+        _, slope = self._linear(values)
+        return (self.weight * np.vstack([-amplitude * slope, slopes[:, None] * inner])).T
+
+    def starts(self) -> list[list[float]]:
+        """The most promising places to start from, best first; the amplitude follows from the rest."""
+        # The curve passes 63 % of its last sample at about one time constant.
+        scale = float(max(0.3, np.interp(0.63, np.maximum.accumulate(self.data), self.t)))
+        unit = {"cycles": scale, "1/cycle": 1.0 / scale, "1": 1.0}
+        choices = [[np.clip(s * unit[p.unit], p.low, p.high) for s in p.starts] for p in self.family.parameters]
+        found = []
+        for choice in itertools.product(*choices):
+            values = {p.name: float(value) for p, value in zip(self.family.parameters, choice, strict=True)}
+            data, slope = self._linear(values)
+            amplitude = (self.weight**2 * data) @ slope / ((self.weight**2 * slope) @ slope)
+            amplitude = float(np.clip(amplitude, 10 * AMPLITUDE.low, 0.1 * AMPLITUDE.high))
+            line = [float(p.to_line(v)) for p, v in zip(self.axes, (amplitude, *choice), strict=True)]
+            found.append((float(np.sum(self.residual(line) ** 2)), line))
+        return [line for _, line in sorted(found)[:MOST_STARTS]]
+
+
+def fit_curve(
+    rise: Array,
+    family: Family,
+    noise: Noise = "levels",
+    spread: Array | None = None,
+    start: dict[str, float] | None = None,
+) -> CurveFit:
+    """Fit ``A F(t)`` to a rise by weighted least squares in transformed parameters.
 
     Parameters
     ----------
     rise : array, (cycles,)
         p_t - p_0 at the ends of cycles 1 .. n. p_0 is the start of the simulation and thus known.
     family : Family
+    noise : {"levels", "dynamics"}
+        Where noise enters.
+    spread : array, (cycles,), optional
+        Standard deviation of the noise at each cycle, up to a common factor, which is fitted; by default the same.
+    start : dict, optional
+        Parameter values (amplitude in the unit of the curve) to start from; by default several places are tried.
 
     Returns
     -------
     CurveFit
         A fit that did not converge is a result too (``converged`` is False).
     """
-    t = np.arange(1, len(rise) + 1, dtype=float)
     unit = float(np.abs(rise).max())
-    data = rise / unit
+    problem = Problem(rise / unit, family, noise, spread)
+    weight = problem.weight
+    starts = problem.starts()
+    if start is not None:
+        given = {**start, AMPLITUDE.name: start[AMPLITUDE.name] / unit}
+        starts = [[float(p.to_line(np.clip(given[p.name], p.low, p.high))) for p in problem.axes]]
+    found = min((_minimise(problem, start) for start in starts), key=lambda each: each.chisqr)
 
-    def residual(parameters: lmfit.Parameters) -> Array:
-        values = {p.name: np.exp(parameters[f"log_{p.name}"].value) for p in family.parameters}
-        return data - np.exp(parameters["log_amplitude"].value) * family.level(t, values)
-
-    start = lmfit.Parameters()
-    start.add("log_amplitude", value=np.log(1.05), min=np.log(1e-3), max=np.log(1e6))
-    # The curve passes 63 % of its last sample at about tau.
-    guess = {"tau": float(max(0.3, np.interp(0.63, np.maximum.accumulate(data), t)))}
-    for p in family.parameters:
-        start.add(f"log_{p.name}", value=np.log(guess.get(p.name, 1.0)), min=np.log(p.low), max=np.log(p.high))
-    with np.errstate(invalid="ignore"):  # a singular curvature gives NaN errors, which `converged` reports
-        found: Any = lmfit.minimize(residual, start, method="least_squares", scale_covar=False, **TIGHT)
-
-    count, free = len(data), len(start)
-    residuals = np.asarray(found.residual, dtype=float)
-    rss = float(residuals @ residuals)
-    noise = float(np.sqrt(rss / (count - free))) if count > free else np.nan
-    noisy = noise >= RESOLUTION
-    errors = {name: (found.params[name].stderr or np.nan) * noise for name in start}
-    inside = all(min(p.value - p.min, p.max - p.value) > 1e-6 for p in found.params.values())
-    finite = bool(np.isfinite([*errors.values()]).all())
-    converged = bool(found.success) and inside and finite
+    count, free = len(rise), len(problem.axes)
+    weighted = np.asarray(found.residual, dtype=float)
+    rss = float(weighted @ weighted)
+    deviation = float(np.sqrt(rss / (count - free))) if count > free else np.nan
+    errors = {name: (found.params[name].stderr or np.nan) * deviation for name in found.params}
+    inside = all(min(p.value - p.min, p.max - p.value) > AT_A_BOUND for p in found.params.values())
+    converged = bool(found.success) and inside and bool(np.isfinite([*errors.values()]).all())
     quantile = stats.t.ppf(0.5 + CONFIDENCE / 2, count - free) if count > free else np.nan
 
-    def estimate(name: str, unit: float = 1.0) -> Estimate:
-        log, error = float(found.params[name].value), errors[name] if converged else np.nan
-        value = unit * float(np.exp(log))
-        half = quantile * error if noisy else np.nan
+    def estimate(p: Parameter, unit: float = 1.0) -> Estimate:
+        z, error = float(found.params[p.name].value), errors[p.name] if converged else np.nan
+        value = float(p.from_line(z))
         # A half width past e^50 says "unknown"; capping it keeps the interval finite and just as useless.
-        spread = float(np.exp(min(half, 50.0))) if np.isfinite(half) else np.nan
-        return Estimate(value, value * error, value / spread, value * spread)
+        half = min(quantile * error, 50.0) if deviation >= RESOLUTION and np.isfinite(error) else np.nan
+        low, high = float(p.from_line(z - half)), float(p.from_line(z + half))
+        return Estimate(unit * value, unit * p.slope(value) * error, unit * low, unit * high)
 
-    floor = count * RESOLUTION**2
-    parameters = free + 1  # the variance of the residuals counts
-    spare = count - parameters - 1
-    aicc = count * np.log(max(rss, floor) / count) + 2 * parameters
-    aicc = float(aicc + 2 * parameters * (parameters + 1) / spare) if spare > 0 else float("inf")
-    total = float(np.sum((data - data.mean()) ** 2))
+    aicc, bic = _criteria(rss, weight, free + 1)  # the variance of the residuals counts
+    data = problem.data
+    total = float(np.sum((weight * (data - np.average(data, weights=weight**2))) ** 2))
     return CurveFit(
         family=family,
-        parameters={p.name: estimate(f"log_{p.name}") for p in family.parameters},
-        amplitude=estimate("log_amplitude", unit),
-        residuals=residuals * unit,
+        noise=noise,
+        parameters={p.name: estimate(p) for p in family.parameters},
+        amplitude=estimate(AMPLITUDE, unit),
+        residuals=weighted / weight * unit,
+        deviation=deviation * unit,
         r_squared=1.0 - rss / total if total > 0 else float("nan"),
         aicc=aicc,
+        bic=bic,
         converged=converged,
     )
+
+
+def _minimise(problem: Problem, start: Sequence[float]) -> Any:
+    parameters = lmfit.Parameters()
+    for p, z in zip(problem.axes, start, strict=True):
+        parameters.add(p.name, value=z, min=float(p.to_line(p.low)), max=float(p.to_line(p.high)))
+
+    def line(given: lmfit.Parameters) -> list[float]:
+        return [given[p.name].value for p in problem.axes]
+
+    # A singular curvature gives NaN errors, which `converged` reports.
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        return lmfit.minimize(
+            lambda given: problem.residual(line(given)),
+            parameters,
+            method="least_squares",
+            scale_covar=False,
+            jac=lambda given: problem.jacobian(line(given)),
+            **TOLERANCES,
+        )
+
+
+def _criteria(rss: float, weight: Array, parameters: int) -> tuple[float, float]:
+    """AICc and BIC of weighted residuals; weights make some samples sharper, which their density counts."""
+    count = len(weight)
+    deviance = count * np.log(max(rss, count * RESOLUTION**2) / count) - 2.0 * float(np.log(weight).sum())
+    spare = count - parameters - 1
+    bic = deviance + parameters * np.log(count)
+    if spare <= 0:
+        return float("inf"), float(bic)
+    return float(deviance + 2 * parameters + 2 * parameters * (parameters + 1) / spare), float(bic)
+
+
+def held_out_error(rise: Array, family: Family, noise: Noise = "levels", spread: Array | None = None) -> float:
+    """Error on the last third of the cycles of a fit to those before.
+
+    Returns
+    -------
+    float
+        Root mean square over the largest sample; infinite where what is left leaves no freedom to a fit.
+    """
+    known = int(np.ceil(TRAINING_SHARE * len(rise)))
+    if known <= len(family.parameters) + 1 or known == len(rise):
+        return float("inf")
+    fit = fit_curve(rise[:known], family, noise, None if spread is None else spread[:known])
+    t, A = np.arange(known + 1, len(rise) + 1, dtype=float), fit.amplitude.value
+    if noise == "levels":
+        predicted = A * family.level(t, fit.values)
+    else:
+        left = family.log_survival(t, fit.values, np) - family.log_survival(np.array([float(known)]), fit.values, np)
+        predicted = A - (A - rise[known - 1]) * np.exp(left)
+    return float(np.sqrt(np.mean((rise[known:] - predicted) ** 2)) / np.abs(rise).max())
 
 
 def fit_slope(x: Array, y: Array) -> tuple[Estimate, float]:

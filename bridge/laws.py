@@ -1,92 +1,35 @@
-"""The laws file: what was fitted, from which data, how well it is known, and nothing else.
+"""The laws: what was fitted, from which data, how well it is known, and what a model asks of it.
 
-`LawsDocument` is the file, a closed and versioned schema (``laws.schema.json`` is made from it). `Laws` is what
-programs use: it evaluates the law that the document states.
+`bridge.schema` says what stands in the file; `Laws` is what programs use.
 """
 
-from functools import lru_cache
+import json
+import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
-from astro_sim.common.errors import InputError
-from astro_sim.common.files import digest, read_json, write_json
+from astro_sim.common.errors import InputError, did_you_mean
+from astro_sim.common.files import digest, read_json, write_text
 from astro_sim.common.settings import explain
 from bridge import families
+from bridge.schema import KIND, SCHEMA_VERSION, LawsDocument, Number, Perturbation
 
-KIND = "astromorphic-laws"
-SCHEMA_VERSION = 1
+Array = NDArray[np.float64]
+
 PAPER_EXPONENT = 0.25  # presynaptic exponent, 1; hyperparameter tables of AT (arXiv 2312.10925) and RMAAT
-
-Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-
-
-class _Closed(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-
-class Number(_Closed):
-    """A fitted number with its 95 % interval; null where the fit gives none."""
-
-    value: float
-    stderr: float | None = Field(description="standard error")
-    low: float | None = Field(description="lower end of the 95 % interval")
-    high: float | None = Field(description="upper end of the 95 % interval")
-    unit: str
-    origin: str = Field(description="how value and interval were obtained")
-
-
-class Candidate(_Closed):
-    """One family's attempt at the curve."""
-
-    family: str
-    parameters: dict[str, float]
-    r_squared: float
-    aicc: float | None = Field(description="corrected Akaike criterion; null with too few cycles")
-    converged: bool
-
-
-class RetentionLaw(_Closed):
-    """The chosen law, the curve it was fitted to, and what was left over."""
-
-    family: str
-    parameters: dict[str, Number]
-    amplitude: Number = Field(description="fitted saturation of the curve above its start")
-    tau_cycle: float = Field(gt=0, description="length of one cycle, s")
-    start: float = Field(description="p^l at cycle 0")
-    samples: list[float] = Field(min_length=1, description="p^l averaged over synapses at the ends of cycles 1 .. n")
-    residuals: list[float] = Field(description="samples minus fit")
-    r_squared: float
-    converged: bool
-    concave: bool = Field(description="whether the law, as a function of time, is concave")
-    fitted_cycles: int = Field(ge=1, description="simulated cycles; RetentionFactor at a larger T extrapolates")
-    peak_cycle: int = Field(ge=1, description="cycle of the largest increment")
-    candidates: list[Candidate] = Field(description="every family that was tried, best first")
-
-
-class Source(_Closed):
-    """A dataset that the laws rest on."""
-
-    experiment: str
-    model: str
-    seed: int
-    digest: Digest
-    settings: dict[str, Any]
-
-
-class LawsDocument(_Closed):
-    """Contents of laws.json."""
-
-    kind: Literal["astromorphic-laws"] = KIND
-    schema_version: Literal[1] = SCHEMA_VERSION
-    retention: RetentionLaw
-    spatial_decay: Number | None = Field(description="decay of p^s with distance; null if no spatial data were given")
-    presynaptic_exponent: Number | None = Field(description="exponent of calcium against rate; null likewise")
-    sources: list[Source] = Field(min_length=1)
-    versions: dict[str, str]
+PERTURBATIONS = {
+    "flat": "every segment alike: RetentionFactor(t, T) = 1/T",
+    "reversed": "RetentionFactor(T + 1 - t, T): what the law forgets first is kept best",
+    "random": "weights drawn once from an exponential distribution, the same for every T up to their sum",
+    "faster": "time constants divided by a factor",
+    "slower": "time constants multiplied by a factor",
+    "posterior": "parameters of one of the draws: a law that the data allow too",
+}
+WEIGHTS = ("flat", "reversed", "random")  # perturbations that leave the parameters as they are
 
 
 class Laws:
@@ -99,22 +42,13 @@ class Laws:
     Raises
     ------
     InputError
-        The law's family is unknown or its parameters are not the family's.
+        The law's family is unknown, or parameters, units or what follows from them do not fit together.
     """
 
     def __init__(self, document: LawsDocument) -> None:
         self.document = document
-        self.family = families.get(document.retention.family)
-        found = sorted(document.retention.parameters)
-        expected = sorted(p.name for p in self.family.parameters)
-        if found != expected:
-            raise InputError(f"retention law {self.family.name!r}: expected parameters {expected}, got {found}")
-        for p in self.family.parameters:
-            value = document.retention.parameters[p.name].value
-            # Fitted as logarithms: a value at its bound comes back rounded.
-            if not p.low * (1 - 1e-9) <= value <= p.high * (1 + 1e-9):
-                bounds = f"{p.low:g} to {p.high:g}"
-                raise InputError(f"{self.family.name} law: expected {p.name} in {bounds}, got {value:g}")
+        self.family = families.get(document.retention.family, document.retention.knots)
+        _require_consistent(document, self.family)
 
     @property
     def parameters(self) -> dict[str, float]:
@@ -129,9 +63,14 @@ class Laws:
 
     @property
     def presynaptic_exponent(self) -> float | None:
-        """Exponent alpha of calcium against presynaptic rate; None if not fitted."""
+        """Exponent alpha of calcium against presynaptic rate; None if not fitted. The papers' is `PAPER_EXPONENT`."""
         number = self.document.presynaptic_exponent
         return None if number is None else number.value
+
+    @property
+    def short_term(self) -> dict[str, float]:
+        """Time constants of short-term plasticity, s; empty if not fitted."""
+        return {name: number.value for name, number in self.document.short_term.items()}
 
     @property
     def fitted_cycles(self) -> int:
@@ -139,11 +78,21 @@ class Laws:
         return self.document.retention.fitted_cycles
 
     @property
+    def needs_total(self) -> bool:
+        """Whether the factors of a stream depend on where it will end."""
+        return self._weights == "reversed"
+
+    @property
     def digest(self) -> str:
         """SHA-256 of the contents: two laws are the same exactly if their digests are."""
         return digest(self.document.model_dump(mode="json"))
 
-    def retention(self, total: int) -> NDArray[np.float64]:
+    @property
+    def _weights(self) -> str | None:
+        kind = self.document.perturbation
+        return kind.kind if kind is not None and kind.kind in WEIGHTS else None
+
+    def retention(self, total: int) -> Array:
         """RetentionFactor(t, T) for t = 1 .. T.
 
         Parameters
@@ -156,15 +105,126 @@ class Laws:
         array, (T,)
             Positive, sums to 1.
         """
-        return self.family.retention(_whole(total), self.parameters)
+        total = _whole(total)
+        if self._weights is None:
+            return self.family.retention(total, self.parameters)
+        logs = self._log_weights(total)
+        return np.exp(logs - np.logaddexp.reduce(logs))
 
-    def online(self, total: int) -> NDArray[np.float64]:
-        """delta_t / p_t for t = 1 .. ``total``: the factors of the rule "consolidate", which needs no T in advance."""
-        return self.family.online(_whole(total), self.parameters)
+    def online(self, total: int) -> Array:
+        """delta_t / p_t for t = 1 .. ``total``: the factors of the rule "consolidate", which needs no T in advance.
+
+        Laws that were reversed need it all the same (`needs_total`).
+        """
+        total = _whole(total)
+        if self._weights is None:
+            return self.family.online(total, self.parameters)
+        logs = self._log_weights(total)
+        return np.exp(logs - np.logaddexp.accumulate(logs))
+
+    def band(self, total: int, confidence: float = 0.95) -> tuple[Array, Array] | None:
+        """Where RetentionFactor(., T) lies in most of the draws, cycle by cycle.
+
+        The family is taken for granted; `Candidate` rows say how others would differ.
+
+        Parameters
+        ----------
+        total : int
+        confidence : float
+            Share of the draws inside, at each t.
+
+        Returns
+        -------
+        low, high : array, (T,)
+            Or None, where the law has no draws or its weights were perturbed.
+        """
+        total, draws = _whole(total), self.document.retention.draws
+        if not 0 < confidence < 1:
+            raise InputError(f"confidence: expected a share between 0 and 1, got {confidence}")
+        if draws is None or self._weights is not None:
+            return None
+        count = len(next(iter(draws.values.values())))
+        tables = [self.family.retention(total, self._draw(k)) for k in range(count)]
+        low, high = np.quantile(tables, [0.5 - confidence / 2, 0.5 + confidence / 2], axis=0)
+        return low, high
+
+    def extrapolates(self, total: int) -> bool:
+        """Whether RetentionFactor(., T) rests on cycles that were never simulated."""
+        return _whole(total) > self.fitted_cycles
+
+    def perturbed(self, kind: str, factor: float = 2.0, seed: int = 0) -> Self:
+        """Laws that differ on purpose, to find out whether the simulated law matters to a model.
+
+        Parameters
+        ----------
+        kind : {"flat", "reversed", "random", "faster", "slower", "posterior"}
+            `PERTURBATIONS` says what each is.
+        factor : float
+            Of "faster" and "slower"; above 1.
+        seed : int
+            Of "random" and "posterior".
+
+        Raises
+        ------
+        InputError
+            Another kind, a factor of 1 or less, a law that has no time scale (the spline) or no draws, or laws that
+            were perturbed already.
+        """
+        law = self.document.retention
+        if kind not in PERTURBATIONS:
+            raise InputError(f"unknown perturbation {kind!r}; {did_you_mean(kind, PERTURBATIONS)}")
+        if self.document.perturbation is not None:
+            raise InputError(f"these laws are perturbed already ({self.document.perturbation.kind})")
+        if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+            raise InputError(f"seed: expected a whole number from 0, got {seed!r}")
+        values, origin = self.parameters, ""
+        if kind in ("faster", "slower"):
+            if not np.isfinite(factor) or factor <= 1:
+                raise InputError(f"factor: expected a number above 1, got {factor}")
+            if law.knots:
+                raise InputError("the spline has knots at whole cycles and no time scale that could be changed")
+            change = factor if kind == "slower" else 1.0 / factor
+            units = {p.name: p.unit for p in self.family.parameters}
+            values = {name: value * (change if units[name] == "cycles" else 1.0) for name, value in values.items()}
+            origin = f"{kind} by a factor of {factor:g}"
+        elif kind == "posterior":
+            if law.draws is None:
+                raise InputError("these laws have no draws: nothing repeats in their data, and there is no noise")
+            count = len(next(iter(law.draws.values.values())))
+            values, origin = self._draw(int(seed) % count), f"draw {int(seed) % count} of {count}"
+        marked = Perturbation(
+            kind=kind,  # pyright: ignore[reportArgumentType]  # one of PERTURBATIONS
+            factor=float(factor) if kind in ("faster", "slower") else None,
+            seed=int(seed) if kind in ("random", "posterior") else None,
+            of=self.digest,
+        )
+        changed = self.with_parameters(values, origin) if origin else self
+        return type(self)(changed.document.model_copy(update={"perturbation": marked}))
+
+    def with_parameters(self, values: dict[str, float], origin: str) -> Self:
+        """The same laws with other parameters of the retention law, without intervals; ``origin`` says whence."""
+        law = self.document.retention
+        t = np.arange(1, law.fitted_cycles + 1)
+        units = {p.name: p.unit for p in self.family.parameters}
+        rise = law.amplitude.value * self.family.level(t, values)
+        changed = {
+            "parameters": {
+                name: Number(value=value, stderr=None, low=None, high=None, unit=units[name], origin=origin)
+                for name, value in values.items()
+            },
+            "residuals": [float(r) for r in np.array(law.samples) - law.start - rise],
+            "noise": "levels",
+            "draws": None,
+            "reached": float(self.family.level(float(law.fitted_cycles), values)),
+            "concave": bool(self.family.concave(values)),
+            "peak_cycle": self.family.peak_cycle(values, horizon=100 * law.fitted_cycles),
+        }
+        return type(self)(self.document.model_copy(update={"retention": law.model_copy(update=changed)}))
 
     def save(self, path: str | Path) -> None:
         """Write laws.json, whole or not at all; the digest of the contents goes in last."""
-        write_json(path, {**self.document.model_dump(mode="json"), "digest": self.digest})
+        contents = {**self.document.model_dump(mode="json"), "digest": self.digest}
+        write_text(path, readable(contents))
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -174,7 +234,7 @@ class Laws:
         ------
         InputError
             No such file, not JSON, not a laws file, another schema version, a field missing, unknown or out of
-            bounds, or a digest that does not hold (the file was edited by hand).
+            bounds, parts that contradict each other, or a digest that does not hold (the file was edited by hand).
         """
         return cls.from_json(read_json(path, "laws file"), where=str(path))
 
@@ -183,8 +243,10 @@ class Laws:
         """Validate parsed JSON; ``where`` names it in messages."""
         if not isinstance(raw, dict) or raw.get("kind") != KIND:
             raise InputError(f"{where}: not a laws file (expected kind {KIND!r})")
-        if raw.get("schema_version") != SCHEMA_VERSION:
-            version = raw.get("schema_version")
+        version = raw.get("schema_version")
+        if version == 1:
+            raise InputError(f"{where}: laws schema 1; rmaat laws convert {where} --out NEW.json makes it 2")
+        if version != SCHEMA_VERSION:
             raise InputError(f"{where}: laws schema {version}; this version reads {SCHEMA_VERSION}")
         stated = raw.get("digest")
         try:
@@ -198,6 +260,20 @@ class Laws:
             raise InputError(f"{where}: the digest does not hold; the file was changed after it was written")
         return laws
 
+    def _draw(self, k: int) -> dict[str, float]:
+        draws = self.document.retention.draws
+        assert draws is not None
+        return {p.name: draws.values[p.name][k] for p in self.family.parameters}
+
+    def _log_weights(self, total: int) -> Array:
+        perturbation = self.document.perturbation
+        assert perturbation is not None
+        if perturbation.kind == "flat":
+            return np.zeros(total)
+        if perturbation.kind == "reversed":
+            return self.family.log_increments(total, self.parameters)[::-1]
+        return np.log(np.random.default_rng(perturbation.seed).standard_exponential(total))
+
 
 def _whole(total: int) -> int:
     if isinstance(total, bool) or not isinstance(total, int | np.integer) or total < 1:
@@ -205,15 +281,46 @@ def _whole(total: int) -> int:
     return int(total)
 
 
-@lru_cache
-def json_schema() -> dict[str, Any]:
-    """JSON Schema of laws.json; ``bridge/laws.schema.json`` is this, written out."""
-    schema = LawsDocument.model_json_schema()
-    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-    schema["properties"]["digest"] = {
-        "type": "string",
-        "pattern": "^[0-9a-f]{64}$",
-        "description": "SHA-256 of the canonical JSON of everything else",
-    }
-    schema["required"] = [*schema["properties"]]
-    return schema
+def readable(contents: dict[str, Any]) -> str:
+    """Indented JSON with every list of numbers on one line."""
+    text = json.dumps(contents, indent=2, allow_nan=False)
+    numbers = re.compile(r"\[\s+([-+.\de]+(?:,\s+[-+.\de]+)*)\s+\]")
+    return numbers.sub(lambda found: "[" + ", ".join(word.strip() for word in found[1].split(",")) + "]", text) + "\n"
+
+
+def _require_consistent(document: LawsDocument, family: families.Family) -> None:
+    """Raise `InputError` where parts of the document contradict each other or the family."""
+    law = document.retention
+    found = sorted(law.parameters)
+    expected = sorted(p.name for p in family.parameters)
+    if found != expected:
+        raise InputError(f"retention law {family.name!r}: expected parameters {expected}, got {found}")
+    for p in family.parameters:
+        number = law.parameters[p.name]
+        # Fitted as logarithms: a value at its bound comes back rounded.
+        if not p.low * (1 - 1e-9) <= number.value <= p.high * (1 + 1e-9):
+            raise InputError(f"{family.name} law: expected {p.name} in {p.low:g} to {p.high:g}, got {number.value:g}")
+        _require_unit(p.name, number, p.unit)
+    _require_unit("amplitude", law.amplitude, law.unit)
+    for name, number, unit in (
+        ("spatial_decay", document.spatial_decay, "1/spacing"),
+        ("presynaptic_exponent", document.presynaptic_exponent, "1"),
+        *((f"short_term.{name}", number, "s") for name, number in document.short_term.items()),
+    ):
+        if number is not None:
+            _require_unit(name, number, unit)
+    for name, values in (("samples", law.samples), ("residuals", law.residuals), ("spread", law.spread)):
+        if values is not None and len(values) != law.fitted_cycles:
+            raise InputError(f"retention.{name}: expected {law.fitted_cycles}, one a cycle, got {len(values)}")
+    if law.draws is not None:
+        columns, lengths = sorted(law.draws.values), {len(column) for column in law.draws.values.values()}
+        if columns != sorted([*expected, "amplitude"]) or len(lengths) != 1:
+            raise InputError(f"retention.draws: expected {[*expected, 'amplitude']}, all of one length")
+    values = {name: number.value for name, number in law.parameters.items()}
+    if law.concave != bool(family.concave(values)):
+        raise InputError(f"retention.concave: {law.concave} contradicts the parameters")
+
+
+def _require_unit(name: str, number: Number, unit: str) -> None:
+    if number.unit != unit:
+        raise InputError(f"{name}: expected the unit {unit}, got {number.unit!r}")

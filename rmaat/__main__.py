@@ -145,7 +145,9 @@ def _sweep(pairs: list[str], out: Path, dask: str | None, workers: int | None, q
 
 @app.command()
 def fit(
-    datasets: Annotated[list[Path], typer.Argument(metavar="X.nc...", help="One ltp; also spatial and frequency.")],
+    datasets: Annotated[
+        list[Path], typer.Argument(metavar="X.nc...", help="One ltp; also spatial, frequency and stp.")
+    ],
     out: Annotated[Path, typer.Option(help="Laws file to write (JSON).")],
     family: Annotated[str | None, typer.Option(help="Law family; by default the one with the lowest AICc.")] = None,
 ) -> None:
@@ -159,7 +161,53 @@ def fit(
     require_suffix(out, ".json")
     laws = fit_laws([read(path) for path in datasets], family)
     laws.save(out)
+    law = laws.document.retention
+    if not law.identifiable:
+        print(f"not identifiable: {law.fitted_cycles} cycles reach {law.reached:.0%} of the fitted saturation")
     _table(("law", "value", "95 % interval", "unit"), _laws_rows(laws))
+    print(f"{out}: digest {laws.digest[:12]}")
+
+
+laws_app = typer.Typer(name="laws", help="Look at laws files and convert old ones.", no_args_is_help=True)
+app.add_typer(laws_app)
+
+
+@laws_app.command()
+def show(
+    path: Annotated[Path, typer.Argument(metavar="LAWS.json", help="Laws file.")],
+    total: Annotated[list[int] | None, typer.Option(help="T to show; repeatable.  [default: 4, 8, 16]")] = None,
+) -> None:
+    """Tell what a laws file says.
+
+    Example: rmaat laws show laws.json --total 16
+    """
+    from bridge.laws import Laws
+    from bridge.show import candidates, factors, sentences
+
+    laws = Laws.load(path)
+    print("\n".join(sentences(laws)) + "\n")
+    _table(("law", "value", "95 % interval", "unit"), _laws_rows(laws))
+    print()
+    _table(*factors(laws, total or [4, 8, 16]))
+    print()
+    _table(*candidates(laws))
+
+
+@laws_app.command()
+def convert(
+    path: Annotated[Path, typer.Argument(metavar="OLD.json", help="Laws file of an earlier schema.")],
+    out: Annotated[Path, typer.Option(help="Laws file to write (JSON).")],
+) -> None:
+    """Write a laws file of an earlier schema anew.
+
+    Example: rmaat laws convert old.json --out laws.json
+    """
+    from astro_sim.common.files import read_json
+    from bridge import convert as conversion
+
+    require_suffix(out, ".json")
+    laws = conversion.convert(read_json(path, "laws file"), str(path))
+    laws.save(out)
     print(f"{out}: digest {laws.digest[:12]}")
 
 
@@ -379,6 +427,7 @@ def _laws_rows(laws: Any) -> list[tuple[Any, ...]]:
     numbers |= {
         "spatial decay": document.spatial_decay,
         "presynaptic exponent": document.presynaptic_exponent,
+        **{f"time constant, {name}": n for name, n in document.short_term.items()},
     }
     return [
         (name, f"{n.value:.5g}", "none" if n.low is None else f"{n.low:.5g} to {n.high:.5g}", n.unit)

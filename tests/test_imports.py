@@ -18,7 +18,14 @@ ALLOWED = {
     "astro_sim": (),
     "bridge": ("astro_sim.dataset", "astro_sim.common"),
     "rmaat": ("bridge", "astro_sim.common"),
-    "analysis": ("astro_sim.dataset", "astro_sim.common", "bridge.laws", "bridge.families", "rmaat.records"),
+    "analysis": (
+        "astro_sim.dataset",
+        "astro_sim.common",
+        "bridge.laws",
+        "bridge.schema",
+        "bridge.families",
+        "rmaat.records",
+    ),
 }
 FRONT_DOOR = "rmaat.__main__"  # may import every room, but only inside functions
 # third-party package -> patterns of the modules that may import it

@@ -67,7 +67,8 @@ def test_law_level_is_data_minus_residuals(laws: Laws) -> None:
 def test_retention_band_holds_the_law_and_shares_sum_to_one(datasets: dict[str, xr.Dataset]) -> None:
     ltp = datasets["ltp"].copy(deep=True)
     wave = 0.01 * np.cos(np.arange(ltp.sizes["cycle"]))  # stands in for noise: without any there is no interval
-    ltp["p_l_cycle"] = ltp["p_l_cycle"] + xr.DataArray(wave, dims="cycle") * (ltp["cycle"] > 0)
+    levels = ltp["p_l_cycle"]
+    ltp["p_l_cycle"] = (levels + xr.DataArray(wave, dims="cycle") * (ltp["cycle"] > 0)).assign_attrs(levels.attrs)
     for curve in retention_curves(bridge.fit_laws([ltp])):
         assert curve.low is not None
         assert curve.high is not None

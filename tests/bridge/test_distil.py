@@ -40,7 +40,9 @@ def test_a_convex_curve_is_marked_and_not_repaired(ltp_dataset):
 def test_a_family_can_be_asked_for(ltp_dataset, family):
     laws = bridge.fit_laws([ltp_dataset(rise(STRETCHED, tau=6.0, b=0.6))], family=family)
     assert laws.family.name == family
-    assert [each.family for each in laws.document.retention.candidates] == [family]
+    tried = [each.family for each in laws.document.retention.candidates]
+    assert tried[0] == family
+    assert set(tried) == set(FAMILIES)  # the others stand beside it
 
 
 def test_samples_start_and_residuals_are_kept(ltp_dataset, rng):
@@ -68,7 +70,7 @@ def test_noise_that_makes_late_increments_negative_is_accepted(ltp_dataset, rng)
 
 
 def test_a_fit_that_did_not_converge_is_a_result_without_intervals(ltp_dataset, tmp_path):
-    laws = bridge.fit_laws([ltp_dataset(np.arange(25.0))])
+    laws = bridge.fit_laws([ltp_dataset(np.arange(25.0))], family="exponential")
     law = laws.document.retention
     assert not law.converged
     for number in law.parameters.values():

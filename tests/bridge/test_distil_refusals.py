@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+import xarray as xr
 
 import astro_sim
 import bridge
 from astro_sim.common.errors import InputError
+from astro_sim.dataset import describe
 
 RISING = 1 - np.exp(-np.arange(13) / 6)
 
@@ -28,9 +30,17 @@ def test_two_of_one_kind(simulated, name):
 
 
 def test_a_kind_that_teaches_nothing(simulated):
-    stp = astro_sim.simulate("stp", layouts=["grid"])
-    expected = "cannot fit a law to the experiment 'stp'; expected ltp, spatial or frequency"
-    assert refused([simulated["ltp"], stp]) == expected
+    memory = astro_sim.simulate("associative", n=4, cues=1, duration=1.0)
+    expected = "cannot fit a law to the experiment 'associative'; expected ltp, spatial, frequency, stp"
+    assert refused([simulated["ltp"], memory]) == expected
+
+
+def test_two_models_in_one_file_are_refused(simulated):
+    values = (("post", "pre"), np.array([[0.0, 1.0, 2.0]]))
+    content = xr.Dataset(dict.fromkeys(("distance", "p_s_peak", "C_peak"), values))
+    other = describe(content, "spatial", "biophysical", 0, {})
+    told = "datasets of different models (ltp macro, spatial biophysical); expected one model for all of a laws file"
+    assert refused([simulated["ltp"], other]) == told
 
 
 @pytest.mark.parametrize("cycles", [1, 4])

@@ -16,7 +16,10 @@ SMALLEST = -745.13  # exp() of anything lower is 0 in doubles
 def laws(draw, concave=False):
     """A family with values inside its bounds."""
     family = draw(st.sampled_from(list(FAMILIES.values())))
-    values = {p.name: float(np.exp(draw(st.floats(np.log(p.low), np.log(p.high))))) for p in family.parameters}
+    values = {
+        p.name: float(p.from_line(draw(st.floats(float(p.to_line(p.low)), float(p.to_line(p.high))))))
+        for p in family.parameters
+    }
     assume(not concave or family.concave(values))
     return family, values
 

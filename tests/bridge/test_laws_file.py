@@ -5,6 +5,7 @@ The files in laws/ are written by laws/make_examples.py.
 
 import copy
 import json
+import math
 import tomllib
 from pathlib import Path
 
@@ -15,7 +16,9 @@ from hypothesis import strategies as st
 
 import bridge
 from astro_sim.common.errors import InputError
-from bridge.laws import Laws, json_schema
+from bridge.convert import convert
+from bridge.laws import Laws
+from bridge.schema import LawsDocument, json_schema
 
 HERE = Path(__file__).parent / "laws"
 SCHEMA = Path(bridge.__path__[0]) / "laws.schema.json"
@@ -131,7 +134,7 @@ def test_no_change_of_a_file_goes_unnoticed_or_ends_in_another_error(place, othe
         Laws.from_json(value)
 
 
-@pytest.mark.parametrize("change", ["value", "unit", "origin", "seed", "versions"])
+@pytest.mark.parametrize("change", ["value", "origin", "seed", "versions"])
 def test_the_digest_covers_everything(document, change):
     before = Laws.from_json(document).digest
     if change == "seed":
@@ -139,9 +142,37 @@ def test_the_digest_covers_everything(document, change):
     elif change == "versions":
         document["versions"]["numpy"] = "1.0"
     else:
-        tau = document["retention"]["parameters"]["tau"]
-        tau[change] = 6.5 if change == "value" else "other"
+        number = document["presynaptic_exponent"]
+        number[change] = 0.26 if change == "value" else "other"
     with pytest.raises(InputError, match="laws: the digest does not hold"):
         Laws.from_json(document)
     del document["digest"]
-    assert Laws(bridge.laws.LawsDocument.model_validate(document)).digest != before
+    assert Laws(LawsDocument.model_validate(document)).digest != before
+
+
+@pytest.mark.parametrize("name", ["exponential", "stretched"])
+def test_files_of_the_first_schema_are_converted(name):
+    raw = json.loads((HERE / "schema_1" / f"{name}.json").read_text())
+    with pytest.raises(InputError, match="^old.json: laws schema 1; rmaat laws convert old.json --out NEW.json makes"):
+        Laws.from_json(raw, "old.json")
+    laws = convert(raw)
+    was, now = raw["retention"], laws.document.retention.model_dump(mode="json")
+    assert {key: now[key] for key in was if key != "candidates"} == {k: v for k, v in was.items() if k != "candidates"}
+    assert now["reached"] == pytest.approx(1 - math.exp(-1), rel=1e-12)  # six cycles of a time constant of six
+    assert now["identifiable"]
+    residuals = was["residuals"]
+    freedom = 6 - len(was["parameters"]) - 1
+    assert now["deviation"] == pytest.approx(math.sqrt(sum(r * r for r in residuals) / freedom), rel=1e-12)
+    assert (now["draws"], now["spread"], now["noise"]) == (None, None, "levels")
+    assert Laws.from_json({**laws.document.model_dump(mode="json"), "digest": laws.digest}).digest == laws.digest
+
+
+def test_conversion_leaves_this_schema_alone_and_refuses_what_was_edited():
+    raw = json.loads((HERE / "valid" / "stretched.json").read_text())
+    assert convert(raw).digest == raw["digest"]
+    old = json.loads((HERE / "schema_1" / "stretched.json").read_text())
+    old["retention"]["start"] = 1.0
+    with pytest.raises(InputError, match="^old.json: the digest does not hold"):
+        convert(old, "old.json")
+    with pytest.raises(InputError, match="^laws: not a laws file"):
+        convert([])

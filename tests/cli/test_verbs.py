@@ -106,7 +106,7 @@ BAD = {
     ),
     "dataset without ltp variables": (
         lambda line, at: ["fit", str(line / "stp.nc"), "--out", "x.json"],
-        "cannot fit a law to the experiment 'stp'; expected ltp, spatial or frequency",
+        "expected an 'ltp' dataset (variable 'p_l_cycle') to fit the retention law to; got none",
     ),
     "truncated netCDF": (
         lambda line, at: ["fit", cut(line / "ltp.nc", at / "cut.nc"), "--out", "x.json"],
@@ -119,7 +119,7 @@ BAD = {
     ),
     "laws of another version": (
         lambda line, at: train(line, laws=edited(line / "laws.json", at / "laws.json", schema_version=9)),
-        "laws.json: laws schema 9; this version reads 1",
+        "laws.json: laws schema 9; this version reads 2",
     ),
     "laws with an extra field": (
         lambda line, at: train(line, laws=edited(line / "laws.json", at / "laws.json", colour="red")),

@@ -87,8 +87,8 @@ def test_a_segment_must_not_be_longer_than_the_model_is(config, laws):
 def test_exponent_and_decay_come_from_setting_then_laws_then_paper(config, laws):
     both = laws.document.model_copy(
         update={
-            name: laws.document.retention.amplitude.model_copy(update={"value": value})
-            for name, value in (("presynaptic_exponent", 0.7), ("spatial_decay", 0.3))
+            name: laws.document.retention.amplitude.model_copy(update={"value": value, "unit": unit})
+            for name, value, unit in (("presynaptic_exponent", 0.7, "1"), ("spatial_decay", 0.3, "1/spacing"))
         }
     )
     rich = Laws(both)

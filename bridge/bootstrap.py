@@ -1,0 +1,78 @@
+"""How far a law could be from the one that was fitted: refits to resampled data.
+
+Where a curve is the mean over replicates they are drawn with replacement: repetitions first, then the synapses of
+each. Cycles are never drawn, since what happens in one depends on the ones before. Where nothing repeats, curves are
+simulated from the fitted law with the fitted noise (the parametric bootstrap). A curve without noise admits neither.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from astro_sim.common.progress import Progress
+from bridge.curves import Curve
+from bridge.fitting import AMPLITUDE, CurveFit, fit_curve
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Refitted parameters.
+
+    Attributes
+    ----------
+    method : str
+        What was resampled.
+    names : tuple of str
+        Columns of ``values``: the family's parameters, then "amplitude".
+    values : array, (draws, parameters + 1)
+    """
+
+    method: str
+    names: tuple[str, ...]
+    values: Array
+
+
+def bootstrap(curve: Curve, fit: CurveFit, count: int = 1000, seed: int = 0) -> Draws | None:
+    """Refit the family of ``fit`` to ``count`` resampled curves; None for a curve without noise."""
+    generator = np.random.default_rng(seed)
+    outer, inner, _ = curve.replicates.shape
+    increments = fit.noise == "dynamics"
+    spread = curve.spread(increments)
+    if spread is not None:
+        averaged = " and ".join(f"{size} of {name}" for name, size in curve.units.items())
+        method = f"replicates drawn with replacement ({averaged})"
+    elif fit.noisy and fit.converged:
+        method = f"curves simulated from the fit, noise in the {fit.noise}"
+    else:
+        return None
+    start = {**fit.values, AMPLITUDE.name: fit.amplitude.value}
+    names = tuple(start)
+    values = np.empty((count, len(names)))
+    with Progress("resampling", count) as progress:
+        for k in range(count):
+            if spread is not None:
+                rows = generator.integers(outer, size=outer) if outer > 1 else np.arange(outer)
+                columns = generator.integers(inner, size=(outer, inner)) if inner > 1 else np.zeros((outer, 1), int)
+                drawn = replace(curve, replicates=curve.replicates[rows[:, None], columns])
+                rise = drawn.rise
+            else:
+                rise = simulated(fit, generator)
+            again = fit_curve(rise, fit.family, fit.noise, spread, start)
+            values[k] = [*again.values.values(), again.amplitude.value]
+            progress.advance()
+    return Draws(method, names, values)
+
+
+def simulated(fit: CurveFit, generator: np.random.Generator) -> Array:
+    """A curve as the fitted law and noise would make it, (cycles,)."""
+    errors = fit.deviation * generator.standard_normal(fit.cycles)
+    A = fit.amplitude.value
+    if fit.noise == "levels":
+        return A * fit.family.level(np.arange(1, fit.cycles + 1), fit.values) + errors
+    rise, level = np.empty(fit.cycles), 0.0
+    for t, (kept, error) in enumerate(zip(np.exp(fit.family.steps(fit.cycles, fit.values)), errors, strict=True)):
+        rise[t] = level = A - (A - level) * kept + error
+    return rise

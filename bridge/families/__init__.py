@@ -1,0 +1,48 @@
+"""Families of saturation curves, one a file. What a family is stands in `bridge.families.family`."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from astro_sim.common.errors import InputError, did_you_mean
+from bridge.families.double_exponential import DOUBLE_EXPONENTIAL
+from bridge.families.exponential import EXPONENTIAL
+from bridge.families.family import Family, Parameter
+from bridge.families.hill import HILL
+from bridge.families.logistic import LOGISTIC
+from bridge.families.power_law import POWER_LAW
+from bridge.families.spline import knots_for, spline
+from bridge.families.stretched_exponential import STRETCHED
+
+# Those that compete for a curve. The spline does not: it is what they are held against.
+FAMILIES: dict[str, Family] = {
+    family.name: family for family in (EXPONENTIAL, DOUBLE_EXPONENTIAL, STRETCHED, HILL, POWER_LAW, LOGISTIC)
+}
+NAMES = (*FAMILIES, "spline")
+
+__all__ = [
+    "DOUBLE_EXPONENTIAL",
+    "EXPONENTIAL",
+    "FAMILIES",
+    "HILL",
+    "LOGISTIC",
+    "NAMES",
+    "POWER_LAW",
+    "STRETCHED",
+    "Family",
+    "Parameter",
+    "get",
+    "knots_for",
+    "spline",
+]
+
+
+def get(name: str, knots: Sequence[float] = ()) -> Family:
+    """Look a family up by name, the spline with its knots; an unknown one raises `InputError` with the nearest name."""
+    if name == "spline":
+        whole = [float(knot) for knot in knots]
+        if len(whole) < 2 or whole[0] != 0 or any(b <= a or b != int(b) for a, b in pairwise(whole)):
+            raise InputError(f"spline: expected knots at 0 and then whole cycles, ascending, got {list(knots)}")
+        return spline(whole)
+    if name not in FAMILIES:
+        raise InputError(f"unknown law family {name!r}; {did_you_mean(name, NAMES)}")
+    return FAMILIES[name]

@@ -1,0 +1,157 @@
+"""What stands in laws.json: a closed, versioned schema. ``laws.schema.json`` is made from it."""
+
+import math
+from functools import lru_cache
+from typing import Annotated, Any, Literal, Protocol, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+KIND = "astromorphic-laws"
+SCHEMA_VERSION = 2
+
+Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+Perturbed = Literal["flat", "reversed", "random", "faster", "slower", "posterior"]
+
+
+def finite(value: float) -> float | None:
+    """JSON has no infinity and no NaN."""
+    return float(value) if math.isfinite(value) else None
+
+
+class Estimated(Protocol):
+    """A number with standard error and interval, NaN where there is none."""
+
+    @property
+    def value(self) -> float: ...
+    @property
+    def stderr(self) -> float: ...
+    @property
+    def low(self) -> float: ...
+    @property
+    def high(self) -> float: ...
+
+
+class Closed(BaseModel):
+    """No field but those named, no conversion of types, no NaN."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Number(Closed):
+    """A fitted number with its 95 % interval; null where the fit gives none."""
+
+    value: float
+    stderr: float | None = Field(description="standard error")
+    low: float | None = Field(description="lower end of the 95 % interval")
+    high: float | None = Field(description="upper end of the 95 % interval")
+    unit: str
+    origin: str = Field(description="how value and interval were obtained")
+
+    @classmethod
+    def of(cls, estimate: Estimated, unit: str, origin: str) -> Self:
+        """A fitted number as the file has it."""
+        stderr, low, high = (finite(part) for part in (estimate.stderr, estimate.low, estimate.high))
+        return cls(value=float(estimate.value), stderr=stderr, low=low, high=high, unit=unit, origin=origin)
+
+
+class Candidate(Closed):
+    """One family's attempt at the curve."""
+
+    family: str
+    parameters: dict[str, float]
+    knots: list[float] = Field(description="of the spline; empty for every other family")
+    r_squared: float
+    aicc: float | None = Field(description="corrected Akaike criterion; null with too few cycles")
+    bic: float | None = Field(description="Bayesian criterion; null where it was not computed")
+    held_out: float | None = Field(
+        description="error on the last third of the cycles when fitted to those before, over the largest sample"
+    )
+    converged: bool
+
+
+class Draws(Closed):
+    """Parameters of the law refitted to resampled data: what else it could be."""
+
+    method: str = Field(description="what was resampled")
+    seed: int = Field(ge=0)
+    values: dict[str, Annotated[list[float], Field(min_length=1)]] = Field(
+        description="one list for each parameter and for the amplitude"
+    )
+
+
+class RetentionLaw(Closed):
+    """The chosen law, the curve it was fitted to, what was left over, and how well it is known."""
+
+    family: str
+    parameters: dict[str, Number]
+    knots: list[float] = Field(description="of the spline, in cycles; empty for every other family")
+    amplitude: Number = Field(description="fitted saturation of the curve above its start")
+    tau_cycle: float = Field(gt=0, description="length of one cycle, s")
+    unit: str = Field(description="of start, samples, spread, residuals and deviation")
+    start: float = Field(description="p^l at cycle 0")
+    samples: list[float] = Field(min_length=1, description="mean p^l at the ends of cycles 1 .. n")
+    averaged: dict[str, int] = Field(description="dimensions that were averaged over, and their sizes")
+    spread: list[float] | None = Field(
+        description="standard error over what was averaged, of samples (levels) or of increments (dynamics); "
+        "the weights of the fit; null where nothing repeats"
+    )
+    noise: Literal["levels", "dynamics"] = Field(description="where noise enters: samples, or steps between them")
+    residuals: list[float] = Field(description="samples minus fit, or minus what the sample before predicts")
+    deviation: float | None = Field(description="standard deviation of the residuals, degrees of freedom counted")
+    autocorrelation: float = Field(description="of residuals one cycle apart")
+    r_squared: float
+    converged: bool
+    reached: float = Field(ge=0, le=1, description="share of the fitted saturation at the last cycle")
+    identifiable: bool = Field(description="converged, and 60 % of the fitted saturation was reached")
+    concave: bool = Field(description="whether the law, as a function of time, is concave")
+    fitted_cycles: int = Field(ge=1, description="simulated cycles; RetentionFactor at a larger T extrapolates")
+    peak_cycle: int = Field(ge=1, description="cycle of the largest increment")
+    candidates: list[Candidate] = Field(description="every family that was tried, best first")
+    draws: Draws | None = Field(description="null where nothing repeats and there is no noise")
+
+
+class Perturbation(Closed):
+    """How laws differ on purpose from those that were fitted."""
+
+    kind: Perturbed
+    factor: float | None = Field(description="of faster and slower: by how much")
+    seed: int | None = Field(description="of random and posterior: which")
+    of: Digest = Field(description="digest of the laws before")
+
+
+class Source(Closed):
+    """A dataset that the laws rest on."""
+
+    experiment: str
+    model: str
+    seed: int
+    digest: Digest
+    settings: dict[str, Any]
+
+
+class LawsDocument(Closed):
+    """Contents of laws.json."""
+
+    kind: Literal["astromorphic-laws"] = KIND
+    schema_version: Literal[2] = SCHEMA_VERSION
+    retention: RetentionLaw
+    spatial_decay: Number | None = Field(description="decay of p^s with distance; null if no spatial data were given")
+    presynaptic_exponent: Number | None = Field(description="exponent of calcium against rate; null likewise")
+    short_term: dict[str, Number] = Field(description="time constants of short-term plasticity, s; empty likewise")
+    perturbation: Perturbation | None = Field(description="null for laws as they were fitted")
+    sources: list[Source] = Field(min_length=1)
+    versions: dict[str, str]
+
+
+@lru_cache
+def json_schema() -> dict[str, Any]:
+    """JSON Schema of laws.json; ``bridge/laws.schema.json`` is this, written out."""
+    schema = LawsDocument.model_json_schema()
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["properties"]["digest"] = {
+        "type": "string",
+        "pattern": "^[0-9a-f]{64}$",
+        "description": "SHA-256 of the canonical JSON of everything else",
+    }
+    schema["required"] = [*schema["properties"]]
+    return schema

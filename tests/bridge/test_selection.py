@@ -1,0 +1,77 @@
+"""Where noise enters, and which family: chosen on evidence, to be overruled by name."""
+
+import numpy as np
+import pytest
+
+from bridge.bootstrap import bootstrap, simulated
+from bridge.curves import Curve
+from bridge.families import EXPONENTIAL, FAMILIES, STRETCHED
+from bridge.fitting import NOISES, fit_curve
+from bridge.selection import compare
+
+CYCLES = 24
+
+
+def curve_of(rise, count=1):
+    levels = np.broadcast_to(np.r_[0.0, rise], (count, 1, CYCLES + 1))
+    return Curve(levels.copy(), {"synapse": count}, 10.0, "1")
+
+
+def exact(family, **values):
+    return family.level(np.arange(1, CYCLES + 1), values)
+
+
+@pytest.mark.parametrize(("noise", "fewest"), [("levels", 95), ("dynamics", 70)])
+def test_the_place_of_noise_is_found_under_the_right_family(noise, fewest):
+    """Of 100 curves with 2 % noise. Measured of 200: 200 and 164; by chance 100."""
+    truth = fit_curve(exact(EXPONENTIAL, tau=6.0) + 0.02 * np.cos(np.arange(CYCLES)), EXPONENTIAL, noise)
+    rng, right = np.random.default_rng(3), 0
+    for _ in range(100):
+        rise = simulated(truth, rng)
+        right += min(NOISES, key=lambda each: fit_curve(rise, EXPONENTIAL, each).aicc) == noise
+    assert right >= fewest  # less three standard errors of 100
+
+
+def test_without_noise_it_is_read_as_that_of_samples():
+    for attempt in compare(curve_of(exact(STRETCHED, tau=6.0, b=0.7))):
+        assert attempt.fit.noise == "levels"
+
+
+@pytest.mark.parametrize("name", [*FAMILIES, "spline"])
+def test_a_family_asked_for_comes_first_and_the_others_stand_beside_it(name):
+    attempts = compare(curve_of(exact(EXPONENTIAL, tau=5.0)), name, "levels")
+    assert attempts[0].fit.family.name == name
+    assert {each.fit.family.name for each in attempts} == {*FAMILIES, name}
+
+
+@pytest.mark.parametrize("noise", NOISES)
+def test_simulated_curves_have_the_law_and_the_noise_of_the_fit(noise):
+    fit = fit_curve(exact(EXPONENTIAL, tau=6.0) + 0.01 * np.cos(np.arange(CYCLES)), EXPONENTIAL, noise)
+    rng = np.random.default_rng(0)
+    curves = np.array([simulated(fit, rng) for _ in range(4000)])
+    A, level = fit.amplitude.value, fit.family.level(np.arange(1, CYCLES + 1), fit.values)
+    kept = np.exp(-1.0 / fit.values["tau"])
+    # An error made k cycles ago has shrunk to kept^k of itself.
+    grown = 1.0 if noise == "levels" else np.sqrt(np.cumsum(kept ** (2 * np.arange(CYCLES))))
+    # standard errors of 4,000 curves: 1.6 % of the deviation for a mean, 1.1 % for a deviation; four of each
+    np.testing.assert_allclose(curves.mean(0), A * level, rtol=0, atol=4 * 0.016 * fit.deviation * np.max(grown))
+    np.testing.assert_allclose(curves.std(0), fit.deviation * grown * np.ones(CYCLES), rtol=4 * 0.011)
+
+
+def test_the_bootstrap_draws_replicates_or_simulates_and_leaves_noise_free_curves_alone():
+    rng = np.random.default_rng(5)
+    rise = exact(EXPONENTIAL, tau=6.0)
+    assert bootstrap(curve_of(rise), fit_curve(rise, EXPONENTIAL), count=3) is None
+    noisy = rise + 0.02 * rng.standard_normal(CYCLES)
+    alone = bootstrap(curve_of(noisy), fit_curve(noisy, EXPONENTIAL), count=50)
+    assert alone.method == "curves simulated from the fit, noise in the levels"
+    assert alone.names == ("tau", "amplitude")
+    assert alone.values.shape == (50, 2)
+    apart = np.concatenate([np.zeros((20, 1)), rise + 0.05 * rng.standard_normal((20, CYCLES))], axis=1)[:, None]
+    curve = Curve(apart, {"repetition": 20}, 10.0, "1")
+    drawn = bootstrap(curve, fit_curve(curve.rise, EXPONENTIAL, spread=curve.spread()), count=100)
+    assert drawn.method == "replicates drawn with replacement (20 of repetition)"
+    again = bootstrap(curve, fit_curve(curve.rise, EXPONENTIAL, spread=curve.spread()), count=100)
+    np.testing.assert_array_equal(drawn.values, again.values)
+    low, high = np.quantile(drawn.values[:, 0], [0.005, 0.995])
+    assert low < 6.0 < high
