@@ -148,9 +148,9 @@ def _candidates(laws: Laws) -> Table:
 
 
 def _variation(laws: Laws, candidate: Candidate) -> str:
-    if candidate.family not in families.FAMILIES:
+    if candidate.family not in families.NAMES:
         return "–"
-    other = families.get(candidate.family).retention(REFERENCE_TOTAL, candidate.parameters)
+    other = families.get(candidate.family, candidate.knots).retention(REFERENCE_TOTAL, candidate.parameters)
     return number(0.5 * float(np.abs(other - laws.retention(REFERENCE_TOTAL)).sum()), 2)
 
 

@@ -5,7 +5,7 @@ each. Cycles are never drawn, since what happens in one depends on the ones befo
 simulated from the fitted law with the fitted noise (the parametric bootstrap). A curve without noise admits neither.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,26 +13,9 @@ from numpy.typing import NDArray
 from astro_sim.common.progress import Progress
 from bridge.curves import Curve
 from bridge.fitting import AMPLITUDE, CurveFit, fit_curve
+from bridge.schema import Draws
 
 Array = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Draws:
-    """Refitted parameters.
-
-    Attributes
-    ----------
-    method : str
-        What was resampled.
-    names : tuple of str
-        Columns of ``values``: the family's parameters, then "amplitude".
-    values : array, (draws, parameters + 1)
-    """
-
-    method: str
-    names: tuple[str, ...]
-    values: Array
 
 
 def bootstrap(curve: Curve, fit: CurveFit, count: int = 1000, seed: int = 0) -> Draws | None:
@@ -42,17 +25,16 @@ def bootstrap(curve: Curve, fit: CurveFit, count: int = 1000, seed: int = 0) -> 
     increments = fit.noise == "dynamics"
     spread = curve.spread(increments)
     if spread is not None:
-        averaged = " and ".join(f"{size} of {name}" for name, size in curve.units.items())
+        averaged = " and ".join(f"{size} of {name}" for name, size in curve.averaged.items())
         method = f"replicates drawn with replacement ({averaged})"
     elif fit.noisy and fit.converged:
         method = f"curves simulated from the fit, noise in the {fit.noise}"
     else:
         return None
     start = {**fit.values, AMPLITUDE.name: fit.amplitude.value}
-    names = tuple(start)
-    values = np.empty((count, len(names)))
+    values: dict[str, list[float]] = {name: [] for name in start}
     with Progress("resampling", count) as progress:
-        for k in range(count):
+        for _ in range(count):
             if spread is not None:
                 rows = generator.integers(outer, size=outer) if outer > 1 else np.arange(outer)
                 columns = generator.integers(inner, size=(outer, inner)) if inner > 1 else np.zeros((outer, 1), int)
@@ -61,9 +43,10 @@ def bootstrap(curve: Curve, fit: CurveFit, count: int = 1000, seed: int = 0) -> 
             else:
                 rise = simulated(fit, generator)
             again = fit_curve(rise, fit.family, fit.noise, spread, start)
-            values[k] = [*again.values.values(), again.amplitude.value]
+            for name, value in {**again.values, AMPLITUDE.name: again.amplitude.value}.items():
+                values[name].append(value)
             progress.advance()
-    return Draws(method, names, values)
+    return Draws(method=method, seed=seed, values=values)
 
 
 def simulated(fit: CurveFit, generator: np.random.Generator) -> Array:

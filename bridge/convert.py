@@ -6,10 +6,9 @@ import numpy as np
 
 from astro_sim.common.errors import InputError
 from astro_sim.common.files import digest
-from bridge import families
-from bridge.fitting import REACH
+from bridge import families, residuals
 from bridge.laws import Laws
-from bridge.schema import KIND, SCHEMA_VERSION
+from bridge.schema import KIND, REACH, SCHEMA_VERSION, finite
 
 
 def convert(raw: Any, where: str = "laws") -> Laws:
@@ -45,10 +44,8 @@ def convert(raw: Any, where: str = "laws") -> Laws:
 def _retention(old: dict[str, Any]) -> dict[str, Any]:
     family = families.get(old["family"])
     values = {name: number["value"] for name, number in old["parameters"].items()}
-    residuals = np.array(old["residuals"])
-    freedom = len(residuals) - len(values) - 1
+    left = np.array(old["residuals"])
     reached = float(family.level(float(old["fitted_cycles"]), values))
-    squares = float(residuals @ residuals)
     return {
         **old,
         "knots": [],
@@ -56,8 +53,8 @@ def _retention(old: dict[str, Any]) -> dict[str, Any]:
         "averaged": {},
         "spread": None,
         "noise": "levels",
-        "deviation": float(np.sqrt(squares / freedom)) if freedom > 0 else None,
-        "autocorrelation": float(residuals[1:] @ residuals[:-1]) / squares if squares else 0.0,
+        "deviation": finite(residuals.deviation(left, len(values) + 1)),
+        "autocorrelation": residuals.autocorrelation(left),
         "reached": reached,
         "identifiable": old["converged"] and reached >= REACH,
         "candidates": [{**each, "knots": [], "bic": None, "held_out": None} for each in old["candidates"]],

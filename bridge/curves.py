@@ -26,7 +26,7 @@ class Curve:
     ----------
     replicates : array, (outer units, inner units, cycles + 1)
         p^l at the ends of cycles 0 .. n: outer units are repetitions (seeds, layouts), inner ones synapses.
-    units : dict of str to int
+    averaged : dict of str to int
         Dimensions that were averaged over, and their sizes.
     tau_cycle : float
         s.
@@ -35,7 +35,7 @@ class Curve:
     """
 
     replicates: Array
-    units: dict[str, int]
+    averaged: dict[str, int]
     tau_cycle: float
     unit: str
 
@@ -95,8 +95,12 @@ def read_curve(dataset: xr.Dataset) -> Curve:
     values = variable.transpose(*outer, *inner, "cycle").values
     sizes = [variable.sizes[dim] for dim in outer], [variable.sizes[dim] for dim in inner]
     replicates = values.reshape(int(np.prod(sizes[0])), int(np.prod(sizes[1])), -1)
+    averaged = {dim: variable.sizes[dim] for dim in (*outer, *inner)}
     if grid:  # points that failed hold NaN
-        replicates = replicates[np.isfinite(replicates).all((1, 2))]
+        sound = np.isfinite(replicates).all((1, 2))
+        if not sound.all():
+            replicates = replicates[sound]
+            averaged = {" x ".join(outer): int(sound.sum()), **{dim: variable.sizes[dim] for dim in inner}}
     tau_cycle = np.unique(dataset["tau_cycle"].values[np.isfinite(dataset["tau_cycle"].values)])
     if len(tau_cycle) != 1 or not tau_cycle[0] > 0:
         raise InputError(f"tau_cycle: expected a length above 0 s, got {', '.join(f'{each:g}' for each in tau_cycle)}")
@@ -104,7 +108,7 @@ def read_curve(dataset: xr.Dataset) -> Curve:
         raise InputError(f"p_l_cycle: expected the unit 1 or a.u., got {variable.attrs.get('units')!r}")
     curve = Curve(
         replicates=replicates,
-        units={str(dim): variable.sizes[dim] for dim in (*outer, *inner)},
+        averaged=averaged,
         tau_cycle=float(tau_cycle[0]),
         unit=str(variable.attrs["units"]),
     )

@@ -8,21 +8,17 @@ import xarray as xr
 from astro_sim.common.errors import InputError
 from astro_sim.common.files import versions
 from astro_sim.dataset import check, require_single, settings_of
+from bridge import residuals
 from bridge.bootstrap import bootstrap
 from bridge.curves import read_curve
-from bridge.fitting import Noise
+from bridge.fitting import CurveFit, Noise
 from bridge.laws import Laws
 from bridge.other_laws import presynaptic_exponent, short_term, spatial_decay
-from bridge.schema import Candidate, Draws, LawsDocument, Number, RetentionLaw, Source, finite
-from bridge.selection import Candidate as Attempt
-from bridge.selection import compare
+from bridge.schema import Candidate, LawsDocument, Number, RetentionLaw, Source, finite
+from bridge.selection import Attempt, compare
 
 EXPERIMENTS = ("ltp", "spatial", "frequency", "stp")
-INTERVAL = {
-    "levels": "least squares on cycle ends; interval in the log parameter with Student's t",
-    "dynamics": "least squares on the steps between cycle ends; interval in the log parameter with Student's t",
-}
-NO_INTERVAL = "least squares on cycle ends; no interval: a curve without noise"
+METHOD = {"levels": "least squares on cycle ends", "dynamics": "least squares on the steps between cycle ends"}
 
 
 def fit_laws(
@@ -58,6 +54,8 @@ def fit_laws(
         A dataset that is missing, doubled, of another kind or of another model; too few cycles; a curve that does not
         rise beyond its noise; units that do not match.
     """
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise InputError(f"seed: expected a whole number from 0, got {seed!r}")
     if isinstance(draws, bool) or not isinstance(draws, int | np.integer) or not 0 <= draws <= 100_000:
         raise InputError(f"draws: expected a whole number from 0 to 100000, got {draws!r}")
     given: dict[str, xr.Dataset] = {}
@@ -77,7 +75,7 @@ def fit_laws(
     decay, alpha = given.get("spatial"), given.get("frequency")
     return Laws(
         LawsDocument(
-            retention=retention_law(given["ltp"], family, noise, int(draws), seed),
+            retention=retention_law(given["ltp"], family, noise, int(draws), int(seed)),
             spatial_decay=None if decay is None else spatial_decay(decay),
             presynaptic_exponent=None if alpha is None else presynaptic_exponent(alpha),
             short_term=short_term(given["stp"]) if "stp" in given else {},
@@ -95,8 +93,7 @@ def retention_law(
     curve = read_curve(dataset)
     tried = compare(curve, family, noise)
     best = tried[0].fit
-    origin = INTERVAL[best.noise] if np.isfinite(best.amplitude.low) else NO_INTERVAL
-    drawn = bootstrap(curve, best, draws, seed) if draws else None
+    origin = _origin(best)
     spread = curve.spread(best.noise == "dynamics")
     return RetentionLaw(
         family=best.family.name,
@@ -107,12 +104,12 @@ def retention_law(
         unit=curve.unit,
         start=float(curve.levels[0]),
         samples=[float(value) for value in curve.levels[1:]],
-        averaged=curve.units,
+        averaged=curve.averaged,
         spread=None if spread is None else [float(value) for value in spread],
         noise=best.noise,
         residuals=[float(value) for value in best.residuals],
         deviation=finite(best.deviation),
-        autocorrelation=best.autocorrelation,
+        autocorrelation=residuals.autocorrelation(best.residuals),
         r_squared=best.r_squared,
         converged=best.converged,
         reached=best.reached,
@@ -121,14 +118,16 @@ def retention_law(
         fitted_cycles=best.cycles,
         peak_cycle=best.family.peak_cycle(best.values, horizon=100 * best.cycles),
         candidates=[_candidate(each) for each in tried],
-        draws=None
-        if drawn is None
-        else Draws(
-            method=drawn.method,
-            seed=seed,
-            values={name: [float(v) for v in drawn.values[:, k]] for k, name in enumerate(drawn.names)},
-        ),
+        draws=bootstrap(curve, best, draws, seed) if draws else None,
     )
+
+
+def _origin(fit: CurveFit) -> str:
+    if not fit.converged:
+        return f"{METHOD[fit.noise]}; no interval: the fit did not converge"
+    if not np.isfinite(fit.amplitude.low):
+        return f"{METHOD[fit.noise]}; no interval: a curve without noise"
+    return f"{METHOD[fit.noise]}; interval in the log parameter with Student's t"
 
 
 def _candidate(attempt: Attempt) -> Candidate:

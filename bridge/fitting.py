@@ -20,7 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from bridge import residuals
 from bridge.families import Family, Parameter
+from bridge.schema import REACH
 
 Array = NDArray[np.float64]
 Noise = Literal["levels", "dynamics"]
@@ -35,7 +37,6 @@ AMPLITUDE = Parameter("amplitude", "1", "saturation over the largest sample", 1e
 RESOLUTION = 1e-3
 MOST_STARTS = 3  # of the places where a fit may start, those that fit best as they are (chosen)
 AT_A_BOUND = 1e-6
-REACH = 0.6  # share of the fitted saturation below which a curve does not tell its law (chosen)
 TRAINING_SHARE = 2 / 3  # of the cycles, where the error on the later ones is measured
 
 
@@ -108,12 +109,6 @@ class CurveFit:
     def identifiable(self) -> bool:
         """Whether the curve tells its law: a minimum was found, and the curve came far enough towards its end."""
         return self.converged and self.reached >= REACH
-
-    @property
-    def autocorrelation(self) -> float:
-        """Of residuals one cycle apart; beyond 2 / sqrt(cycles) the law or the kind of noise is wrong."""
-        r = self.residuals
-        return float(r[1:] @ r[:-1] / (r @ r)) if r.any() else 0.0
 
 
 class Problem:
@@ -211,7 +206,7 @@ def fit_curve(
     count, free = len(rise), len(problem.axes)
     weighted = np.asarray(found.residual, dtype=float)
     rss = float(weighted @ weighted)
-    deviation = float(np.sqrt(rss / (count - free))) if count > free else np.nan
+    deviation = residuals.deviation(weighted, free)
     errors = {name: (found.params[name].stderr or np.nan) * deviation for name in found.params}
     inside = all(min(p.value - p.min, p.max - p.value) > AT_A_BOUND for p in found.params.values())
     converged = bool(found.success) and inside and bool(np.isfinite([*errors.values()]).all())
@@ -226,8 +221,6 @@ def fit_curve(
         return Estimate(unit * value, unit * p.slope(value) * error, unit * low, unit * high)
 
     aicc, bic = _criteria(rss, weight, free + 1)  # the variance of the residuals counts
-    data = problem.data
-    total = float(np.sum((weight * (data - np.average(data, weights=weight**2))) ** 2))
     return CurveFit(
         family=family,
         noise=noise,
@@ -235,7 +228,7 @@ def fit_curve(
         amplitude=estimate(AMPLITUDE, unit),
         residuals=weighted / weight * unit,
         deviation=deviation * unit,
-        r_squared=1.0 - rss / total if total > 0 else float("nan"),
+        r_squared=residuals.r_squared(weighted / weight, problem.data, weight),
         aicc=aicc,
         bic=bic,
         converged=converged,

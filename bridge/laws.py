@@ -15,8 +15,8 @@ from pydantic import ValidationError
 from astro_sim.common.errors import InputError, did_you_mean
 from astro_sim.common.files import digest, read_json, write_text
 from astro_sim.common.settings import explain
-from bridge import families
-from bridge.schema import KIND, SCHEMA_VERSION, LawsDocument, Number, Perturbation
+from bridge import families, residuals
+from bridge.schema import KIND, REACH, SCHEMA_VERSION, LawsDocument, Number, Perturbation, finite
 
 Array = NDArray[np.float64]
 
@@ -143,8 +143,7 @@ class Laws:
             raise InputError(f"confidence: expected a share between 0 and 1, got {confidence}")
         if draws is None or self._weights is not None:
             return None
-        count = len(next(iter(draws.values.values())))
-        tables = [self.family.retention(total, self._draw(k)) for k in range(count)]
+        tables = [self.family.retention(total, draws.draw(k)) for k in range(draws.count)]
         low, high = np.quantile(tables, [0.5 - confidence / 2, 0.5 + confidence / 2], axis=0)
         return low, high
 
@@ -190,8 +189,8 @@ class Laws:
         elif kind == "posterior":
             if law.draws is None:
                 raise InputError("these laws have no draws: nothing repeats in their data, and there is no noise")
-            count = len(next(iter(law.draws.values.values())))
-            values, origin = self._draw(int(seed) % count), f"draw {int(seed) % count} of {count}"
+            k, drawn = int(seed) % law.draws.count, law.draws.draw(int(seed) % law.draws.count)
+            values, origin = {name: drawn[name] for name in values}, f"draw {k} of {law.draws.count}"
         marked = Perturbation(
             kind=kind,  # pyright: ignore[reportArgumentType]  # one of PERTURBATIONS
             factor=float(factor) if kind in ("faster", "slower") else None,
@@ -204,18 +203,24 @@ class Laws:
     def with_parameters(self, values: dict[str, float], origin: str) -> Self:
         """The same laws with other parameters of the retention law, without intervals; ``origin`` says whence."""
         law = self.document.retention
-        t = np.arange(1, law.fitted_cycles + 1)
         units = {p.name: p.unit for p in self.family.parameters}
-        rise = law.amplitude.value * self.family.level(t, values)
+        rise = np.array(law.samples) - law.start
+        left = rise - law.amplitude.value * self.family.level(np.arange(1, law.fitted_cycles + 1), values)
+        reached = float(self.family.level(float(law.fitted_cycles), values))
         changed = {
             "parameters": {
                 name: Number(value=value, stderr=None, low=None, high=None, unit=units[name], origin=origin)
                 for name, value in values.items()
             },
-            "residuals": [float(r) for r in np.array(law.samples) - law.start - rise],
             "noise": "levels",
+            "spread": None,
+            "residuals": [float(each) for each in left],
+            "deviation": finite(residuals.deviation(left, 0)),
+            "autocorrelation": residuals.autocorrelation(left),
+            "r_squared": residuals.r_squared(left, rise),
             "draws": None,
-            "reached": float(self.family.level(float(law.fitted_cycles), values)),
+            "reached": reached,
+            "identifiable": law.converged and reached >= REACH,
             "concave": bool(self.family.concave(values)),
             "peak_cycle": self.family.peak_cycle(values, horizon=100 * law.fitted_cycles),
         }
@@ -260,11 +265,6 @@ class Laws:
             raise InputError(f"{where}: the digest does not hold; the file was changed after it was written")
         return laws
 
-    def _draw(self, k: int) -> dict[str, float]:
-        draws = self.document.retention.draws
-        assert draws is not None
-        return {p.name: draws.values[p.name][k] for p in self.family.parameters}
-
     def _log_weights(self, total: int) -> Array:
         perturbation = self.document.perturbation
         assert perturbation is not None
@@ -301,6 +301,8 @@ def _require_consistent(document: LawsDocument, family: families.Family) -> None
         if not p.low * (1 - 1e-9) <= number.value <= p.high * (1 + 1e-9):
             raise InputError(f"{family.name} law: expected {p.name} in {p.low:g} to {p.high:g}, got {number.value:g}")
         _require_unit(p.name, number, p.unit)
+    if list(family.knots) != law.knots:
+        raise InputError(f"retention.knots: expected none of the family {family.name!r}, got {law.knots}")
     _require_unit("amplitude", law.amplitude, law.unit)
     for name, number, unit in (
         ("spatial_decay", document.spatial_decay, "1/spacing"),
@@ -313,12 +315,14 @@ def _require_consistent(document: LawsDocument, family: families.Family) -> None
         if values is not None and len(values) != law.fitted_cycles:
             raise InputError(f"retention.{name}: expected {law.fitted_cycles}, one a cycle, got {len(values)}")
     if law.draws is not None:
-        columns, lengths = sorted(law.draws.values), {len(column) for column in law.draws.values.values()}
-        if columns != sorted([*expected, "amplitude"]) or len(lengths) != 1:
+        lengths = {len(column) for column in law.draws.values.values()}
+        if sorted(law.draws.values) != sorted([*expected, "amplitude"]) or len(lengths) != 1:
             raise InputError(f"retention.draws: expected {[*expected, 'amplitude']}, all of one length")
     values = {name: number.value for name, number in law.parameters.items()}
     if law.concave != bool(family.concave(values)):
         raise InputError(f"retention.concave: {law.concave} contradicts the parameters")
+    if law.identifiable != (law.converged and law.reached >= REACH):
+        raise InputError(f"retention.identifiable: {law.identifiable} contradicts converged and reached")
 
 
 def _require_unit(name: str, number: Number, unit: str) -> None:

@@ -10,6 +10,7 @@ from bridge.fitting import AMPLITUDE, CONFIDENCE, CurveFit, Problem
 
 Array = NDArray[np.float64]
 FIRST_STEP = 0.05  # on the line of the parameter; doubled until the interval's end is passed
+PRECISION = 1e-5  # of the end, on that line
 
 
 def profile_interval(rise: Array, fit: CurveFit, name: str, spread: Array | None = None) -> tuple[float, float]:
@@ -63,18 +64,24 @@ def profile_interval(rise: Array, fit: CurveFit, name: str, spread: Array | None
         return 2.0 * float(found.cost) - allowed, found.x
 
     def end(bound: float, sign: float) -> float:
+        """Outwards in growing steps until refused, then by halves; every fit starts from that of the last allowed."""
         inner, step, others = float(best[axis]), FIRST_STEP, best[free]
         while True:
-            outer = inner + sign * step
-            if sign * (outer - bound) >= 0:
-                outer = bound
-            above, others = excess(outer, others)
+            outer = bound if sign * (inner + sign * step - bound) >= 0 else inner + sign * step
+            above, there = excess(outer, others)
             if above > 0:
-                root: Any = optimize.brentq(lambda z, near: excess(z, near)[0], inner, outer, (others,), xtol=1e-5)
-                return float(root)
+                break
             if outer == bound:
                 return bound
-            inner, step = outer, 2.0 * step
+            inner, step, others = outer, 2.0 * step, there
+        while abs(outer - inner) > PRECISION:
+            middle = 0.5 * (inner + outer)
+            above, there = excess(middle, others)
+            if above > 0:
+                outer = middle
+            else:
+                inner, others = middle, there
+        return 0.5 * (inner + outer)
 
     p = problem.axes[axis]
     scale = unit if name == AMPLITUDE.name else 1.0

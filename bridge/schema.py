@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 KIND = "astromorphic-laws"
 SCHEMA_VERSION = 2
+REACH = 0.6  # share of the fitted saturation below which a curve does not tell its law (chosen)
 
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Perturbed = Literal["flat", "reversed", "random", "faster", "slower", "posterior"]
@@ -78,6 +79,15 @@ class Draws(Closed):
         description="one list for each parameter and for the amplitude"
     )
 
+    @property
+    def count(self) -> int:
+        """Number of draws."""
+        return len(next(iter(self.values.values())))
+
+    def draw(self, k: int) -> dict[str, float]:
+        """Parameters and amplitude of draw ``k``."""
+        return {name: column[k] for name, column in self.values.items()}
+
 
 class RetentionLaw(Closed):
     """The chosen law, the curve it was fitted to, what was left over, and how well it is known."""
@@ -102,7 +112,7 @@ class RetentionLaw(Closed):
     r_squared: float
     converged: bool
     reached: float = Field(ge=0, le=1, description="share of the fitted saturation at the last cycle")
-    identifiable: bool = Field(description="converged, and 60 % of the fitted saturation was reached")
+    identifiable: bool = Field(description="converged, and 60 % of the fitted saturation reached")
     concave: bool = Field(description="whether the law, as a function of time, is concave")
     fitted_cycles: int = Field(ge=1, description="simulated cycles; RetentionFactor at a larger T extrapolates")
     peak_cycle: int = Field(ge=1, description="cycle of the largest increment")

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from astro_sim.common.errors import InputError, did_you_mean
 from bridge import families
 from bridge.curves import Curve
 from bridge.families import Family
@@ -10,14 +11,14 @@ from bridge.fitting import NOISES, CurveFit, Noise, fit_curve, held_out_error
 
 
 @dataclass(frozen=True)
-class Candidate:
+class Attempt:
     """A family's attempt at a curve, with its error on held-out later cycles (over the largest sample)."""
 
     fit: CurveFit
     held_out: float
 
 
-def compare(curve: Curve, family: str | None = None, noise: Noise | None = None) -> list[Candidate]:
+def compare(curve: Curve, family: str | None = None, noise: Noise | None = None) -> list[Attempt]:
     """Fit families to a curve, best first.
 
     Parameters
@@ -30,9 +31,16 @@ def compare(curve: Curve, family: str | None = None, noise: Noise | None = None)
 
     Returns
     -------
-    list of Candidate
+    list of Attempt
         In the order of AICc, fits that did not converge last; all with noise in the same place.
+
+    Raises
+    ------
+    InputError
+        No such family, or no such place for noise.
     """
+    if noise is not None and noise not in NOISES:
+        raise InputError(f"unknown noise {noise!r}; {did_you_mean(noise, NOISES)}")
     tried: Sequence[Family] = [*families.FAMILIES.values()]
     if family == "spline":
         tried = [*tried, families.spline(families.knots_for(len(curve.rise)))]
@@ -45,7 +53,7 @@ def compare(curve: Curve, family: str | None = None, noise: Noise | None = None)
     best = ranked[0] if quiet else min(ranked, key=lambda fits: (not fits[0].converged, fits[0].aicc))
     ordered = sorted(best, key=lambda fit: fit.family.name != family) if family else best
     return [
-        Candidate(fit, held_out_error(curve.rise, fit.family, fit.noise, curve.spread(fit.noise == "dynamics")))
+        Attempt(fit, held_out_error(curve.rise, fit.family, fit.noise, curve.spread(fit.noise == "dynamics")))
         for fit in ordered
     ]
 

@@ -33,6 +33,20 @@ def sentences(laws: Laws) -> list[str]:
     return told
 
 
+def numbers(laws: Laws) -> Table:
+    """Every fitted number with its interval and unit."""
+    document = laws.document
+    found = {f"retention, {laws.family.name}: {name}": n for name, n in document.retention.parameters.items()}
+    found |= {"spatial decay": document.spatial_decay, "presynaptic exponent": document.presynaptic_exponent}
+    found |= {f"time constant, {name}": n for name, n in document.short_term.items()}
+    rows = [
+        (name, f"{n.value:.5g}", "none" if n.low is None else f"{n.low:.5g} to {n.high:.5g}", n.unit)
+        for name, n in found.items()
+        if n is not None
+    ]
+    return ("law", "value", "95 % interval", "unit"), rows
+
+
 def factors(laws: Laws, totals: Sequence[int]) -> Table:
     """RetentionFactor at the first, the middle and the last of T segments, with the band of the draws."""
     rows = []

@@ -150,6 +150,11 @@ def fit(
     ],
     out: Annotated[Path, typer.Option(help="Laws file to write (JSON).")],
     family: Annotated[str | None, typer.Option(help="Law family; by default the one with the lowest AICc.")] = None,
+    noise: Annotated[
+        str | None, typer.Option(help="Where noise enters: levels or dynamics.  [default: by AICc]")
+    ] = None,
+    draws: Annotated[int, typer.Option(help="Resampled laws to keep for the band; 0 for none.")] = 400,
+    seed: Seed = 0,
 ) -> None:
     """Distil the laws from datasets.
 
@@ -157,14 +162,16 @@ def fit(
     """
     from astro_sim.dataset import read
     from bridge.distil import fit_laws
+    from bridge.show import numbers
 
     require_suffix(out, ".json")
-    laws = fit_laws([read(path) for path in datasets], family)
+    # A word that is no kind of noise is refused there.
+    laws = fit_laws([read(path) for path in datasets], family, noise, draws, seed)  # pyright: ignore[reportArgumentType]
     laws.save(out)
     law = laws.document.retention
     if not law.identifiable:
         print(f"not identifiable: {law.fitted_cycles} cycles reach {law.reached:.0%} of the fitted saturation")
-    _table(("law", "value", "95 % interval", "unit"), _laws_rows(laws))
+    _table(*numbers(laws))
     print(f"{out}: digest {laws.digest[:12]}")
 
 
@@ -182,11 +189,11 @@ def show(
     Example: rmaat laws show laws.json --total 16
     """
     from bridge.laws import Laws
-    from bridge.show import candidates, factors, sentences
+    from bridge.show import candidates, factors, numbers, sentences
 
     laws = Laws.load(path)
     print("\n".join(sentences(laws)) + "\n")
-    _table(("law", "value", "95 % interval", "unit"), _laws_rows(laws))
+    _table(*numbers(laws))
     print()
     _table(*factors(laws, total or [4, 8, 16]))
     print()
@@ -419,21 +426,6 @@ def _result_row(result: dict[str, Any]) -> tuple[Any, ...]:
         f"{result['first_symbol']:.4f}",
         f"{result['loss']:.4f}",
     )
-
-
-def _laws_rows(laws: Any) -> list[tuple[Any, ...]]:
-    document = laws.document
-    numbers = {f"retention, {laws.family.name}: {name}": n for name, n in document.retention.parameters.items()}
-    numbers |= {
-        "spatial decay": document.spatial_decay,
-        "presynaptic exponent": document.presynaptic_exponent,
-        **{f"time constant, {name}": n for name, n in document.short_term.items()},
-    }
-    return [
-        (name, f"{n.value:.5g}", "none" if n.low is None else f"{n.low:.5g} to {n.high:.5g}", n.unit)
-        for name, n in numbers.items()
-        if n is not None
-    ]
 
 
 def _print_json(value: Any) -> None:

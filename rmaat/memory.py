@@ -41,12 +41,10 @@ def factors(rule: str, laws: Laws | None, totals: Sequence[int], segments: int) 
         return torch.from_numpy(table)
     if laws is None:
         raise InputError(f'memory_rule: {rule!r} needs laws; give some, or choose "none"')
-    if rule == "consolidate":
-        table[:] = laws.online(segments)
-    else:
-        rows = {total: laws.retention(total) for total in set(totals)}
-        for row, total in zip(table, totals, strict=True):
-            row[:total] = rows[total]
+    law = laws.online if rule == "consolidate" else laws.retention
+    rows = {total: law(total) for total in set(totals)}
+    for row, total in zip(table, totals, strict=True):
+        row[:total] = rows[total]
     return torch.from_numpy(table)
 
 

@@ -32,7 +32,7 @@ def _step(t: Any, v: Any, m: Any) -> Any:
 
 
 def _gradient(t: Array, v: Values) -> Array:
-    tau, ratio, weight = v["tau"], v["ratio"], v["weight"]
+    tau, ratio = v["tau"], v["ratio"]
     fast, slow = _log_shares(t, v, np)
     both = np.logaddexp(fast, slow)
     share = np.exp(fast - both)  # of the fast process
@@ -41,7 +41,7 @@ def _gradient(t: Array, v: Values) -> Array:
         [
             share * t / tau**2 + other * t / (ratio * tau**2),
             other * t / (ratio**2 * tau),
-            share / weight - other / (1.0 - weight),
+            np.exp(-t / (ratio * tau) - both) * np.expm1(-(1.0 - 1.0 / ratio) * t / tau),
         ]
     )
 

@@ -146,6 +146,17 @@ def survival_log(level: Any, far: Any, m: Any) -> Any:
     return m.where(level < 0.5, m.log1p(-m.clip(level, 0.0, 0.5)), far)
 
 
+def power(t: Any, scale: Any, exponent: Any, m: Any) -> Any:
+    """(t / scale)^exponent."""
+    return where_positive(t, lambda t: m.exp(exponent * m.log(t / scale)), 0.0, m)
+
+
+def power_gradient(t: Array, scale: float, exponent: float) -> Array:
+    """Derivatives of (t / scale)^exponent with respect to scale and exponent, (2, cycles)."""
+    raised = power(t, scale, exponent, np)
+    return np.array([-raised * exponent / scale, raised * where_positive(t, lambda t: np.log(t / scale), 0.0, np)])
+
+
 def covered_power(t: Any, exponent: Any, m: Any) -> Any:
     """1 - (1 - 1/t)^exponent: the share of t^exponent that the last cycle adds; 1 at t = 1."""
     return where_positive(t - 1.0, lambda before: -m.expm1(exponent * m.log(before / (before + 1.0))), 1.0, m)

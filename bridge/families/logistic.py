@@ -23,7 +23,7 @@ def _step(t: Any, v: Any, m: Any) -> Any:
 def _gradient(t: Array, v: Values) -> Array:
     tau, B = v["tau"], v["B"]
     e = np.exp(-t / tau)
-    return np.array([t / tau**2 / (1.0 + B * e), 1.0 / (1.0 + B) - e / (1.0 + B * e)])
+    return np.array([t / tau**2 / (1.0 + B * e), -np.expm1(-t / tau) / ((1.0 + B) * (1.0 + B * e))])
 
 
 LOGISTIC = Family(

@@ -65,13 +65,12 @@ def test_the_bootstrap_draws_replicates_or_simulates_and_leaves_noise_free_curve
     noisy = rise + 0.02 * rng.standard_normal(CYCLES)
     alone = bootstrap(curve_of(noisy), fit_curve(noisy, EXPONENTIAL), count=50)
     assert alone.method == "curves simulated from the fit, noise in the levels"
-    assert alone.names == ("tau", "amplitude")
-    assert alone.values.shape == (50, 2)
+    assert {name: len(column) for name, column in alone.values.items()} == {"tau": 50, "amplitude": 50}
     apart = np.concatenate([np.zeros((20, 1)), rise + 0.05 * rng.standard_normal((20, CYCLES))], axis=1)[:, None]
     curve = Curve(apart, {"repetition": 20}, 10.0, "1")
     drawn = bootstrap(curve, fit_curve(curve.rise, EXPONENTIAL, spread=curve.spread()), count=100)
     assert drawn.method == "replicates drawn with replacement (20 of repetition)"
     again = bootstrap(curve, fit_curve(curve.rise, EXPONENTIAL, spread=curve.spread()), count=100)
-    np.testing.assert_array_equal(drawn.values, again.values)
-    low, high = np.quantile(drawn.values[:, 0], [0.005, 0.995])
+    assert drawn == again
+    low, high = np.quantile(drawn.values["tau"], [0.005, 0.995])
     assert low < 6.0 < high

@@ -265,6 +265,16 @@ INVALID = {
         "spline: expected knots at 0 and then whole cycles, ascending, got []",
         "reader",
     ),
+    "knots_of_another_family": (
+        changed(R, "knots", to=[0.0, 6.0]),
+        "retention.knots: expected none of the family 'stretched_exponential', got [0.0, 6.0]",
+        "reader",
+    ),
+    "identifiable_contradicted": (
+        changed(R, "identifiable", to=False),
+        "retention.identifiable: False contradicts converged and reached",
+        "reader",
+    ),
     "perturbation_unknown": (
         changed("perturbation", to={"kind": "sideways", "factor": None, "seed": None, "of": "1" * 64}),
         "perturbation.kind: expected 'flat', ",

@@ -1,0 +1,98 @@
+"""Short-term time constants and the exponent over repetitions; decay and exponent of one run are in test_distil."""
+
+import numpy as np
+import pytest
+import xarray as xr
+from scipy import stats
+
+import astro_sim
+from astro_sim.common.errors import InputError
+from astro_sim.dataset import describe
+from bridge.other_laws import presynaptic_exponent, short_term
+
+
+def macro_stp(s, p_s, duty=0.5):
+    dims = ("layout", "time", "post", "pre")
+    time = np.linspace(0.0, 10.0, 201)
+    content = {name: (dims, f(time)[None, :, None, None]) for name, f in (("s", s), ("p_s", p_s))}
+    content["position"] = (("layout", "post", "pre", "axis"), np.zeros((1, 1, 1, 2)))
+    dataset = xr.Dataset(content, {"time": time, "layout": ["grid"]})
+    return describe(dataset, "stp", "macro", 0, {"tau_cycle": 10.0, "duty": duty})
+
+
+def pairs(release, interval, U=0.6, **settings):
+    times = np.stack([np.zeros_like(interval), interval], axis=1)
+    content = {
+        "r_S": (("modulation", "train", "spike"), np.stack([np.full_like(interval, U), release], 1)[None]),
+        "spike_time": (("train", "spike"), times),
+        "paired_pulse_ratio": (("modulation", "train"), (release / U)[None]),
+        "Gamma_S_test": (("modulation", "train"), np.zeros((1, len(interval)))),
+    }
+    dataset = xr.Dataset(content, {"modulation": ["none"]})
+    return describe(dataset, "stp", "biophysical", 0, {"protocol": "paired_pulse", **settings})
+
+
+def test_macro_time_constants_are_those_of_the_decay():
+    found = short_term(macro_stp(lambda t: np.exp(-(t - 5.0) / 0.7), lambda t: 2.0 * np.exp(-(t - 5.0) / 1.3)))
+    # Logarithms are interpolated, and those of an exponential are straight.
+    assert {name: number.value for name, number in found.items()} == pytest.approx({"s": 0.7, "p_s": 1.3}, rel=1e-12)
+    assert {number.unit for number in found.values()} == {"s"}
+
+
+def test_what_does_not_decay_has_no_time_constant():
+    with pytest.raises(InputError, match="^s: expected a decay to 1/e within the cycle, after the stimulus at 5 s$"):
+        short_term(macro_stp(np.ones_like, lambda t: np.exp(-t)))
+
+
+def test_paired_pulses_give_the_constants_that_went_in():
+    """The second release by the rules of the model, spike by spike (science: u, x between two spikes)."""
+    interval, U, omega_f, omega_d = np.array([0.01, 0.05, 0.1, 0.5, 1.0]), 0.6, 3.33, 2.0
+    u, x = U * np.exp(-omega_f * interval), 1.0 - U * np.exp(-omega_d * interval)
+    found = short_term(pairs((u + U * (1.0 - u)) * x, interval))
+    assert found["facilitation"].value == pytest.approx(1 / omega_f, rel=1e-6)
+    assert found["depression"].value == pytest.approx(1 / omega_d, rel=1e-6)
+
+
+def test_the_biophysical_synapse_gives_its_rates_back():
+    run = astro_sim.simulate("stp", "biophysical", start=0.1, target="numpy")
+    found = short_term(run)
+    stored = {key: 1.0 / value for key, value in (("facilitation", 3.33), ("depression", 2.0))}
+    # Linear decays are integrated exactly between spikes on the grid.
+    assert {name: number.value for name, number in found.items()} == pytest.approx(stored, rel=1e-6)
+
+
+def test_other_protocols_and_too_few_intervals_are_refused():
+    interval = np.array([0.01, 0.05])
+    with pytest.raises(InputError, match="^intervals: expected three different ones at least"):
+        short_term(pairs(0.5 + interval, interval))
+    with pytest.raises(InputError, match="^protocol: expected an stp dataset of paired pulses"):
+        short_term(pairs(0.5 + interval, interval, protocol="tetanus"))
+
+
+def rates(rows, rate):
+    values = (("rate", "repetition"), np.asarray(rows).T)
+    content = xr.Dataset({"calcium": values, "calcium_peak": values}, {"rate": rate})
+    return describe(content, "frequency", "biophysical", 0, {})
+
+
+def test_the_exponent_over_repetitions_has_an_interval_from_their_spread():
+    rate = np.array([0.5, 1.0, 2.0, 5.0, 10.0, 50.0])
+    slopes = np.array([0.2, 0.25, 0.33])
+    rows = [np.where((rate >= 1) & (rate <= 10), 0.1 * rate**slope, 9.0) for slope in slopes]  # 1 to 10 Hz alone count
+    found = presynaptic_exponent(rates(rows, rate))
+    half = stats.t.ppf(0.975, 2) * slopes.std(ddof=1) / np.sqrt(3)
+    assert found.value == pytest.approx(slopes.mean(), rel=1e-12)
+    assert (found.low, found.high) == pytest.approx((slopes.mean() - half, slopes.mean() + half), rel=1e-12)
+    assert "1 to 10 Hz; mean of 3 repetitions" in found.origin
+
+
+def test_units_that_do_not_match_are_refused():
+    dataset = rates([[0.1, 0.2, 0.3]] * 3, np.array([1.0, 2.0, 5.0]))
+    dataset["rate"].attrs["units"] = "1/min"
+    with pytest.raises(InputError, match="^rate: expected the unit Hz, got '1/min'$"):
+        presynaptic_exponent(dataset)
+
+
+def test_two_rates_are_too_few():
+    with pytest.raises(InputError, match="^rate: expected three rates at least to fit an exponent to, got 2$"):
+        presynaptic_exponent(rates([[0.1, 0.2]] * 3, np.array([1.0, 2.0])))
