@@ -18,7 +18,15 @@ def test_scale_takes_the_retention_factor_of_each_examples_own_length(laws):
 def test_consolidate_needs_no_length(laws):
     table = factors("consolidate", laws, [5, 2], 5)
     np.testing.assert_array_equal(table[0], [laws.retention(t)[-1] for t in range(1, 6)])
-    assert torch.equal(table[0], table[1])
+    assert torch.equal(table[0, :2], table[1, :2])
+
+
+def test_reversed_laws_are_asked_for_each_examples_own_length(laws):
+    turned = laws.perturbed("reversed")
+    table = factors("consolidate", turned, [5, 2], 5)
+    for row, total in zip(table, [5, 2], strict=True):
+        np.testing.assert_array_equal(row[:total], turned.online(total))
+    assert table[0, 1] != table[1, 1]
 
 
 def test_consolidated_memory_is_the_retention_weighted_sum(laws):
