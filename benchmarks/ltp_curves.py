@@ -8,6 +8,7 @@ import xarray as xr
 import astro_sim
 import bridge
 from benchmarks.registry import Benchmark
+from bridge.families.family import total_variation
 
 CYCLES, TOTAL = 24, 16
 MACRO = {"cycles": CYCLES, "burn_in": 3, "interval": 10.0}
@@ -31,11 +32,6 @@ def simulate(name: str, doubled: bool = False) -> xr.Dataset:
     """One of `CURVES`, at its activity or at twice that."""
     model, settings, twice = CURVES[name]
     return astro_sim.simulate("ltp", model, seed=0, **settings, **(twice if doubled else {}))
-
-
-def variation(one: np.ndarray, other: np.ndarray) -> float:
-    """Total variation distance between two retention laws over the same T."""
-    return 0.5 * float(np.abs(one - other).sum())
 
 
 def check() -> None:
@@ -76,8 +72,8 @@ def measure() -> list[dict[str, Any]]:
                 "tau (cycles)": round(exponential.document.retention.parameters["tau"].value, 3),
                 "tau at twice the activity": round(at_twice.document.retention.parameters["tau"].value, 3),
                 "RetentionFactor(1, 16)": round(float(retention[0]), 4),
-                "distance to its exponential": round(variation(retention, exponential.retention(TOTAL)), 4),
-                "distance to macro, linear": round(variation(retention, reference), 4),
+                "distance to its exponential": round(total_variation(retention, exponential.retention(TOTAL)), 4),
+                "distance to macro, linear": round(total_variation(retention, reference), 4),
             }
         )
     return rows

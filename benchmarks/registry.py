@@ -36,6 +36,8 @@ NAMES = {
     "macro-solver": "macro_solver",
     "simulate": "simulate",
     "ltp-curves": "ltp_curves",
+    "interval-coverage": "interval_coverage",
+    "family-selection": "family_selection",
     "amrb-memory": "amrb_memory",
 }
 

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from astro_sim.common.progress import Progress
 from bridge.curves import Curve
-from bridge.fitting import AMPLITUDE, CurveFit, fit_curve
+from bridge.families import Family
+from bridge.families.family import Values
+from bridge.fitting import AMPLITUDE, CurveFit, Noise, fit_curve
 from bridge.schema import Draws
 
 Array = NDArray[np.float64]
@@ -41,7 +43,8 @@ def bootstrap(curve: Curve, fit: CurveFit, count: int = 1000, seed: int = 0) -> 
                 drawn = replace(curve, replicates=curve.replicates[rows[:, None], columns])
                 rise = drawn.rise
             else:
-                rise = simulated(fit, generator)
+                A = fit.amplitude.value
+                rise = noisy_curve(fit.family, fit.values, A, fit.deviation, fit.cycles, fit.noise, generator)
             again = fit_curve(rise, fit.family, fit.noise, spread, start)
             for name, value in {**again.values, AMPLITUDE.name: again.amplitude.value}.items():
                 values[name].append(value)
@@ -49,13 +52,20 @@ def bootstrap(curve: Curve, fit: CurveFit, count: int = 1000, seed: int = 0) -> 
     return Draws(method=method, seed=seed, values=values)
 
 
-def simulated(fit: CurveFit, generator: np.random.Generator) -> Array:
-    """A curve as the fitted law and noise would make it, (cycles,)."""
-    errors = fit.deviation * generator.standard_normal(fit.cycles)
-    A = fit.amplitude.value
-    if fit.noise == "levels":
-        return A * fit.family.level(np.arange(1, fit.cycles + 1), fit.values) + errors
-    rise, level = np.empty(fit.cycles), 0.0
-    for t, (kept, error) in enumerate(zip(np.exp(fit.family.steps(fit.cycles, fit.values)), errors, strict=True)):
-        rise[t] = level = A - (A - level) * kept + error
+def noisy_curve(
+    family: Family,
+    values: Values,
+    amplitude: float,
+    deviation: float,
+    cycles: int,
+    noise: Noise,
+    generator: np.random.Generator,
+) -> Array:
+    """A rise with noise in its samples or its dynamics, (cycles,)."""
+    errors = deviation * generator.standard_normal(cycles)
+    if noise == "levels":
+        return amplitude * family.level(np.arange(1, cycles + 1), values) + errors
+    rise, level = np.empty(cycles), 0.0
+    for t, (kept, error) in enumerate(zip(np.exp(family.steps(cycles, values)), errors, strict=True)):
+        rise[t] = level = amplitude - (amplitude - level) * kept + error
     return rise

@@ -53,6 +53,7 @@ def _retention(old: dict[str, Any]) -> dict[str, Any]:
         "averaged": {},
         "spread": None,
         "noise": "levels",
+        "noise_origin": "schema 1 knew no other",
         "deviation": finite(residuals.deviation(left, len(values) + 1)),
         "autocorrelation": residuals.autocorrelation(left),
         "reached": reached,

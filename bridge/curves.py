@@ -55,6 +55,18 @@ class Curve:
         """Number of replicates."""
         return self.replicates.shape[0] * self.replicates.shape[1]
 
+    @property
+    def persistence(self) -> float | None:
+        """Share of a replicate's deviation from the mean that is left a cycle later; None where nothing repeats.
+
+        0 where every sample errs on its own; what the law itself keeps, exp(-1/tau) say, where the dynamics err.
+        """
+        if self.spread() is None:
+            return None
+        flat = self.replicates.reshape(self.count, -1)
+        away = (flat - flat.mean(0))[:, 1:]
+        return float((away[:, 1:] * away[:, :-1]).sum() / (away[:, :-1] ** 2).sum())
+
     def spread(self, increments: bool = False) -> Array | None:
         """Standard error of the mean at cycles 1 .. n, or of its increments.
 

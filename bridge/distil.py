@@ -4,18 +4,22 @@ from collections.abc import Sequence
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from astro_sim.common.errors import InputError
 from astro_sim.common.files import versions
 from astro_sim.dataset import check, require_single, settings_of
 from bridge import residuals
 from bridge.bootstrap import bootstrap
-from bridge.curves import read_curve
-from bridge.fitting import CurveFit, Noise
+from bridge.curves import Curve, read_curve
+from bridge.fitting import AMPLITUDE, CurveFit, Estimate, Noise
 from bridge.laws import Laws
 from bridge.other_laws import presynaptic_exponent, short_term, spatial_decay
+from bridge.profile import profile_interval
 from bridge.schema import Candidate, LawsDocument, Number, RetentionLaw, Source, finite
 from bridge.selection import Attempt, compare
+
+Array = NDArray[np.float64]
 
 EXPERIMENTS = ("ltp", "spatial", "frequency", "stp")
 METHOD = {"levels": "least squares on cycle ends", "dynamics": "least squares on the steps between cycle ends"}
@@ -38,7 +42,7 @@ def fit_laws(
     family : str, optional
         Use this family for the retention law; by default the one with the lowest AICc.
     noise : {"levels", "dynamics"}, optional
-        Where noise enters the curve; by default where the lowest AICc has it.
+        Where noise enters the curve; by default as replicates show it, or without them where the lowest AICc has it.
     draws : int
         Bootstrap samples to keep, for the band of the law; 0 for none.
     seed : int
@@ -91,15 +95,15 @@ def retention_law(
 ) -> RetentionLaw:
     """Fit the LTP curve, averaged over synapses and repetitions and sampled at the ends of the cycles."""
     curve = read_curve(dataset)
-    tried = compare(curve, family, noise)
-    best = tried[0].fit
-    origin = _origin(best)
+    compared = compare(curve, family, noise)
+    best = compared.attempts[0].fit
     spread = curve.spread(best.noise == "dynamics")
+    numbers = _numbers(best, curve, spread)
     return RetentionLaw(
         family=best.family.name,
-        parameters={p.name: Number.of(best.parameters[p.name], p.unit, origin) for p in best.family.parameters},
+        parameters={p.name: numbers[p.name] for p in best.family.parameters},
         knots=list(best.family.knots),
-        amplitude=Number.of(best.amplitude, curve.unit, "fitted together with the parameters"),
+        amplitude=numbers[AMPLITUDE.name],
         tau_cycle=curve.tau_cycle,
         unit=curve.unit,
         start=float(curve.levels[0]),
@@ -107,6 +111,7 @@ def retention_law(
         averaged=curve.averaged,
         spread=None if spread is None else [float(value) for value in spread],
         noise=best.noise,
+        noise_origin=compared.noise_origin,
         residuals=[float(value) for value in best.residuals],
         deviation=finite(best.deviation),
         autocorrelation=residuals.autocorrelation(best.residuals),
@@ -117,17 +122,28 @@ def retention_law(
         concave=bool(best.family.concave(best.values)),
         fitted_cycles=best.cycles,
         peak_cycle=best.family.peak_cycle(best.values, horizon=100 * best.cycles),
-        candidates=[_candidate(each) for each in tried],
+        candidates=[_candidate(each) for each in compared.attempts],
         draws=bootstrap(curve, best, draws, seed) if draws else None,
     )
 
 
-def _origin(fit: CurveFit) -> str:
-    if not fit.converged:
-        return f"{METHOD[fit.noise]}; no interval: the fit did not converge"
-    if not np.isfinite(fit.amplitude.low):
-        return f"{METHOD[fit.noise]}; no interval: a curve without noise"
-    return f"{METHOD[fit.noise]}; interval in the log parameter with Student's t"
+def _numbers(fit: CurveFit, curve: Curve, spread: Array | None) -> dict[str, Number]:
+    """Parameters and amplitude with profile-likelihood intervals, where there is noise and a minimum."""
+    method = METHOD[fit.noise]
+    units = {**{p.name: p.unit for p in fit.family.parameters}, AMPLITUDE.name: curve.unit}
+    numbers = {}
+    for name, estimate in {**fit.parameters, AMPLITUDE.name: fit.amplitude}.items():
+        if not fit.converged:
+            low, high, told = np.nan, np.nan, "no interval: the fit did not converge"
+        elif not np.isfinite(estimate.low):
+            low, high, told = np.nan, np.nan, "no interval: a curve without noise"
+        else:
+            low, high = profile_interval(curve.rise, fit, name, spread)
+            told = "interval of the profile likelihood, with Student's t"
+        numbers[name] = Number.of(
+            Estimate(estimate.value, estimate.stderr, low, high), units[name], f"{method}; {told}"
+        )
+    return numbers
 
 
 def _candidate(attempt: Attempt) -> Candidate:

@@ -88,6 +88,11 @@ class Laws:
         return digest(self.document.model_dump(mode="json"))
 
     @property
+    def parametric(self) -> bool:
+        """Whether the parameters decide the factors; not where perturbed weights stand in their place."""
+        return self._weights not in ("flat", "random")
+
+    @property
     def _weights(self) -> str | None:
         kind = self.document.perturbation
         return kind.kind if kind is not None and kind.kind in WEIGHTS else None
@@ -108,7 +113,7 @@ class Laws:
         total = _whole(total)
         if self._weights is None:
             return self.family.retention(total, self.parameters)
-        logs = self._log_weights(total)
+        logs = self.log_weights(total)
         return np.exp(logs - np.logaddexp.reduce(logs))
 
     def online(self, total: int) -> Array:
@@ -119,8 +124,19 @@ class Laws:
         total = _whole(total)
         if self._weights is None:
             return self.family.online(total, self.parameters)
-        logs = self._log_weights(total)
+        logs = self.log_weights(total)
         return np.exp(logs - np.logaddexp.accumulate(logs))
+
+    def log_weights(self, total: int) -> Array:
+        """Logarithms of what RetentionFactor(., T) is proportional to, (T,): of the increments, if not perturbed."""
+        total, perturbation = _whole(total), self.document.perturbation
+        if self._weights is None or perturbation is None:
+            return self.family.log_increments(total, self.parameters)
+        if self._weights == "flat":
+            return np.zeros(total)
+        if self._weights == "reversed":
+            return self.family.log_increments(total, self.parameters)[::-1]
+        return np.log(np.random.default_rng(perturbation.seed).standard_exponential(total))
 
     def band(self, total: int, confidence: float = 0.95) -> tuple[Array, Array] | None:
         """Where RetentionFactor(., T) lies in most of the draws, cycle by cycle.
@@ -264,15 +280,6 @@ class Laws:
         if stated != laws.digest:
             raise InputError(f"{where}: the digest does not hold; the file was changed after it was written")
         return laws
-
-    def _log_weights(self, total: int) -> Array:
-        perturbation = self.document.perturbation
-        assert perturbation is not None
-        if perturbation.kind == "flat":
-            return np.zeros(total)
-        if perturbation.kind == "reversed":
-            return self.family.log_increments(total, self.parameters)[::-1]
-        return np.log(np.random.default_rng(perturbation.seed).standard_exponential(total))
 
 
 def _whole(total: int) -> int:

@@ -13,12 +13,8 @@ FIRST_STEP = 0.05  # on the line of the parameter; doubled until the interval's 
 PRECISION = 1e-5  # of the end, on that line
 
 
-def profile_interval(rise: Array, fit: CurveFit, name: str, spread: Array | None = None) -> tuple[float, float]:
-    """Interval of one parameter of a fit, or of its "amplitude".
-
-    The others are fitted again at every value tried; the interval ends where the residual sum of squares is
-    (1 + t^2 / (n - k)) times the smallest, with t the quantile of Student's distribution. It need not be symmetric, and
-    an end that the data leave open is the bound of the parameter.
+class Profile:
+    """The residual sum of squares over one parameter of a fit, the others fitted again at every value.
 
     Parameters
     ----------
@@ -26,49 +22,73 @@ def profile_interval(rise: Array, fit: CurveFit, name: str, spread: Array | None
         As given to `fit_curve`.
     fit : CurveFit
     name : str
+        A parameter of the family, or "amplitude".
 
     Raises
     ------
     KeyError
         The family has no such parameter.
     """
-    unit = float(np.abs(rise).max())
-    problem = Problem(rise / unit, fit.family, fit.noise, spread)
-    names = [p.name for p in problem.axes]
-    if name not in names:
-        raise KeyError(name)
-    axis = names.index(name)
-    free = np.arange(len(names)) != axis
-    values = {**fit.values, AMPLITUDE.name: fit.amplitude.value / unit}
-    best = np.array([float(p.to_line(values[p.name])) for p in problem.axes])
-    low = np.array([float(p.to_line(p.low)) for p in problem.axes])
-    high = np.array([float(p.to_line(p.high)) for p in problem.axes])
-    freedom = len(rise) - len(best)
-    smallest = float(np.sum(problem.residual(best.tolist()) ** 2))
-    allowed = smallest * (1.0 + float(stats.t.ppf(0.5 + CONFIDENCE / 2, freedom)) ** 2 / freedom)
 
-    def excess(z: float, others: Array) -> tuple[float, Array]:
+    def __init__(self, rise: Array, fit: CurveFit, name: str, spread: Array | None = None) -> None:
+        self.unit = float(np.abs(rise).max())
+        self.problem = Problem(rise / self.unit, fit.family, fit.noise, spread)
+        axes = self.problem.axes
+        names = [p.name for p in axes]
+        if name not in names:
+            raise KeyError(name)
+        self.axis = names.index(name)
+        self.free = np.arange(len(names)) != self.axis
+        values = {**fit.values, AMPLITUDE.name: fit.amplitude.value / self.unit}
+        self.best = np.array([float(p.to_line(values[p.name])) for p in axes])
+        self.low = np.array([float(p.to_line(p.low)) for p in axes])
+        self.high = np.array([float(p.to_line(p.high)) for p in axes])
+        freedom = len(rise) - len(axes)
+        smallest = float(np.sum(self.problem.residual(self.best.tolist()) ** 2))
+        self.allowed = smallest * (1.0 + float(stats.t.ppf(0.5 + CONFIDENCE / 2, freedom)) ** 2 / freedom)
+
+    def to_line(self, value: float) -> float:
+        """The parameter's place on its line; an amplitude in the unit of the curve."""
+        p = self.problem.axes[self.axis]
+        return float(p.to_line(value / self.unit if p is AMPLITUDE else value))
+
+    def from_line(self, z: float) -> float:
+        """The other way round."""
+        p = self.problem.axes[self.axis]
+        return float(p.from_line(z)) * (self.unit if p is AMPLITUDE else 1.0)
+
+    def excess(self, z: float, others: Array | None = None) -> tuple[float, Array]:
         """Smallest sum of squares with the parameter at z, above what is allowed, and where the others then are."""
+        free = self.free
+        others = self.best[free] if others is None else others
 
         def whole(rest: Array) -> list[float]:
-            line = np.empty(len(best))
-            line[axis], line[free] = z, rest
+            line = np.empty(len(self.best))
+            line[self.axis], line[free] = z, rest
             return line.tolist()
 
         found: Any = optimize.least_squares(
-            lambda rest: problem.residual(whole(rest)),
-            np.clip(others, low[free] + 1e-9, high[free] - 1e-9),
-            jac=lambda rest: problem.jacobian(whole(rest))[:, free],  # pyright: ignore[reportArgumentType]
-            bounds=(low[free], high[free]),
+            lambda rest: self.problem.residual(whole(rest)),
+            np.clip(others, self.low[free] + 1e-9, self.high[free] - 1e-9),
+            jac=lambda rest: self.problem.jacobian(whole(rest))[:, free],  # pyright: ignore[reportArgumentType]
+            bounds=(self.low[free], self.high[free]),
         )
-        return 2.0 * float(found.cost) - allowed, found.x
+        return 2.0 * float(found.cost) - self.allowed, found.x
 
-    def end(bound: float, sign: float) -> float:
-        """Outwards in growing steps until refused, then by halves; every fit starts from that of the last allowed."""
-        inner, step, others = float(best[axis]), FIRST_STEP, best[free]
+    def holds(self, value: float) -> bool:
+        """Whether the interval holds a value."""
+        return self.excess(self.to_line(value))[0] <= 0
+
+    def end(self, sign: float) -> float:
+        """One end of the interval, on the line.
+
+        Outwards in growing steps until refused, then by halves; every fit starts from that of the last allowed.
+        """
+        bound = float((self.low if sign < 0 else self.high)[self.axis])
+        inner, step, others = float(self.best[self.axis]), FIRST_STEP, self.best[self.free]
         while True:
             outer = bound if sign * (inner + sign * step - bound) >= 0 else inner + sign * step
-            above, there = excess(outer, others)
+            above, there = self.excess(outer, others)
             if above > 0:
                 break
             if outer == bound:
@@ -76,14 +96,20 @@ def profile_interval(rise: Array, fit: CurveFit, name: str, spread: Array | None
             inner, step, others = outer, 2.0 * step, there
         while abs(outer - inner) > PRECISION:
             middle = 0.5 * (inner + outer)
-            above, there = excess(middle, others)
+            above, there = self.excess(middle, others)
             if above > 0:
                 outer = middle
             else:
                 inner, others = middle, there
         return 0.5 * (inner + outer)
 
-    p = problem.axes[axis]
-    scale = unit if name == AMPLITUDE.name else 1.0
-    ends = end(float(low[axis]), -1.0), end(float(high[axis]), 1.0)
-    return scale * float(p.from_line(ends[0])), scale * float(p.from_line(ends[1]))
+
+def profile_interval(rise: Array, fit: CurveFit, name: str, spread: Array | None = None) -> tuple[float, float]:
+    """Interval of one parameter of a fit, or of its "amplitude"; arguments and errors as of `Profile`.
+
+    The others are fitted again at every value tried; the interval ends where the residual sum of squares is
+    (1 + t^2 / (n - k)) times the smallest, with t the quantile of Student's distribution. It need not be symmetric, and
+    an end that the data leave open is the bound of the parameter.
+    """
+    profile = Profile(rise, fit, name, spread)
+    return profile.from_line(profile.end(-1.0)), profile.from_line(profile.end(1.0))

@@ -106,6 +106,7 @@ class RetentionLaw(Closed):
         "the weights of the fit; null where nothing repeats"
     )
     noise: Literal["levels", "dynamics"] = Field(description="where noise enters: samples, or steps between them")
+    noise_origin: str = Field(description="how it is known where noise enters")
     residuals: list[float] = Field(description="samples minus fit, or minus what the sample before predicts")
     deviation: float | None = Field(description="standard deviation of the residuals, degrees of freedom counted")
     autocorrelation: float = Field(description="of residuals one cycle apart")

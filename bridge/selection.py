@@ -3,11 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from astro_sim.common.errors import InputError, did_you_mean
 from bridge import families
 from bridge.curves import Curve
 from bridge.families import Family
 from bridge.fitting import NOISES, CurveFit, Noise, fit_curve, held_out_error
+
+Array = NDArray[np.float64]
+
+PERSISTENT = 0.5  # a cycle's share of a deviation, above which noise enters through the dynamics (chosen)
 
 
 @dataclass(frozen=True)
@@ -18,7 +25,15 @@ class Attempt:
     held_out: float
 
 
-def compare(curve: Curve, family: str | None = None, noise: Noise | None = None) -> list[Attempt]:
+@dataclass(frozen=True)
+class Comparison:
+    """Attempts, best first, all with noise in the same place, and how that place is known."""
+
+    attempts: list[Attempt]
+    noise_origin: str
+
+
+def compare(curve: Curve, family: str | None = None, noise: Noise | None = None) -> Comparison:
     """Fit families to a curve, best first.
 
     Parameters
@@ -27,12 +42,11 @@ def compare(curve: Curve, family: str | None = None, noise: Noise | None = None)
     family : str, optional
         Put this one first, whatever the evidence; the spline takes part only if it is named here.
     noise : {"levels", "dynamics"}, optional
-        Where noise enters; by default as the lowest AICc of any family has it.
+        Where noise enters; by default as the replicates show it, or without replicates the lowest AICc of any family.
 
     Returns
     -------
-    list of Attempt
-        In the order of AICc, fits that did not converge last; all with noise in the same place.
+    Comparison
 
     Raises
     ------
@@ -46,20 +60,30 @@ def compare(curve: Curve, family: str | None = None, noise: Noise | None = None)
         tried = [*tried, families.spline(families.knots_for(len(curve.rise)))]
     elif family is not None:
         families.get(family)
-    kinds = NOISES if noise is None else (noise,)
-    ranked = [ranking(curve, tried, each) for each in kinds]
-    # Without noise there is nothing to place: then the simpler reading, the first.
-    quiet = ranked[0][0].converged and not ranked[0][0].noisy
-    best = ranked[0] if quiet else min(ranked, key=lambda fits: (not fits[0].converged, fits[0].aicc))
+    ranked = {
+        each: ranking(curve.rise, tried, each, curve.spread(each == "dynamics"))
+        for each in (NOISES if noise is None else (noise,))
+    }
+    noise, origin = (noise, "stated") if noise is not None else _place_noise(curve, ranked)
+    best = ranked[noise]
     ordered = sorted(best, key=lambda fit: fit.family.name != family) if family else best
-    return [
-        Attempt(fit, held_out_error(curve.rise, fit.family, fit.noise, curve.spread(fit.noise == "dynamics")))
-        for fit in ordered
-    ]
-
-
-def ranking(curve: Curve, tried: Sequence[Family], noise: Noise) -> list[CurveFit]:
-    """Fits of families with noise in one place, best first."""
     spread = curve.spread(noise == "dynamics")
-    fits = [fit_curve(curve.rise, family, noise, spread) for family in tried]
+    return Comparison([Attempt(fit, held_out_error(curve.rise, fit.family, noise, spread)) for fit in ordered], origin)
+
+
+def ranking(rise: Array, tried: Sequence[Family], noise: Noise, spread: Array | None = None) -> list[CurveFit]:
+    """Fits of families with noise in one place: in the order of AICc, those that did not converge last."""
+    fits = [fit_curve(rise, family, noise, spread) for family in tried]
     return sorted(fits, key=lambda fit: (not fit.converged, fit.aicc))
+
+
+def _place_noise(curve: Curve, ranked: dict[Noise, list[CurveFit]]) -> tuple[Noise, str]:
+    """Where noise enters, and how that is known."""
+    quiet = ranked["levels"][0]
+    if quiet.converged and not quiet.noisy:
+        return "levels", "no noise to place"
+    if (persistence := curve.persistence) is not None:
+        kind: Noise = "dynamics" if persistence > PERSISTENT else "levels"
+        return kind, f"deviations of {curve.count} replicates from their mean persist by {persistence:.2f} a cycle"
+    likelier = min(NOISES, key=lambda kind: (not ranked[kind][0].converged, ranked[kind][0].aicc))
+    return likelier, "lowest AICc; below 24 cycles it hardly ever finds noise in the dynamics"

@@ -38,10 +38,9 @@ def _print_version(asked: bool) -> None:
 
 def _print_training_settings(asked: bool) -> None:
     if asked:
-        from astro_sim.common.settings import describe
-        from rmaat.training.settings import TABLES
+        from rmaat.training.settings import describe_settings
 
-        _table(HEADER, describe(*TABLES.values()))
+        _table(HEADER, describe_settings())
         raise typer.Exit
 
 
@@ -277,7 +276,7 @@ def train(
     from rmaat.training.settings import flatten
 
     given = flatten(load_toml(config), str(config)) if config else {}
-    given |= parse_assignments(set_ or [])
+    given |= flatten(parse_assignments(set_ or []), "--set")
     loaded = Laws.load(laws)
     from rmaat.training.engine import train as run
 

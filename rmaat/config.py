@@ -1,6 +1,8 @@
 """What a model is made of. Needs no torch, so that a wrong setting is refused before anything heavy is loaded."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
+
+from pydantic import Field
 
 from astro_sim.common.settings import Settings, quantity
 from bridge.laws import PAPER_EXPONENT, Laws
@@ -41,13 +43,12 @@ class RMAATConfig(Settings):
         1, "1", "amrb: most recent segments kept instead of replayed (k)", "ours", ge=0, le=2**20
     )
 
-    presynaptic_exponent: float | None = quantity(
+    trainable_laws: bool = quantity(False, "1", "training may move the parameters of the retention law", "ours")
+    presynaptic_exponent: Annotated[float, Field(gt=0, le=4)] | Literal["paper"] | None = quantity(
         None,
         "1",
-        "exponent alpha of the presynaptic state; by default the laws'",
+        'exponent alpha of the presynaptic state; by default the laws\', "paper": 0.25',
         "AT and RMAAT tables: 0.25",
-        gt=0,
-        le=4,
     )
     spatial_decay: float | None = quantity(
         None,
@@ -69,6 +70,8 @@ class RMAATConfig(Settings):
     def model_post_init(self, _: object) -> None:
         if self.width % self.heads:
             raise ValueError(f"width: expected a multiple of heads = {self.heads}, got {self.width}")
+        if self.trainable_laws and self.memory_rule == "none":
+            raise ValueError("trainable laws: expected the memory_rule scale or consolidate; none uses no laws")
 
     @property
     def rows(self) -> int:
@@ -81,7 +84,8 @@ class RMAATConfig(Settings):
         def first(*values: float | None) -> float | None:
             return next((value for value in values if value is not None), None)
 
+        exponent = PAPER_EXPONENT if self.presynaptic_exponent == "paper" else self.presynaptic_exponent
         return self.replace(
-            presynaptic_exponent=first(self.presynaptic_exponent, laws and laws.presynaptic_exponent, PAPER_EXPONENT),
+            presynaptic_exponent=first(exponent, laws and laws.presynaptic_exponent, PAPER_EXPONENT),
             spatial_decay=first(self.spatial_decay, laws and laws.spatial_decay, DEFAULT_DECAY),
         )

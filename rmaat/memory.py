@@ -10,21 +10,20 @@ normaliser in advance, since delta_t / p_t = RetentionFactor(t, t). Source of th
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from astro_sim.common.errors import InputError
-from bridge.laws import Laws
+from bridge.torch import Retention
 
 
-def factors(rule: str, laws: Laws | None, totals: Sequence[int], segments: int) -> Tensor:
+def factors(rule: str, retention: Retention | None, totals: Sequence[int], segments: int) -> Tensor:
     """Factor of every example and segment.
 
     Parameters
     ----------
     rule : {"scale", "consolidate", "none"}
-    laws : Laws or None
+    retention : bridge.torch.Retention or None
         May be None for the rule "none" alone.
     totals : sequence of int
         T of every example: its segments that are not only padding.
@@ -34,18 +33,13 @@ def factors(rule: str, laws: Laws | None, totals: Sequence[int], segments: int) 
     Returns
     -------
     Tensor, (batch, segments), float64
-        1 beyond an example's T, where `update` changes nothing anyway.
+        1 beyond an example's T, where `update` changes nothing anyway. Differentiable where the laws are trainable.
     """
-    table = np.ones((len(totals), segments))
     if rule == "none":
-        return torch.from_numpy(table)
-    if laws is None:
+        return torch.ones(len(totals), segments, dtype=torch.float64)
+    if retention is None:
         raise InputError(f'memory_rule: {rule!r} needs laws; give some, or choose "none"')
-    law = laws.online if rule == "consolidate" else laws.retention
-    rows = {total: law(total) for total in set(totals)}
-    for row, total in zip(table, totals, strict=True):
-        row[:total] = rows[total]
-    return torch.from_numpy(table)
+    return retention.table(rule, totals, segments)
 
 
 def update(rule: str, memory: Tensor, written: Tensor, factor: Tensor, active: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from astro_sim.common.errors import InputError, did_you_mean
 from bridge.laws import Laws
+from bridge.torch import Retention
 from rmaat.amrb import run_segments
 from rmaat.attention import AstromorphicAttention, RelativePosition, Rule
 from rmaat.config import RMAATConfig
@@ -67,9 +68,11 @@ class RMAAT(nn.Module):
     def __init__(self, config: RMAATConfig, laws: Laws | None = None) -> None:
         super().__init__()
         self.config = config = config.with_laws(laws)
-        self.laws = laws
-        factors(config.memory_rule, laws, [1], 1)  # refuses a rule without its laws now, not in the first step
-        assert config.presynaptic_exponent is not None  # with_laws filled both
+        self.retention = None if laws is None else Retention(laws, config.trainable_laws)
+        factors(
+            config.memory_rule, self.retention, [1], 1
+        )  # refuses a rule without its laws now, not in the first step
+        assert isinstance(config.presynaptic_exponent, float)  # with_laws filled both
         assert config.spatial_decay is not None
         rule = Rule(
             exponent=config.presynaptic_exponent,
@@ -118,7 +121,7 @@ class RMAAT(nn.Module):
         batch, size = len(tokens), c.segment_length
         totals = (lengths + size - 1) // size  # T of every example
         segments = int(totals.max())
-        factor = factors(c.memory_rule, self.laws, totals.tolist(), segments).to(tokens.device)
+        factor = factors(c.memory_rule, self.retention, totals.tolist(), segments).to(tokens.device)
         real = torch.arange(segments * size, device=tokens.device) < lengths[:, None]  # (B, L)
         relative = None if self.relative is None else self.relative()  # (h, N, m), once a step
         steps = []

@@ -2,7 +2,8 @@
 
     RUN/run.json             what was asked: task, model, every setting, data, laws digest, versions, machine
     RUN/laws.json            the laws the model was built with
-    RUN/metrics.jsonl        one line a logged step: split, step, loss, accuracy, ...
+    RUN/laws.trained.json    where training moved them, if it was allowed to
+    RUN/metrics.jsonl        one line a logged step: split, step, loss, accuracy, ..., parameters of trainable laws
     RUN/model.safetensors    the weights at the end, the laws' digest in the metadata
     RUN/evaluation.json      accuracy on the test split, written by `rmaat evaluate`
     RUN/checkpoints/         what `--resume` continues from
@@ -19,9 +20,10 @@ from astro_sim.common.errors import InputError
 from astro_sim.common.files import read_json
 from bridge.laws import Laws
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+TRAINED_LAWS = "laws.trained.json"
 REQUIRED = {
-    "task": str, "model": str, "settings": dict, "model_config": dict, "data": dict, "laws_digest": str,
+    "task": str, "model": str, "settings": dict, "laws": dict, "model_config": dict, "data": dict, "laws_digest": str,
 }  # fmt: skip
 
 
@@ -33,9 +35,10 @@ class RunRecord:
     ----------
     path : Path
     run : dict
-        Contents of run.json: ``task``, ``model``, ``settings``, ``model_config``, ``data``, ``laws_digest``,
-        ``parameters`` (their number), ``versions``, ``machine``.
-    laws : Laws or None
+        Contents of run.json: ``task``, ``model``, ``settings``, ``laws`` (what was done with them), ``model_config``,
+        ``data``, ``laws_digest``, ``parameters`` (their number), ``versions``, ``machine``.
+    laws, trained_laws : Laws or None
+        Before training, and after it where it moved them.
     metrics : list of dict
         Each with ``split`` ("train" or "valid"), ``step``, ``loss``, ``accuracy`` and ``seconds``.
     evaluation : dict or None
@@ -47,6 +50,7 @@ class RunRecord:
     path: Path
     run: dict[str, Any]
     laws: Laws | None
+    trained_laws: Laws | None
     metrics: list[dict[str, Any]]
     evaluation: dict[str, Any] | None
     finished: bool
@@ -79,11 +83,12 @@ def read_run(path: str | Path) -> RunRecord:
     result = read_json(evaluation, "evaluation") if evaluation.is_file() else None
     if result is not None and not (isinstance(result, dict) and _numbers(result, ("accuracy", "majority", "examples"))):
         raise InputError(f"{evaluation}: expected an object with 'accuracy', 'majority' and 'examples'")
-    laws = path / "laws.json"
+    laws, trained = path / "laws.json", path / TRAINED_LAWS
     return RunRecord(
         path=path,
         run=run,
         laws=Laws.load(laws) if laws.is_file() else None,
+        trained_laws=Laws.load(trained) if trained.is_file() else None,
         metrics=read_metrics(path / "metrics.jsonl"),
         evaluation=result,
         finished=(path / "model.safetensors").is_file(),

@@ -130,6 +130,11 @@ class Family:
         return int(np.argmax(self.log_increments(horizon, values))) + 1
 
 
+def total_variation(one: Array, other: Array) -> float:
+    """Distance between two retention laws over the same T: the share of the weight that lies elsewhere."""
+    return 0.5 * float(np.abs(one - other).sum())
+
+
 # Within a twentieth of a cycle a curve is over before its first sample; past 1e5 cycles it is a straight line.
 SHORTEST, LONGEST = 0.05, 1e5
 TAU = Parameter("tau", "cycles", "cycles until the curve has covered 63 % of its rise", SHORTEST, LONGEST)

@@ -18,6 +18,7 @@ from astro_sim.common.errors import InputError
 from astro_sim.common.files import require_free, versions, write_json, write_text
 from astro_sim.common.progress import Progress
 from bridge.laws import Laws
+from bridge.torch import Retention
 from rmaat import records, tasks
 from rmaat.config import RMAATConfig
 from rmaat.model import build_model
@@ -26,7 +27,7 @@ from rmaat.tasks import storage
 from rmaat.tasks.storage import Split
 from rmaat.training import checkpoint
 from rmaat.training.batches import Batches
-from rmaat.training.settings import TrainSettings, build_settings, flatten
+from rmaat.training.settings import DECIDED, TrainSettings, build_settings, flatten
 
 Batch = tuple[Tensor, Tensor, Tensor]
 
@@ -54,7 +55,8 @@ def train(
     model : str
         Name for `rmaat.build_model`.
     settings : mapping, optional
-        Fields of `RMAATConfig` and `TrainSettings`, flat or in tables. With ``resume`` they may be left out, and
+        Fields of `RMAATConfig` and `TrainSettings`, flat or in tables, and of `LawSettings` in the table "laws" or
+        with "laws." in front. With ``resume`` they may be left out, and
         must not contradict the run's own.
     resume : bool
         Go on from the newest checkpoint, exactly as if the run had never stopped (at the same number of threads).
@@ -78,7 +80,9 @@ def train(
     values = flatten(settings or {}, "settings")
     if stored is not None:
         values = {**_given(stored), **values}
-    config, training = build_settings(values, opened.manifest.vocabulary, opened.manifest.classes)
+    config, training, law_settings = build_settings(values, opened.manifest.vocabulary, opened.manifest.classes)
+    if stored is None or laws.digest != stored["laws_digest"]:  # else they are the run's own
+        laws = law_settings.apply(laws)
     device = _device(training.device)
     torch.manual_seed(training.seed)
     network = build_model(model, config, laws).to(device)
@@ -87,6 +91,7 @@ def train(
         "task": task,
         "model": model,
         "settings": training.model_dump(mode="json"),
+        "laws": law_settings.model_dump(mode="json"),
         "model_config": config.with_laws(laws).model_dump(mode="json"),
         "data": _data_record(opened, config.segment_length),
         "laws_digest": laws.digest,
@@ -101,6 +106,8 @@ def train(
         laws.save(run / "laws.json")
         write_json(run / "run.json", asked)
     _Loop(network, opened, training, run, laws.digest, config.segment_length, device).run()
+    if (retention := _trainable(network)) is not None:
+        retention.trained().save(run / records.TRAINED_LAWS)
     checkpoint.save_weights(network, run / "model.safetensors", laws.digest)
     return read_run(run)
 
@@ -245,6 +252,8 @@ class _Loop:
                 progress.advance(note=note)
 
     def _train_row(self, step: int, sums: dict[str, float]) -> dict[str, Any]:
+        retention = _trainable(self.network)
+        moved = {} if retention is None else {"laws": retention.trained().parameters}
         return {
             "split": "train",
             "step": step + 1,
@@ -254,6 +263,7 @@ class _Loop:
             "tokens": sums["tokens"],
             "segments_shown": self._shown(step),
             "seconds": sums["seconds"],
+            **moved,
         }
 
     def _valid_row(self, step: int, split: Split) -> dict[str, Any]:
@@ -306,6 +316,12 @@ class _Loop:
         write_text(path, "".join(json.dumps(row) + "\n" for row in kept))
 
 
+def _trainable(network: nn.Module) -> Retention | None:
+    """The retention law of a network, if training moves it."""
+    found = getattr(network, "retention", None)
+    return found if isinstance(found, Retention) and found.shift is not None else None
+
+
 def _write_line(stream: Any, row: dict[str, Any]) -> None:
     stream.write(json.dumps(row) + "\n")
     stream.flush()
@@ -345,9 +361,9 @@ def _machine(device: torch.device) -> dict[str, str]:
 
 
 def _given(stored: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of a stored run, without what its data decide."""
-    model = {name: value for name, value in stored["model_config"].items() if name not in ("vocabulary", "classes")}
-    return {**model, **stored["settings"]}
+    """Settings of a stored run, without what is decided elsewhere."""
+    model = {name: value for name, value in stored["model_config"].items() if name not in DECIDED}
+    return {**model, **stored["settings"], **{f"laws.{name}": value for name, value in stored["laws"].items()}}
 
 
 def _require_same(run: Path, stored: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
@@ -357,7 +373,7 @@ def _require_same(run: Path, stored: Mapping[str, Any], asked: Mapping[str, Any]
         raise InputError(f"{run}: started with other laws (digest {was}, these have {now})")
     if stored["data"]["digest"] != asked["data"]["digest"]:
         raise InputError(f"{run}: started on other data ({stored['data']['path']})")
-    for part in ("task", "model", "settings", "model_config"):
+    for part in ("task", "model", "settings", "laws", "model_config"):
         old, new = stored[part], asked[part]
         pairs = [(part, old, new)] if isinstance(old, str) else [(name, old.get(name), new[name]) for name in new]
         for name, was, now in pairs:

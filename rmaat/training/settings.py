@@ -6,7 +6,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from astro_sim.common.errors import InputError, did_you_mean
-from astro_sim.common.settings import Settings, quantity, split_settings
+from astro_sim.common.settings import Settings, describe, quantity, split_settings
+from bridge.laws import Laws
+from bridge.schema import Perturbed
 from rmaat.config import RMAATConfig
 
 CHOSEN = "chosen"
@@ -37,11 +39,30 @@ class TrainSettings(Settings):
     )
 
 
-TABLES: dict[str, type[Settings]] = {"model": RMAATConfig, "training": TrainSettings}
+class LawSettings(Settings):
+    """What a training run does with the laws it is given: the table [laws], or names that begin with "laws."."""
+
+    trainable: bool = quantity(False, "1", "training may move the parameters of the retention law", "ours")
+    perturbed: Perturbed | None = quantity(None, "1", "train with laws that differ on purpose", "ours")
+    factor: float = quantity(2.0, "1", "of faster and slower laws: by how much", CHOSEN, gt=1)
+    seed: int = quantity(0, "1", "of random and posterior laws: which", CHOSEN, ge=0, le=2**63 - 1)
+
+    def apply(self, laws: Laws) -> Laws:
+        """The laws that the model is built with."""
+        return laws if self.perturbed is None else laws.perturbed(self.perturbed, self.factor, self.seed)
+
+
+TABLES: dict[str, type[Settings]] = {"model": RMAATConfig, "training": TrainSettings, "laws": LawSettings}
+PREFIXED = ("laws",)  # tables whose settings keep the table's name in front
+DECIDED = {
+    "vocabulary": "the task's data decide it; leave it out",
+    "classes": "the task's data decide it; leave it out",
+    "trainable_laws": "expected laws.trainable instead",
+}
 
 
 def flatten(values: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Open the tables "model" and "training" of a settings file; settings outside of them are taken as they are.
+    """Open the tables of a settings file; settings outside of them are taken as they are, "table.name" as in its table.
 
     Raises
     ------
@@ -50,33 +71,56 @@ def flatten(values: Mapping[str, Any], where: str) -> dict[str, Any]:
     """
     flat: dict[str, Any] = {}
     for name, value in values.items():
-        part = {name: value}
+        table, dot, key = name.partition(".")
         if isinstance(value, Mapping):
-            if name not in TABLES:
-                raise InputError(f"{where}: unknown table [{name}]; {did_you_mean(name, TABLES)}")
-            for key in value:
-                if key not in TABLES[name].model_fields:
-                    nearest = did_you_mean(key, TABLES[name].model_fields)
-                    raise InputError(f"{where}: unknown setting {key!r} in [{name}]; {nearest}")
-            part = dict(value)
-        for key in part:
+            part = {key: _flat_name(name, key, where) for key in value}
+            given = {part[key]: each for key, each in value.items()}
+        else:
+            given = {_flat_name(table, key, where) if dot else name: value}
+        for key in given:
             if key in flat:
                 raise InputError(f"{where}: {key} is given twice")
-        flat |= part
+        flat |= given
     return flat
 
 
-def build_settings(values: Mapping[str, Any], vocabulary: int, classes: int) -> tuple[RMAATConfig, TrainSettings]:
-    """Share out flat settings between model and training; tables of a TOML file (one level) are opened.
+def _flat_name(table: str, key: str, where: str) -> str:
+    if table not in TABLES:
+        raise InputError(f"{where}: unknown table [{table}]; {did_you_mean(table, TABLES)}")
+    if key not in TABLES[table].model_fields:
+        raise InputError(
+            f"{where}: unknown setting {key!r} in [{table}]; {did_you_mean(key, TABLES[table].model_fields)}"
+        )
+    return f"{table}.{key}" if table in PREFIXED else key
+
+
+def describe_settings() -> list[tuple[str, Any, str, str]]:
+    """Every setting of a training run: name as ``--set`` takes it, default, unit, meaning."""
+    return [
+        (_flat_name(table, name, table), *rest)
+        for table, model in TABLES.items()
+        for name, *rest in describe(model)
+        if name != "trainable_laws"
+    ]
+
+
+def build_settings(
+    values: Mapping[str, Any], vocabulary: int, classes: int
+) -> tuple[RMAATConfig, TrainSettings, LawSettings]:
+    """Share out flat settings between model, training and laws; tables of a TOML file (one level) are opened.
 
     Raises
     ------
     InputError
-        An unknown setting (the nearest is named), a value out of bounds, or one that the task decides.
+        An unknown setting (the nearest is named), a value out of bounds, or one that is decided elsewhere.
     """
     flat = flatten(values, "settings")
-    for name in ("vocabulary", "classes"):
+    for name, instead in DECIDED.items():
         if name in flat:
-            raise InputError(f"{name}: the task's data decide it; leave it out")
-    model, training = split_settings(flat, RMAATConfig, TrainSettings)
-    return RMAATConfig(vocabulary=vocabulary, classes=classes, **model), TrainSettings(**training)
+            raise InputError(f"{name}: {instead}")
+    mark = "laws."
+    laws = LawSettings(**{name.removeprefix(mark): value for name, value in flat.items() if name.startswith(mark)})
+    rest = {name: value for name, value in flat.items() if not name.startswith(mark)}
+    model, training = split_settings(rest, RMAATConfig, TrainSettings)
+    config = RMAATConfig(vocabulary=vocabulary, classes=classes, trainable_laws=laws.trainable, **model)
+    return config, TrainSettings(**training), laws

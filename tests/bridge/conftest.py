@@ -7,7 +7,11 @@ import pytest
 import xarray as xr
 
 import astro_sim
+import bridge
+import bridge.families
 from astro_sim.dataset import describe
+from bridge.laws import Laws
+from bridge.schema import Number
 
 LAWS = Path(__file__).parent / "laws"
 
@@ -33,6 +37,31 @@ def ltp_dataset():
             {"cycle": np.arange(len(curve)), "time": 10.0 * np.arange(len(curve))},
         )
         return describe(dataset, "ltp", "macro", 0, {"made": "by a test"})
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def stated():
+    """Make laws of any family with given parameters, as if they had been fitted."""
+    plain = Laws.load(LAWS / "valid" / "exponential.json").document
+
+    def make(name, values, knots=()):
+        family = bridge.families.get(name, knots)
+        numbers = {
+            p.name: Number(value=values[p.name], stderr=None, low=None, high=None, unit=p.unit, origin="stated")
+            for p in family.parameters
+        }
+        law = plain.retention.model_copy(
+            update={
+                "family": name,
+                "knots": list(knots),
+                "parameters": numbers,
+                "concave": family.concave(values),
+                "draws": None,
+            }
+        )
+        return Laws(plain.model_copy(update={"retention": law}))
 
     return make
 

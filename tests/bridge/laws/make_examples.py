@@ -56,6 +56,7 @@ def law(family, parameters, amplitude, knots=(), draws=None):
         "averaged": {"post": 3, "pre": 3},
         "spread": [0.004] * 6 if draws else None,
         "noise": "levels",
+        "noise_origin": "written by hand for a test",
         "residuals": [float(each) for each in left],
         "deviation": float(np.sqrt(left @ left / (6 - len(values) - 1))),
         "autocorrelation": float(left[1:] @ left[:-1] / (left @ left)),

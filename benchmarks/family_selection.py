@@ -1,0 +1,97 @@
+"""Which family AICc chooses for simulated curves of every family: the confusion matrix, and what a wrong choice costs."""
+
+import os
+import zlib
+from concurrent.futures import ProcessPoolExecutor
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from benchmarks.registry import Benchmark
+from bridge.bootstrap import noisy_curve
+from bridge.families import FAMILIES
+from bridge.families.family import total_variation
+from bridge.fitting import NOISES, Noise
+from bridge.selection import ranking
+
+REPEATS, TOTAL = 100, 16
+SETTINGS = ((6, 0.01), (12, 0.01), (24, 0.01), (24, 0.002))  # cycles, noise over the amplitude
+# Far from where a family contains another one: Hill with n = 1 is a power law with a = 1, say.
+TRUTHS: dict[str, dict[str, float]] = {
+    "exponential": {"tau": 5.0},
+    "double_exponential": {"tau": 1.0, "ratio": 10.0, "weight": 0.5},
+    "stretched_exponential": {"tau": 5.0, "b": 0.6},
+    "hill": {"K": 5.0, "n": 2.0},
+    "power_law": {"tau": 2.0, "a": 2.0},
+    "logistic": {"tau": 2.5, "B": 8.0},
+}
+
+
+class Trial(NamedTuple):
+    """What one curve was taken for."""
+
+    chosen: str
+    distance: float  # total variation between RetentionFactor(., 16) and the truth
+    shape: bool  # whether the largest increment is rightly at the first cycle, or rightly not
+    noise: str  # where noise was thought to enter when that was left open
+
+
+def trial(truth: str, noise: Noise, cycles: int, deviation: float, repeat: int) -> Trial:
+    """Simulate one curve, fit all families to it, and take the one with the lowest AICc."""
+    family, values = FAMILIES[truth], TRUTHS[truth]
+    rng = np.random.default_rng([zlib.crc32(f"{truth} {noise} {cycles} {deviation}".encode()), repeat])
+    rise = noisy_curve(family, values, 1.0, deviation, cycles, noise, rng)
+    ranked = {each: ranking(rise, [*FAMILIES.values()], each) for each in NOISES}
+    best = ranked[noise][0]
+    likelier = min(NOISES, key=lambda each: (not ranked[each][0].converged, ranked[each][0].aicc))
+    horizon = 100 * cycles
+    return Trial(
+        chosen=best.family.name,
+        distance=total_variation(best.family.retention(TOTAL, best.values), family.retention(TOTAL, values)),
+        shape=(best.family.peak_cycle(best.values, horizon) == 1) == (family.peak_cycle(values, horizon) == 1),
+        noise=likelier,
+    )
+
+
+def trials(noise: Noise, cycles: int, deviation: float, repeats: int = REPEATS) -> dict[str, list[Trial]]:
+    """Trials of every family, side by side on all cores."""
+    jobs = [(truth, noise, cycles, deviation, repeat) for truth in TRUTHS for repeat in range(repeats)]
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        found = list(pool.map(trial, *zip(*jobs, strict=True), chunksize=10))
+    return {truth: found[k * repeats : (k + 1) * repeats] for k, truth in enumerate(TRUTHS)}
+
+
+def check() -> None:
+    """Without noise to speak of, every family is taken for itself."""
+    for truth in TRUTHS:
+        found = trial(truth, "levels", 24, 1e-4, 0)
+        if found.distance > 0.002:
+            raise RuntimeError(f"{truth} was taken for {found.chosen}, {found.distance:.4f} away, without noise")
+
+
+def measure() -> list[dict[str, Any]]:
+    """A row a setting and true family."""
+    rows = []
+    for noise in NOISES:
+        for cycles, deviation in SETTINGS:
+            for truth, found in trials(noise, cycles, deviation).items():
+                rows.append(
+                    {
+                        "noise in": noise,
+                        "cycles": cycles,
+                        "noise": deviation,
+                        "truth": truth,
+                        **{name: sum(each.chosen == name for each in found) for name in FAMILIES},
+                        "shape right": sum(each.shape for each in found),
+                        "95th of distances": round(float(np.quantile([each.distance for each in found], 0.95)), 4),
+                        "kind of noise recognised": sum(each.noise == noise for each in found),
+                    }
+                )
+    return rows
+
+
+BENCHMARK = Benchmark(
+    f"families chosen by AICc for {REPEATS} simulated curves each; distance: total variation of RetentionFactor(., 16)",
+    check,
+    measure,
+)

@@ -1,0 +1,134 @@
+"""The retention law in torch: factors that a model can be trained through, and parameters that training may move.
+
+Every parameter theta of the law has a line on which it is free (log, or log odds) and bounds there, l and u. It is
+
+    theta = from_line(l + (u - l) sigmoid(a + s / c)),      c = (u - l) sigmoid'(a)
+
+where a makes s = 0 the fitted value and c makes s a step on the line: at first, s = 0.1 is 10 % more. So theta cannot
+leave its bounds whatever an optimiser does, every s starts at 0, and weight decay pulls towards the biology.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from astro_sim.common.errors import InputError
+from bridge.laws import Laws
+
+EDGE = 1e-6  # share of the line next to a bound that a start keeps away from: on the bound no gradient leads back
+
+
+class Retention(nn.Module):
+    """RetentionFactor and online factors of laws, differentiable in their parameters.
+
+    Parameters
+    ----------
+    laws : Laws
+        As fitted, or perturbed.
+    trainable : bool
+        Hold the parameters as one trainable vector ``shift``, which starts at 0; by default they are buffers, which
+        do not enter the state of a model: the laws file has them.
+
+    Raises
+    ------
+    InputError
+        Trainable, but the laws have weights of their own in place of parameters (perturbed flat or random).
+
+    Notes
+    -----
+    All arithmetic is in float64, whatever the precision of the model: factors range over orders of magnitude, and
+    there are few of them. The values are those of `Laws` to rounding (tested: 1e-12).
+    """
+
+    start: Tensor
+    low: Tensor
+    width: Tensor
+    fixed: Tensor
+
+    def __init__(self, laws: Laws, trainable: bool = False) -> None:
+        super().__init__()
+        if trainable and not laws.parametric:
+            kind = laws.document.perturbation
+            assert kind is not None
+            raise InputError(f"laws.trainable: {kind.kind} laws have no parameters to train")
+        self.laws = laws
+        axes = laws.family.parameters
+        values = np.array([laws.parameters[p.name] for p in axes])
+        low = np.array([float(p.to_line(p.low)) for p in axes])
+        width = np.array([float(p.to_line(p.high)) for p in axes]) - low
+        line = np.array([float(p.to_line(v)) for p, v in zip(axes, values, strict=True)])
+        share = np.clip((line - low) / width, EDGE, 1.0 - EDGE)
+        for name, value in {
+            "start": np.log(share) - np.log1p(-share),
+            "low": low,
+            "width": width,
+            "fixed": values,
+        }.items():
+            self.register_buffer(name, torch.from_numpy(value), persistent=False)
+        self.shift = nn.Parameter(torch.zeros(len(axes))) if trainable else None
+
+    def values(self) -> dict[str, Tensor]:
+        """Parameters of the law as they are now, scalars in float64."""
+        if self.shift is None:
+            columns = self.fixed
+        else:
+            here = torch.sigmoid(self.start)
+            place = torch.sigmoid(self.start + self.shift.double() / (self.width * here * (1.0 - here)))
+            line = self.low + self.width * place
+            logit = torch.tensor([p.scale == "logit" for p in self.laws.family.parameters], device=line.device)
+            # The exponential must stay finite where it is not chosen, or its gradient is NaN.
+            columns = torch.where(logit, torch.sigmoid(line), torch.exp(torch.where(logit, 0.0, line)))
+        return {p.name: columns[k] for k, p in enumerate(self.laws.family.parameters)}
+
+    def retention(self, total: int) -> Tensor:
+        """RetentionFactor(t, T) for t = 1 .. T, (T,), float64; sums to 1."""
+        return self.table("scale", [total], total)[0]
+
+    def online(self, total: int) -> Tensor:
+        """delta_t / p_t for t = 1 .. T, (T,), float64: needs no T in advance, except of laws that were reversed."""
+        return self.table("consolidate", [total], total)[0]
+
+    def table(self, rule: str, totals: Sequence[int], segments: int) -> Tensor:
+        """Factors of a batch.
+
+        Parameters
+        ----------
+        rule : {"scale", "consolidate"}
+            RetentionFactor(t, T), or the online factors delta_t / p_t.
+        totals : sequence of int
+            T of every example, at least 1 and at most ``segments``.
+        segments : int
+
+        Returns
+        -------
+        Tensor, (batch, segments), float64
+            1 beyond an example's T.
+        """
+        device = self.start.device
+        if min(totals) < 1 or max(totals) > segments:
+            raise InputError(f"T: expected 1 to {segments} segments, got {min(totals)} to {max(totals)}")
+        own = torch.as_tensor(totals, device=device)[:, None]  # (B, 1)
+        t = torch.arange(1, segments + 1, device=device)
+        inside = t <= own
+        logs = self._log_weights(t.double())
+        order = torch.where(inside, own - t, 0) if self.laws.needs_total else (t - 1).expand(len(own), -1)
+        logs = logs[order]  # (B, segments)
+        # The running sum of the weights: log p_t where they are increments, and up to a constant of the example else.
+        covered = torch.logcumsumexp(logs, dim=1)
+        last = covered.gather(1, own - 1) if rule == "scale" else covered
+        return torch.where(inside, torch.exp(torch.where(inside, logs - last, 0.0)), 1.0)
+
+    def trained(self) -> Laws:
+        """The laws with the parameters that training has reached."""
+        values = {name: float(value.detach()) for name, value in self.values().items()}
+        return self.laws.with_parameters(values, "trained, from the law that the simulation gave")
+
+    def _log_weights(self, t: Tensor) -> Tensor:
+        """Logarithms of what retention is proportional to: of the increments, or of perturbed weights."""
+        if not self.laws.parametric:
+            return torch.from_numpy(self.laws.log_weights(len(t))).to(t.device)
+        family, values = self.laws.family, self.values()
+        step = family.log_survival_step(t, values, torch)
+        return family.log_survival(t - 1.0, values, torch) + torch.log(-torch.expm1(step))
