@@ -10,8 +10,8 @@ demo: $(STAMP)   ## simulate, distil, train with AMRB and report, in about a min
 	rm -rf demo
 	$(BIN)/rmaat demo --out demo
 
-test: $(STAMP)   ## the default suite
-	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
+test: $(STAMP)   ## the default suite: two workers of one thread each, which would otherwise wait for each other
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
 
 test-slow: $(STAMP)   ## the tests that take minutes each
 	$(BIN)/python -m pytest -m slow

@@ -1,4 +1,4 @@
-"""Which family AICc chooses for simulated curves of every family: the confusion matrix, and what a wrong choice costs."""
+"""Which family AICc chooses for simulated curves of every family, and what a wrong choice costs."""
 
 import os
 import zlib

@@ -76,7 +76,7 @@ def measure() -> list[dict[str, Any]]:
 
 
 BENCHMARK = Benchmark(
-    f"share of {REPEATS} simulated curves of {CYCLES} cycles with {DEVIATION:.0%} noise whose 95 % interval holds the truth",
+    f"share of {REPEATS} curves of {CYCLES} cycles with {DEVIATION:.0%} noise whose 95 % interval holds the truth",
     check,
     measure,
 )

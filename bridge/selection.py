@@ -60,7 +60,7 @@ def compare(curve: Curve, family: str | None = None, noise: Noise | None = None)
         tried = [*tried, families.spline(families.knots_for(len(curve.rise)))]
     elif family is not None:
         families.get(family)
-    ranked = {
+    ranked: dict[Noise, list[CurveFit]] = {
         each: ranking(curve.rise, tried, each, curve.spread(each == "dynamics"))
         for each in (NOISES if noise is None else (noise,))
     }

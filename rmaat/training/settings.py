@@ -97,10 +97,10 @@ def _flat_name(table: str, key: str, where: str) -> str:
 def describe_settings() -> list[tuple[str, Any, str, str]]:
     """Every setting of a training run: name as ``--set`` takes it, default, unit, meaning."""
     return [
-        (_flat_name(table, name, table), *rest)
+        (_flat_name(table, row[0], table), *row[1:])
         for table, model in TABLES.items()
-        for name, *rest in describe(model)
-        if name != "trainable_laws"
+        for row in describe(model)
+        if row[0] != "trainable_laws"
     ]
 
 
