@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
 
 import numpy as np
 import xarray as xr
@@ -87,9 +86,10 @@ class Retention:
         T.
     t, factor : array, (T,)
     low, high : array, (T,), or None
-        Envelope over the ends of the parameters' 95 % intervals; None where the fit gave no interval.
+        Where 95 % of the resampled laws lie, segment by segment; None where the law has no draws.
     extrapolates : bool
-        T lies beyond the simulated cycles, so the whole curve does: p_T normalises it.
+        T lies beyond the simulated cycles, so the whole curve does: p_T normalises it. Not where perturbed weights
+        stand in place of the curve.
     """
 
     total: int
@@ -102,17 +102,9 @@ class Retention:
 
 def retention_curves(laws: Laws, totals: Sequence[int] = TOTALS) -> list[Retention]:
     """RetentionFactor with its band, for every T in ``totals``."""
-    numbers = laws.document.retention.parameters
-    # The value itself too: a factor in the middle of T need not lie between those of the two ends.
-    ends = {name: (number.low, number.value, number.high) for name, number in numbers.items()}
-    known = all(low is not None and high is not None and 0 < low < high < 1e6 for low, _, high in ends.values())
     curves = []
     for total in totals:
-        low = high = None
-        if known:
-            corners = [dict(zip(ends, corner, strict=True)) for corner in product(*ends.values())]
-            band = np.stack([laws.family.retention(total, corner) for corner in corners])  # type: ignore[arg-type]
-            low, high = band.min(axis=0), band.max(axis=0)
+        low, high = laws.band(total) or (None, None)
         curves.append(
             Retention(
                 total=total,
@@ -120,10 +112,22 @@ def retention_curves(laws: Laws, totals: Sequence[int] = TOTALS) -> list[Retenti
                 factor=laws.retention(total),
                 low=low,
                 high=high,
-                extrapolates=total > laws.fitted_cycles,
+                extrapolates=laws.parametric and laws.extrapolates(total),
             )
         )
     return curves
+
+
+def drawn_spread(laws: Laws) -> Array | None:
+    """Standard errors of the samples; None where nothing repeats, or where they are those of the increments."""
+    law = laws.document.retention
+    return None if law.spread is None or law.noise != "levels" else np.array(law.spread)
+
+
+def law_path(metrics: Sequence[dict], name: str) -> tuple[Array, Array]:
+    """Steps and values of one parameter of a law that training moved; rows without it are left out."""
+    rows = [{**row, **row["laws"]} for row in metrics if isinstance(row.get("laws"), dict)]
+    return series(rows, "train", name)
 
 
 def series(metrics: Sequence[dict], split: str, name: str) -> tuple[Array, Array]:

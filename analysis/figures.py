@@ -10,9 +10,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from analysis.curves import TOTALS, colour, law_level, per_synapse, retention_curves, series, stimulus_on
-from astro_sim.common.errors import InputError
-from astro_sim.common.files import whole_file
+from analysis.curves import (
+    TOTALS,
+    colour,
+    drawn_spread,
+    law_level,
+    per_synapse,
+    retention_curves,
+    series,
+    stimulus_on,
+)
+from astro_sim.common.files import require_suffix, whole_file
 from bridge.laws import Laws
 from rmaat.records import RunRecord
 
@@ -47,9 +55,7 @@ def overview(datasets: Sequence[xr.Dataset], laws: Laws, record: RunRecord | Non
     InputError
         Another suffix.
     """
-    path = Path(path)
-    if path.suffix.lower() not in METADATA:
-        raise InputError(f"{path}: expected a name that ends in {', '.join(METADATA)}")
+    require_suffix(path, *METADATA)
     figure = Figure(figsize=INCHES, layout="constrained")
     (cycle, law), (factor, accuracy) = figure.subplots(2, 2)
     _one_cycle(cycle, datasets)
@@ -60,9 +66,15 @@ def overview(datasets: Sequence[xr.Dataset], laws: Laws, record: RunRecord | Non
         axes.set_title(f"{letter}  {axes.get_title()}", loc="left", fontsize=10, fontweight="bold")
         axes.set_title("")
         axes.spines[["top", "right"]].set_visible(False)
+    save(figure, path)
+
+
+def save(figure: Figure, path: str | Path) -> None:
+    """Write a figure as PNG, SVG or PDF, whole or not at all; `InputError` on another suffix."""
+    require_suffix(path, *METADATA)
     # The salt names the parts of an SVG; without one they are random.
     with matplotlib.rc_context({"svg.hashsalt": "rmaat"}), whole_file(path) as temporary:
-        figure.savefig(temporary, dpi=DPI, metadata=METADATA[path.suffix.lower()])
+        figure.savefig(temporary, dpi=DPI, metadata=METADATA[Path(path).suffix.lower()])
 
 
 def _one_cycle(axes: Axes, datasets: Sequence[xr.Dataset]) -> None:
@@ -95,17 +107,19 @@ def _one_cycle(axes: Axes, datasets: Sequence[xr.Dataset]) -> None:
 
 def _law(axes: Axes, laws: Laws) -> None:
     document, n = laws.document.retention, laws.fitted_cycles
-    axes.set(title="LTP curve and its law", xlabel="cycle", ylabel=r"$p^l$ (a.u.)")
+    axes.set(title="LTP curve and its law" + _perturbed(laws), xlabel="cycle", ylabel=rf"$p^l$ ({document.unit})")
     inside, beyond = np.linspace(0, n, 200), np.linspace(n, 2 * n, 200)
     axes.plot(inside, law_level(laws, inside), color=colour(1), label=f"{document.family.replace('_', ' ')} law")
     axes.plot(beyond, law_level(laws, beyond), color=colour(1), linestyle="--", label="extrapolated")
-    data = [document.start, *document.samples]
-    axes.plot(range(n + 1), data, "o", color=colour(0), markersize=4, label="simulated, cycle ends")
+    data, spread = [document.start, *document.samples], drawn_spread(laws)
+    errors = None if spread is None else np.append(0.0, spread)
+    label = "simulated, cycle ends" + ("" if errors is None else " ± standard error")
+    axes.errorbar(range(n + 1), data, errors, fmt="o", color=colour(0), markersize=4, elinewidth=1, label=label)
     axes.legend(frameon=False, fontsize=8)
 
 
 def _retention(axes: Axes, laws: Laws) -> None:
-    axes.set(title="Retention", xlabel="segment t", ylabel="RetentionFactor(t, T)")
+    axes.set(title="Retention" + _perturbed(laws), xlabel="segment t", ylabel="RetentionFactor(t, T)")
     for index, curve in enumerate(retention_curves(laws, TOTALS)):
         style = "--" if curve.extrapolates else "-"
         label = f"T = {curve.total}" + (", extrapolated" if curve.extrapolates else "")
@@ -115,6 +129,11 @@ def _retention(axes: Axes, laws: Laws) -> None:
         axes.plot(curve.t, curve.factor, style, marker=marker, markersize=3, color=colour(index), label=label)
     axes.set_ylim(bottom=0)
     axes.legend(frameon=False, fontsize=8)
+
+
+def _perturbed(laws: Laws) -> str:
+    perturbation = laws.document.perturbation
+    return "" if perturbation is None else f" (perturbed: {perturbation.kind})"
 
 
 def _training(axes: Axes, record: RunRecord | None) -> None:

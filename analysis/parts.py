@@ -96,6 +96,16 @@ def number(value: float, digits: int = 4) -> str:
     return f"{value:.{digits}g}".replace("-", "−")
 
 
+def quantity(value: float, unit: str, digits: int = 4) -> str:
+    """A number with its unit, which 1 has none of."""
+    return number(value, digits) if unit == "1" else f"{number(value, digits)} {unit}"
+
+
+def share(part: float, whole: float) -> str:
+    """Part over whole as percent, two significant digits; a dash for nothing to share."""
+    return f"{100 * part / whole:.2g} %" if whole else "–"
+
+
 def count(value: Any) -> str:
     """A whole number with thousands set apart; anything else as it is."""
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

@@ -15,14 +15,16 @@ from analysis.curves import (
     TOTALS,
     colour,
     distinct,
+    drawn_spread,
     law_level,
+    law_path,
     per_synapse,
     retention_curves,
     series,
     stimulus_on,
     thin,
 )
-from bridge.laws import PAPER_EXPONENT, Laws
+from bridge.laws import PAPER_EXPONENT, WEIGHTS, Laws
 from rmaat.records import RunRecord
 
 MOST_LINES = 16  # distinct synapses drawn one by one; beyond that their range
@@ -174,16 +176,27 @@ def ltp_traces(dataset: xr.Dataset) -> go.Figure:
 
 
 def law_fit(laws: Laws) -> go.Figure:
-    """The fitted law over its data, dashed on to twice the simulated cycles, and the residuals below."""
+    """The fitted law over its data, dashed on to twice the simulated cycles, and the residuals below.
+
+    Samples carry their standard error where it is known. Where noise enters through the dynamics, residuals are those
+    of the steps from one sample to the next.
+    """
     law, n = laws.document.retention, laws.fitted_cycles
     cycles = np.arange(1, n + 1, dtype=float)
     figure = new(2, [0.7, 0.3])
     inside, beyond = np.linspace(0, n, 200), np.linspace(n, 2 * n, 100)
-    figure.add_trace(line(inside, law_level(laws, inside), "law", 1), 1, 1)
-    figure.add_trace(line(beyond, law_level(laws, beyond), "law, extrapolated", 1, line={"dash": "dash"}), 1, 1)
+    perturbation = laws.document.perturbation
+    name = "law" if perturbation is None else f"law ({'before ' if perturbation.kind in WEIGHTS else ''}perturbation)"
+    figure.add_trace(line(inside, law_level(laws, inside), name, 1), 1, 1)
+    figure.add_trace(line(beyond, law_level(laws, beyond), f"{name}, extrapolated", 1, line={"dash": "dash"}), 1, 1)
     saturation = law.start + law.amplitude.value
     figure.add_trace(line([0, 2 * n], [saturation] * 2, "fitted saturation", 2, line={"dash": "dot", "width": 1}), 1, 1)
-    figure.add_trace(points(np.append(0, cycles), np.append(law.start, law.samples), "simulated, cycle ends", 0), 1, 1)
+    samples = points(np.append(0, cycles), np.append(law.start, law.samples), "simulated, cycle ends", 0)
+    if (spread := drawn_spread(laws)) is not None:
+        # The trace may be thinned, and cycle 0 is where the simulation starts: known.
+        errors = np.append(0.0, spread)[np.asarray(samples.x, dtype=int)]
+        samples.update(error_y={"type": "data", "array": errors.astype("f4"), "thickness": 1.5, "width": 3})
+    figure.add_trace(samples, 1, 1)
     # Stems as one trace: from zero to the residual, then a gap. Three points a stem.
     at, residuals = thin(cycles, law.residuals, MOST_POINTS // 3)
     y = np.stack([np.zeros_like(at), residuals, np.full_like(at, np.nan)], axis=1).ravel()
@@ -194,11 +207,12 @@ def law_fit(laws: Laws) -> go.Figure:
         "hoverinfo": "skip",
     }
     figure.add_trace(go.Scatter(x=np.repeat(at, 3).astype("f4"), y=y.astype("f4"), **stems), 2, 1)
-    dots = points(cycles, law.residuals, "data minus law", 0)
+    kind = "data minus law" if law.noise == "levels" else "data minus the step that the law predicts"
+    dots = points(cycles, law.residuals, kind, 0)
     figure.add_trace(dots.update(showlegend=False), 2, 1)
     figure.add_hline(0, line={"color": GREY, "width": 1}, row=2, col=1)  # type: ignore[arg-type]
-    figure.update_yaxes(title_text="p<sup>l</sup> (a.u.)", row=1, col=1)
-    figure.update_yaxes(title_text="residual (a.u.)", exponentformat="e", row=2, col=1)
+    figure.update_yaxes(title_text=f"p<sup>l</sup> ({law.unit})", row=1, col=1)
+    figure.update_yaxes(title_text=f"residual ({law.unit})", exponentformat="e", row=2, col=1)
     return figure.update_xaxes(title_text="cycle", row=2, col=1)
 
 
@@ -207,7 +221,8 @@ def retention(laws: Laws, totals: Sequence[int] = TOTALS) -> go.Figure:
     figure = new()
     for index, curve in enumerate(retention_curves(laws, totals)):
         if curve.low is not None and curve.high is not None:
-            figure.add_trace(band(curve.t, curve.low, curve.high, "interval", index, showlegend=False))
+            name = "95 % of resampled laws"
+            figure.add_trace(band(curve.t, curve.low, curve.high, name, index, showlegend=False))
         name = f"T = {curve.total}" + (" (extrapolated)" if curve.extrapolates else "")
         style = {"dash": "dash" if curve.extrapolates else "solid"}
         mark = {"size": 6, "symbol": SYMBOLS[index % len(SYMBOLS)]}
@@ -218,9 +233,11 @@ def retention(laws: Laws, totals: Sequence[int] = TOTALS) -> go.Figure:
 
 def online(laws: Laws, total: int = TOTALS[-1]) -> go.Figure:
     """delta_t / p_t, the weight of a new segment when T is not known; dashed beyond the simulated cycles."""
-    t, factor, n = np.arange(1, total + 1), laws.online(total), laws.fitted_cycles
+    t, factor = np.arange(1, total + 1), laws.online(total)
+    n = laws.fitted_cycles if laws.parametric else total  # perturbed weights extrapolate nothing
     figure = new()
-    figure.add_trace(line(t[:n], factor[:n], "within the simulated cycles", 0, mode="lines+markers"))
+    known = "within the simulated cycles" if laws.parametric else "perturbed weights"
+    figure.add_trace(line(t[:n], factor[:n], known, 0, mode="lines+markers"))
     if total > n:
         more = {"line": {"dash": "dash"}, "mode": "lines+markers", "marker": {"symbol": "circle-open"}}
         figure.add_trace(line(t[n - 1 :], factor[n - 1 :], "extrapolated", 0, **more))
@@ -255,6 +272,29 @@ def training(runs: Sequence[tuple[str, RunRecord]]) -> go.Figure:
     figure.update_yaxes(title_text="loss (nats)", row=1, col=1)
     figure.update_yaxes(title_text="accuracy", tickformat=".0%", rangemode="tozero", row=2, col=1)
     return figure.update_xaxes(title_text="step", row=2, col=1)
+
+
+def law_moved(before: Laws, after: Laws, total: int) -> go.Figure:
+    """RetentionFactor(t, T) before training and after it, with the band of the simulated law."""
+    figure = new()
+    (curve,) = retention_curves(before, [total])
+    if curve.low is not None and curve.high is not None:
+        figure.add_trace(band(curve.t, curve.low, curve.high, "95 % of resampled laws", 0))
+    for index, (name, factor) in enumerate((("before training", curve.factor), ("after", after.retention(total)))):
+        mark = {"size": 6, "symbol": SYMBOLS[index]}
+        figure.add_trace(line(curve.t, factor, name, index, mode="lines+markers", marker=mark))
+    figure.update_yaxes(title_text=f"RetentionFactor(t, {total})", rangemode="tozero")
+    return figure.update_xaxes(title_text="segment t")
+
+
+def law_paths(run: RunRecord, before: Laws) -> go.Figure:
+    """Parameters of a law that training moves, over steps and over their simulated values: their units differ."""
+    figure = new()
+    for index, (name, value) in enumerate(before.parameters.items()):
+        steps, values = law_path(run.metrics, name)
+        figure.add_trace(line(np.append(0, steps), np.append(1.0, values / value), name, index))
+    figure.update_yaxes(title_text="value over the simulated one (1)")
+    return figure.update_xaxes(title_text="step").update_layout(showlegend=True)
 
 
 def points(x: ArrayLike, y: ArrayLike, name: str, index: int, symbol: str = "circle") -> go.Scatter:

@@ -3,6 +3,7 @@
 import json
 import shlex
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from analysis.collect import Dataset, Inputs, LawsFile
@@ -12,8 +13,8 @@ from astro_sim.common.files import versions
 from astro_sim.dataset import settings_of
 from rmaat.records import RunRecord
 
-# Filled in from the task, not set by anyone.
-DERIVED = ("vocabulary", "classes")
+# Filled in from the task or from the settings of the laws, not set by anyone.
+DERIVED = ("vocabulary", "classes", "trainable_laws")
 
 
 def provenance(inputs: Inputs, paths: Sequence[str], out: str) -> Section:
@@ -76,7 +77,14 @@ def fit(each: LawsFile, inputs: Inputs) -> str:
     given = {dataset.digest: str(dataset.path) for dataset in inputs.datasets}
     sources = each.laws.document.sources
     names = [given.get(source.digest, f"{source.experiment}.nc") for source in sources]
-    return _join(["rmaat", "fit", *names, "--out", str(each.path)])
+    perturbation = each.laws.document.perturbation
+    if perturbation is None:
+        return _join(["rmaat", "fit", *names, "--out", str(each.path)])
+    changes = {"factor": perturbation.factor, "seed": perturbation.seed}
+    told = "".join(f", {name}={value}" for name, value in changes.items() if value is not None)
+    code = f"import bridge; bridge.Laws.load('fitted.json').perturbed('{perturbation.kind}'{told})"
+    code += f".save({str(each.path)!r})"
+    return _join(["rmaat", "fit", *names, "--out", "fitted.json"]) + "\n" + _join(["python", "-c", code])
 
 
 def train(run: RunRecord, inputs: Inputs) -> str:
@@ -88,14 +96,29 @@ def train(run: RunRecord, inputs: Inputs) -> str:
         settings = {**(run.run.get("model_config") or {}), **(run.run.get("settings") or {})}
         settings = {name: value for name, value in settings.items() if name not in DERIVED}
         words = ["rmaat", "train", str(run.run.get("task", "TASK"))]
-        if run.laws is not None:
-            same = [each.path for each in inputs.laws if each.laws.digest == run.laws.digest]
-            words += ["--laws", str(same[0] if same else run.path / "laws.json")]
+        laws, changes = _laws_of(run, inputs)
+        words += ["--laws", str(laws)] if laws is not None else []
+        settings |= {f"laws.{name}": value for name, value in changes.items()}
         data = run.run.get("data") or {}
         words += ["--data", str(data["path"])] if "path" in data else []
         words += ["--out", str(run.path), "--model", str(run.run.get("model", "rmaat"))]
         command = _join([*words, *_sets(settings)])
     return command + "\n" + _join(["rmaat", "evaluate", str(run.path)])
+
+
+def _laws_of(run: RunRecord, inputs: Inputs) -> tuple[Path | None, dict[str, Any]]:
+    """The laws to train with again, and the settings of the laws that go with them."""
+    changes = dict(run.run.get("laws") or {})
+    if run.laws is None:
+        return None, changes
+    given = {each.laws.digest: each.path for each in inputs.laws}
+    perturbation = run.laws.document.perturbation
+    if changes.get("perturbed") and perturbation is not None:
+        if perturbation.of in given:
+            return given[perturbation.of], changes
+        # The run keeps its laws as they were perturbed; they cannot be perturbed again.
+        changes = {name: changes[name] for name in ("trainable",) if name in changes}
+    return given.get(run.laws.digest, run.path / "laws.json"), changes
 
 
 def _dataset(each: Dataset) -> list[str]:
@@ -123,6 +146,7 @@ def _run(run: RunRecord) -> list[list[str]]:
     rows += [[f"data.{name}", str(data[name])] for name in ("path", "digest") if name in data]
     for group in ("settings", "model_config"):
         rows += [[name, _shown(value)] for name, value in (record.get(group) or {}).items()]
+    rows += [[f"laws.{name}", _shown(value)] for name, value in (record.get("laws") or {}).items()]
     rows += [[group, _pairs(record[group])] for group in ("versions", "machine") if record.get(group)]
     return rows
 

@@ -38,6 +38,8 @@ NAMES = {
     "ltp-curves": "ltp_curves",
     "interval-coverage": "interval_coverage",
     "family-selection": "family_selection",
+    "law-sensitivity": "law_sensitivity",
+    "fit-speed": "fit_speed",
     "amrb-memory": "amrb_memory",
 }
 

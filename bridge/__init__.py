@@ -12,10 +12,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from bridge.distil import fit_laws
     from bridge.laws import Laws
+    from bridge.matching import match
+    from bridge.sensitivity_analysis import sensitivity
 
-_HOME = {"Laws": "bridge.laws", "fit_laws": "bridge.distil"}
+_HOME = {
+    "Laws": "bridge.laws",
+    "fit_laws": "bridge.distil",
+    "match": "bridge.matching",
+    "sensitivity": "bridge.sensitivity_analysis",
+}
 
-__all__ = ["Laws", "fit_laws"]
+__all__ = ["Laws", "fit_laws", "match", "sensitivity"]
 
 
 def __getattr__(name: str) -> Any:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from bridge.effects import OUTPUTS, Sensitivity
 from bridge.laws import Laws
 
 Table = tuple[tuple[str, ...], list[tuple[str, ...]]]
@@ -77,3 +78,19 @@ def candidates(laws: Laws) -> Table:
         for each in laws.document.retention.candidates
     ]
     return ("family", "parameters", "AICc", "BIC", "held-out error", "converged"), rows
+
+
+def effects(found: Sensitivity) -> Table:
+    """What each parameter does to the law, by `OUTPUTS`."""
+    if found.method == "morris":
+        columns = ("elasticity", "mean size", "+-", "spread")
+        parts = [(e.mean, e.size, e.confidence, e.spread) for e in found.effects]
+    else:
+        columns = ("alone (S1)", "together (ST)", "+-")
+        parts = [(e.alone, e.together, e.confidence) for e in found.effects]
+    names = {output: name.format(T=found.total) for output, name in OUTPUTS.items()}
+    rows = [
+        (names[e.output], e.parameter, *("none" if value is None else f"{value:.3f}" for value in part))
+        for e, part in zip(found.effects, parts, strict=True)
+    ]
+    return ("of", "parameter", *columns), rows

@@ -16,13 +16,15 @@ ROOMS = ("astro_sim", "bridge", "rmaat", "analysis")
 # room -> modules of other rooms that it may import ("bridge" alone: names that the package itself offers)
 ALLOWED = {
     "astro_sim": (),
-    "bridge": ("astro_sim.dataset", "astro_sim.common"),
+    "bridge": ("astro_sim.dataset", "astro_sim.common", "astro_sim.sweeps"),
     "rmaat": ("bridge", "astro_sim.common"),
     "analysis": (
         "astro_sim.dataset",
         "astro_sim.common",
         "bridge.laws",
         "bridge.schema",
+        "bridge.effects",
+        "bridge.evidence",
         "bridge.families",
         "rmaat.records",
     ),

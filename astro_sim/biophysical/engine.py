@@ -28,6 +28,7 @@ Target = Literal["auto", "cython", "cpp_standalone", "numpy"]
 
 SCHEDULE = ["start", "thresholds", "synapses", "resets", "groups", "end"]
 CHECKS = 200  # looks at the state in a run, for progress and blow-ups
+MOST_BETWEEN = 9_000  # steps from sample to sample: beyond 10,000 Brian2 takes the step that ends a run for nothing
 MOST_STEPS, MOST_BYTES = 1e9, 8e9  # of one run: days on one core, a small machine's memory
 
 
@@ -227,7 +228,9 @@ class Session:
         """Record variables of a group every ``interval`` seconds, first at 0, last at the end of the run."""
         import brian2
 
-        on_grid(interval, self.solver.dt)
+        if on_grid(interval, self.solver.dt) > MOST_BETWEEN:
+            most = MOST_BETWEEN * self.solver.dt
+            raise InputError(f"interval: expected at most {MOST_BETWEEN} steps, {most:g} s, got {interval:g} s")
         names = list(names)
         count = len(group) if cells is True else len(cells)
         self._records.append((interval, count * len(names)))

@@ -92,10 +92,10 @@ def require_writable(path: str | Path) -> None:
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
 
 
-def require_suffix(path: str | Path, suffix: str) -> None:
-    """Raise `InputError` unless a file to be written ends in ``suffix``: so that no verb writes over another's file."""
-    if Path(path).suffix.lower() != suffix:
-        raise InputError(f"{path}: expected a name that ends in {suffix}")
+def require_suffix(path: str | Path, *suffixes: str) -> None:
+    """Raise `InputError` unless a file to be written ends in one of them: no verb writes over another's file."""
+    if Path(path).suffix.lower() not in suffixes:
+        raise InputError(f"{path}: expected a name that ends in {', '.join(suffixes)}")
 
 
 def write_text(path: str | Path, text: str) -> None:

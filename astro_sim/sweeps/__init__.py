@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from astro_sim.common.errors import InputError
 from astro_sim.common.progress import Progress
 from astro_sim.contents import CONTENTS
 from astro_sim.dataset import check, provenance
+from astro_sim.simulation import require_seed
 from astro_sim.sweeps import cluster, pool
 from astro_sim.sweeps.grid import Grid, make
 from astro_sim.sweeps.joining import front
@@ -83,9 +84,13 @@ def sweep(
     count = math.prod(points.shape)
     results: dict[int, xr.Dataset | str] = store.finished() if store else {}
     caught: list[Caught] = []
+
+    def job(indices: tuple[int, ...]) -> Job:
+        return Job(experiment, model, indices, tuple(points.point(index) for index in indices))
+
     with (
         Progress("sweeping", count) as progress,
-        _running(points, missing(results, count), client, workers) as finished,
+        _running(job, model, missing(results, count), client, workers) as finished,
     ):
         progress.advance(len(results))
         for done in finished:
@@ -99,6 +104,54 @@ def sweep(
     return dataset
 
 
+def run_points(
+    experiment: str,
+    points: Sequence[Mapping[str, Any]],
+    model: str | None = None,
+    seed: int = 0,
+    workers: int | None = None,
+) -> list[xr.Dataset | str]:
+    """Run a named experiment at any points, those of a model on Brian2 in processes.
+
+    Parameters
+    ----------
+    experiment, model, seed
+        As for `astro_sim.simulate`.
+    points : sequence of mapping
+        Settings and parameters, a mapping a point.
+    workers : int, optional
+        Processes (a model on Brian2); by default one a core.
+
+    Returns
+    -------
+    list of xarray.Dataset or str
+        In the order of ``points``; of a point that failed, the message.
+
+    Raises
+    ------
+    InputError
+        Unknown experiment or model, a seed that is none.
+    """
+    model, seed = experiments.resolve(experiment, model), require_seed(seed)
+    experiments.get(experiment, model)
+    results: dict[int, xr.Dataset | str] = {}
+    caught: list[Caught] = []
+
+    def job(indices: tuple[int, ...]) -> Job:
+        return Job(experiment, model, indices, tuple((seed, dict(points[index])) for index in indices))
+
+    with (
+        Progress("simulating", len(points)) as progress,
+        _running(job, model, range(len(points)), None, workers) as ends,
+    ):
+        for done in ends:
+            results.update(zip(done.indices, done.results, strict=True))
+            caught += done.caught
+            progress.advance(len(done.indices))
+    _warn(caught)
+    return [results[index] for index in range(len(points))]
+
+
 def failures(dataset: xr.Dataset) -> list[tuple[dict[str, Any], str]]:
     """Points of a sweep that failed, by the values of the swept settings, each with its message."""
     told = dataset["failure"]
@@ -110,11 +163,13 @@ def failures(dataset: xr.Dataset) -> list[tuple[dict[str, Any], str]]:
 
 
 @contextmanager
-def _running(points: Grid, wanted: Sequence[int], client: Any, workers: int | None) -> Iterator[Iterator[Done]]:
+def _running(
+    job: Callable[[tuple[int, ...]], Job], model: str, wanted: Sequence[int], client: Any, workers: int | None
+) -> Iterator[Iterator[Done]]:
     """What becomes of the wanted points, as they are done; workers are gone when the block ends."""
-    compiled = points.model in COMPILED
+    compiled = model in COMPILED
     size = CHUNK if compiled else 1
-    jobs = [_job(points, tuple(wanted[at : at + size])) for at in range(0, len(wanted), size)]
+    jobs = [job(tuple(wanted[at : at + size])) for at in range(0, len(wanted), size)]
     with ExitStack() as stack:
         if not jobs:
             yield iter(())
@@ -125,10 +180,6 @@ def _running(points: Grid, wanted: Sequence[int], client: Any, workers: int | No
             yield in_turn(jobs)
         else:
             yield stack.enter_context(closing(pool.run(jobs, workers)))
-
-
-def _job(points: Grid, indices: tuple[int, ...]) -> Job:
-    return Job(points.experiment, points.model, indices, tuple(points.point(index) for index in indices))
 
 
 def _assemble(points: Grid, results: list[xr.Dataset | str], attributes: dict[str, Any]) -> xr.Dataset:

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from astro_sim.dataset import read
+from bridge.effects import Sensitivity
 from bridge.laws import Laws
 from rmaat.__main__ import main
 
@@ -42,7 +44,57 @@ def test_what_cannot_be_converted_leaves_no_file(tmp_path, capsys):
     assert not out.exists()
 
 
-@pytest.mark.parametrize("verb", ["show", "convert"])
-def test_both_have_help_with_an_example(verb, capsys):
+VARY = ["--range", "tau_p_l=50:70", "--range", "beta=1.8:2.2", "--set", "cycles=12", "--set", "dt=0.05"]
+
+
+def test_sensitivity_tells_keeps_and_draws_what_moves_the_law(tmp_path, capsys):
+    out, figure = tmp_path / "s.json", tmp_path / "s.png"
+    assert main(["laws", "sensitivity", *VARY, "--size", "2", "--out", str(out), "--figure", str(figure)]) == 0
+    told, err = capsys.readouterr()
+    assert err == ""
+    found = Sensitivity.load(out)
+    assert told.splitlines()[0].split() == ["of", "parameter", "elasticity", "mean", "size", "+-", "spread"]
+    assert f"RetentionFactor(1, 16)   tau_p_l    {found.effects[0].mean:.3f}" in told
+    assert told.endswith(f"macro, {found.family} law, 6 simulations\n")
+    assert figure.stat().st_size > 10_000
+
+
+def test_match_tells_the_nearest_simulation_and_keeps_it(tmp_path, capsys):
+    out = tmp_path / "near.nc"
+    words = ["laws", "match", str(EXAMPLES / "valid" / "exponential.json"), *VARY, "--total", "8", "--generations", "1"]
+    assert main([*words, "--out", str(out)]) == 0
+    told, _ = capsys.readouterr()
+    assert [line.split()[0] for line in told.splitlines()[:3]] == ["parameter", "tau_p_l", "beta"]
+    assert told.splitlines()[-1].startswith("distance left ")
+    near = read(out)
+    assert f"{near.attrs['experiment']} {near.attrs['model']}" == "ltp macro"
+    assert main(["fit", str(out), "--out", str(tmp_path / "near.json")]) == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["sensitivity", "--range", "beta"], "--range 'beta': expected NAME=LOW:HIGH"),
+        (["sensitivity", "--out", "s.txt"], "s.txt: expected a name that ends in .json"),
+        (["sensitivity", "--figure", "s.gif"], "s.gif: expected a name that ends in .pdf, .png, .svg"),
+        (["sensitivity", "--set", "ltp_dynamics=linear"], "ltp_dynamics: the law of the linear macro model is"),
+        (["match", "LAWS", "--out", "near.json"], "near.json: expected a name that ends in .nc"),
+        (["match", "LAWS", "--model", "micro"], "unknown model 'micro' of ltp"),
+        (["match", "nowhere.json"], "nowhere.json: no such laws file"),
+    ],
+)
+def test_what_makes_no_sense_is_one_line_and_no_file(words, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    given = [str(EXAMPLES / "valid" / "exponential.json") if word == "LAWS" else word for word in words]
+    assert main(["laws", *given]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"rmaat: {message}")
+    assert err.count("\n") == 1
+    assert [*tmp_path.iterdir()] == []
+
+
+@pytest.mark.parametrize("verb", ["show", "convert", "sensitivity", "match"])
+def test_all_have_help_with_an_example(verb, capsys):
     assert main(["laws", verb, "--help"]) == 0
     assert f"Example: rmaat laws {verb}" in capsys.readouterr().out

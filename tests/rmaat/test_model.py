@@ -160,7 +160,7 @@ def test_bad_input_is_refused(config, laws, given, message):
         ({"backward": "rtrl"}, "backward: expected 'amrb', 'bptt' or 'truncated', got 'rtrl'"),
         ({"width": 10, "heads": 4}, "width: expected a multiple of heads = 4, got 10"),
         ({"dropout": 1.0}, "dropout: expected less than 1, got 1.0"),
-        ({"presynaptic_exponent": -0.1}, "presynaptic_exponent: expected greater than 0, got -0.1"),
+        ({"presynaptic_exponent": -0.1}, "presynaptic_exponent: expected greater than 0 or 'paper', got -0.1"),
         ({"memory_token": 3}, "unknown setting 'memory_token' of RMAATConfig; did you mean 'memory_tokens'?"),
     ],
 )

@@ -230,25 +230,105 @@ def test_resume_refuses_a_broken_checkpoint(finished, listops, laws, tmp_path):
 
 def test_a_run_record_without_its_parts_is_refused(finished, tmp_path):
     record = json.loads((finished / "run.json").read_text())
-    for name in ("task", "settings", "data", "laws_digest"):
+    for name in ("task", "settings", "laws", "data", "laws_digest"):
         (tmp_path / "run.json").write_text(json.dumps({key: value for key, value in record.items() if key != name}))
         with pytest.raises(InputError, match=rf"run.json: expected '{name}', a (str|dict)"):
             read_run(tmp_path)
 
 
 def test_settings_tables_are_opened():
-    assert flatten({"model": {"width": 8}, "training": {"steps": 3}, "seed": 1}, "x") == {
-        "width": 8,
-        "steps": 3,
-        "seed": 1,
-    }
+    tables = {"model": {"width": 8}, "training": {"steps": 3}, "laws": {"trainable": True}}
+    assert flatten({**tables, "seed": 1}, "x") == {"width": 8, "steps": 3, "laws.trainable": True, "seed": 1}
+    dotted = {"model.width": 8, "training.steps": 3, "laws.trainable": True, "seed": 1}
+    assert flatten(dotted, "x") == flatten({**tables, "seed": 1}, "x")
     for values, message in (
         ({"modle": {"width": 8}}, r"f.toml: unknown table \[modle\]; did you mean 'model'\?"),
         ({"training": {"width": 8}}, r"f.toml: unknown setting 'width' in \[training\]"),
         ({"model": {"width": 8}, "width": 9}, "f.toml: width is given twice"),
+        ({"laws": {"trainable": True}, "laws.trainable": False}, "f.toml: laws.trainable is given twice"),
+        ({"laws.tranable": True}, r"unknown setting 'tranable' in \[laws\]; did you mean 'trainable'\?"),
     ):
         with pytest.raises(InputError, match=message):
             flatten(values, "f.toml")
+
+
+def test_trainable_laws_start_from_the_biology_and_leave_where_they_went(listops, laws, tmp_path):
+    run = tmp_path / "run"
+    record = train("listops", listops, laws, run, settings={**SMALL, "laws.trainable": True, "learning_rate": 0.02})
+    assert record.laws.digest == laws.digest
+    before, after = record.laws.parameters["tau"], record.trained_laws.parameters["tau"]
+    assert before == laws.parameters["tau"]
+    assert after != before
+    rows = [row["laws"]["tau"] for row in record.metrics if row["split"] == "train"]
+    assert len(rows) == 4
+    assert rows[-1] == after
+    # Twelve steps of Adam, each 0.02 at most on the logarithm.
+    assert abs(np.log(after / before)) <= 12 * 0.02 * 1.01
+    assert "retention.shift" in load_file(run / "model.safetensors")
+    assert evaluate(run)["step"] == 12
+    resumed = tmp_path / "resumed"
+    shutil.copytree(run, resumed)
+    (resumed / "model.safetensors").unlink()
+    shutil.rmtree(resumed / "checkpoints" / "step-00000012")
+    train("listops", listops, laws, resumed, resume=True)
+    assert same_weights(resumed, run)
+    assert read_run(resumed).trained_laws.digest == record.trained_laws.digest
+
+
+def test_laws_that_stay_leave_no_trained_laws(finished):
+    assert read_run(finished).trained_laws is None
+    assert "retention.shift" not in load_file(finished / "model.safetensors")
+
+
+@pytest.mark.parametrize("kind", ["flat", "reversed", "random", "faster", "slower"])
+def test_a_run_with_perturbed_laws_keeps_them_and_goes_on_with_them(listops, laws, tmp_path, kind):
+    run = tmp_path / "run"
+    settings = {**SMALL, "steps": 4, "laws": {"perturbed": kind, "factor": 3.0, "seed": 2}}
+    record = train("listops", listops, laws, run, settings=settings)
+    assert record.laws.digest == laws.perturbed(kind, 3.0, 2).digest
+    assert record.run["laws"]["perturbed"] == kind
+    assert record.laws.document.perturbation.of == laws.digest
+    for given in (laws, record.laws):  # the laws before, or the run's own
+        train("listops", listops, given, run, resume=True)
+    with pytest.raises(InputError, match="started with other laws"):
+        train(
+            "listops",
+            listops,
+            laws,
+            run,
+            settings={"laws.perturbed": "flat" if kind != "flat" else "slower"},
+            resume=True,
+        )
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"trainable_laws": True}, "trainable_laws: expected laws.trainable instead"),
+        ({"laws.trainable": "perhaps"}, "trainable: expected a valid boolean"),
+        ({"laws.perturbed": "flatt"}, "perturbed: expected 'flat', 'reversed'"),
+        ({"laws.factor": 1.0}, "factor: expected greater than 1"),
+        ({"laws.perturbed": "flat", "laws.trainable": True}, "flat laws have no parameters to train"),
+        (
+            {"laws.trainable": True, "memory_rule": "none"},
+            "expected the memory_rule scale or consolidate",
+        ),
+        ({"presynaptic_exponent": "papers"}, "presynaptic_exponent: expected .* 'paper'"),
+        ({"presynaptic_exponent": 5.0}, "presynaptic_exponent: expected less than or equal to 4"),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else None,
+)
+def test_laws_settings_that_make_no_sense_are_refused(listops, laws, tmp_path, settings, message):
+    with pytest.raises(InputError, match=message):
+        train("listops", listops, laws, tmp_path / "run", settings={**SMALL, **settings})
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_papers_exponent_can_be_asked_for_by_name(listops, laws):
+    from rmaat.config import RMAATConfig
+
+    config = RMAATConfig(vocabulary=16, classes=10, presynaptic_exponent="paper")
+    assert config.with_laws(laws).presynaptic_exponent == 0.25
 
 
 def test_measuring_a_part_of_a_sorted_split_sees_every_label(listops, laws):

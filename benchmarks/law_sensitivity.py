@@ -1,0 +1,60 @@
+"""Which biology the law depends on: Morris' elasticities of both models' laws."""
+
+from typing import Any
+
+import bridge
+from benchmarks.registry import Benchmark
+from bridge.effects import Sensitivity
+from bridge.sensitivity_analysis import design, effects
+
+TOTAL = 16
+# The biophysical model is varied in fewer runs of fewer repetitions: 44 of 5 trains each.
+STUDIES: dict[str, tuple[str, dict[str, Any]]] = {
+    "macro, bounded": ("macro", {"size": 20}),
+    "biophysical, depressing": ("biophysical", {"size": 4, "repetitions": 5, "preset": "depressing"}),
+}
+
+
+def study(name: str) -> Sensitivity:
+    """One of `STUDIES`."""
+    model, settings = STUDIES[name]
+    return bridge.sensitivity(model, total=TOTAL, **settings)
+
+
+def check() -> None:
+    """Of x^2 / y the elasticities are 2 and -1."""
+    ranges = {"x": (1.0, 3.0), "y": (0.5, 4.0)}
+    logs, _ = design(ranges, "morris", 4, seed=0)
+    found = {e.parameter: e.mean for e in effects(ranges, "morris", logs, {"first": logs @ [2.0, -1.0]}, seed=0)}
+    if any(abs((found[name] or 0.0) - true) > 1e-9 for name, true in (("x", 2.0), ("y", -1.0))):
+        raise RuntimeError(f"elasticities of x^2 / y: expected 2 and -1, got {found}")
+
+
+def measure() -> list[dict[str, Any]]:
+    """A row a study, output and parameter."""
+    rows = []
+    for name in STUDIES:
+        found = study(name)
+        rows += [
+            {
+                "curve": name,
+                "law": found.family,
+                "runs": found.runs,
+                "failed": found.failed,
+                "output": effect.output,
+                "parameter": effect.parameter,
+                "mean elasticity": None if effect.mean is None else round(effect.mean, 3),
+                "mean size": None if effect.size is None else round(effect.size, 3),
+                "spread": None if effect.spread is None else round(effect.spread, 3),
+                "half width of size": round(effect.confidence, 3),
+            }
+            for effect in found.effects
+        ]
+    return rows
+
+
+BENCHMARK = Benchmark(
+    f"per cent by which RetentionFactor(1, {TOTAL}), that of the last of {TOTAL}, and the amplitude follow 1 % more",
+    check,
+    measure,
+)

@@ -1,0 +1,169 @@
+"""The other way round: from a law to the biology whose law is nearest to it.
+
+The distance between two laws is the total variation between their RetentionFactor(., T), averaged over several T: the
+share of weight that lies on other segments. A simulated curve p_0, p_1, ... gives RetentionFactor(t, T) outright, as
+(p_t - p_{t-1}) / (p_T - p_0), so no family stands between the two.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from scipy import optimize
+
+from astro_sim.common.errors import InputError
+from bridge import exploring
+from bridge.curves import read_curve
+from bridge.families.family import total_variation
+from bridge.laws import Laws
+
+Array = NDArray[np.float64]
+
+TOTALS = (4, 8, 16)
+MEMBERS = 6  # of the population a parameter (chosen)
+CLOSE = 1e-4  # a distance that no model shows; the search ends there (chosen)
+NO_LAW = 1.0  # distance of a simulation without a law: the largest that there is
+
+
+@dataclass(frozen=True)
+class Match:
+    """Parameters whose law is nearest to the target.
+
+    Attributes
+    ----------
+    parameters : dict of str to float
+        In the units of the settings.
+    distance : float
+        What is left, mean over T.
+    distances : dict of int to float
+        At every T.
+    before : float
+        Distance of the simulation that was not varied.
+    at_end : tuple of str
+        Parameters that ended at an end of their range (within 1 % of its logarithmic width): a wider one may bring
+        more.
+    runs, failed : int
+        Simulations, and those among them without a law.
+    dataset : xarray.Dataset
+        The simulation at ``parameters``; `bridge.fit_laws` takes it.
+    """
+
+    parameters: dict[str, float]
+    distance: float
+    distances: dict[int, float]
+    before: float
+    at_end: tuple[str, ...]
+    runs: int
+    failed: int
+    dataset: xr.Dataset
+
+
+def match(
+    target_law: Laws,
+    model: str = "macro",
+    bounds: exploring.Ranges | None = None,
+    totals: Sequence[int] = TOTALS,
+    generations: int = 15,
+    seed: int = 0,
+    workers: int | None = None,
+    **settings: Any,
+) -> Match:
+    """Find simulation parameters whose law is nearest to a given one, for example one learned by training.
+
+    Parameters
+    ----------
+    target_law : Laws
+    model : {"macro", "biophysical"}
+        The macro model with bounded LTP.
+    bounds : mapping of str to (float, float), optional
+        Parameters to move and their positive ends, in the units of the settings; by default `exploring.EXPLORED`.
+    totals : sequence of int
+        T at which laws are compared; the largest must not exceed the simulated cycles.
+    generations : int
+        Of differential evolution, each of 6 simulations a parameter. The ends of the search are the bounds.
+    seed : int
+        Of the search and of every simulation.
+    workers : int, optional
+        Processes of a model on Brian2; by default one a core.
+    **settings
+        Of the experiment, the same for all runs.
+
+    Returns
+    -------
+    Match
+
+    Raises
+    ------
+    InputError
+        Unknown names, bounds that are none, the linear macro model, T beyond the cycles, or no simulation with a law.
+    """
+    wanted = sorted({int(total) for total in totals})
+    if not wanted or wanted[0] < 2 or any(isinstance(total, bool) for total in totals):
+        raise InputError(f"totals: expected numbers of segments from 2, got {[*totals]}")
+    if isinstance(generations, bool) or not isinstance(generations, int | np.integer) or generations < 0:
+        raise InputError(f"generations: expected a whole number from 0, got {generations!r}")
+    shared, reference = exploring.start(model, settings, seed)
+    cycles = reference["p_l_cycle"].sizes["cycle"] - 1
+    if wanted[-1] > cycles:
+        raise InputError(f"totals: expected at most the {cycles} simulated cycles, got {wanted[-1]}")
+    asked = exploring.complete(model, reference, bounds)
+    aims = {total: target_law.retention(total) for total in wanted}
+    low, high = np.log([*asked.values()]).T
+    done = {"runs": 0, "failed": 0}
+
+    def distances(columns: Array) -> Array:
+        """Of a population, (parameters, members)."""
+        sets = exploring.points(asked, columns.T)
+        found = [_apart(each, aims) for each in exploring.run(model, shared, sets, seed, workers)]
+        done["runs"] += len(found)
+        done["failed"] += sum(each is None for each in found)
+        return np.array([NO_LAW if each is None else float(np.mean([*each.values()])) for each in found])
+
+    found: Any = optimize.differential_evolution(
+        distances,
+        [*zip(low, high, strict=True)],
+        strategy="best1bin",
+        maxiter=int(generations),
+        popsize=MEMBERS,
+        tol=0.0,
+        callback=lambda intermediate_result: bool(intermediate_result.fun < CLOSE),
+        rng=np.random.default_rng(seed),
+        polish=False,
+        vectorized=True,
+        updating="deferred",
+    )
+    (parameters,) = exploring.points(asked, found.x[None])
+    (best,) = exploring.run(model, shared, [parameters], seed, workers)
+    apart = _apart(best, aims)
+    if apart is None or isinstance(best, str):
+        raise InputError(f"match: none of {done['runs']} simulations gave a law")
+    start = _apart(reference, aims)
+    near = np.minimum(found.x - low, high - found.x) < 0.01 * (high - low)
+    return Match(
+        parameters=parameters,
+        distance=float(np.mean([*apart.values()])),
+        distances=apart,
+        before=NO_LAW if start is None else float(np.mean([*start.values()])),
+        at_end=tuple(name for name, ends in zip(asked, near, strict=True) if ends),
+        runs=done["runs"],
+        failed=done["failed"],
+        dataset=best,
+    )
+
+
+def _apart(dataset: xr.Dataset | str, aims: Mapping[int, Array]) -> dict[int, float] | None:
+    """Distance to the aims at every T; None of a simulation without a law."""
+    if isinstance(dataset, str):
+        return None
+    try:
+        curve = read_curve(dataset)
+    except InputError:
+        return None
+    increments = np.diff(curve.levels)
+    rises = {total: float(curve.rise[total - 1]) for total in aims}
+    if min(rises.values()) <= 0:
+        return None
+    return {total: total_variation(increments[:total] / rises[total], aim) for total, aim in aims.items()}

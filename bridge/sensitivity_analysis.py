@@ -1,0 +1,180 @@
+"""How the law moves with the parameters of the simulation: which biology matters to a model.
+
+Parameters vary together over ranges on a logarithmic scale, so that effects are elasticities: an elasticity of -0.5
+says that 1 % more of the parameter makes the result 0.5 % less.
+
+    morris   mean, mean size and spread of the elasticity over the ranges (Morris' elementary effects); few runs
+    sobol    share of the variance that a parameter explains alone (S1) and with all its company (ST); many runs
+
+Both by SALib (Herman and Usher 2017; Iwanaga et al. 2022). The law of the linear macro model needs neither: it is an
+exponential with tau = tau_p_l / (gamma_l tau_cycle), so its elasticities are 1, -1 and -1, and 0 of everything else.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from astro_sim.common.errors import InputError, did_you_mean
+from astro_sim.common.files import versions
+from astro_sim.dataset import settings_of
+from bridge import exploring, families
+from bridge.curves import Curve, read_curve
+from bridge.effects import METHODS, OUTPUTS, Effect, Sensitivity
+from bridge.families import Family
+from bridge.fitting import fit_curve
+from bridge.selection import compare
+
+Array = NDArray[np.float64]
+
+LEVELS = 8  # of each range in Morris' design (chosen; even, as Morris asks)
+
+
+def sensitivity(
+    model: str = "macro",
+    ranges: exploring.Ranges | None = None,
+    method: str = "morris",
+    size: int = 20,
+    total: int = 16,
+    family: str | None = None,
+    seed: int = 0,
+    workers: int | None = None,
+    **settings: Any,
+) -> Sensitivity:
+    """Vary the parameters of the ltp experiment and see what becomes of the law.
+
+    Parameters
+    ----------
+    model : {"macro", "biophysical"}
+        The macro model with bounded LTP.
+    ranges : mapping of str to (float, float), optional
+        Parameters to vary and their positive ends, in the units of the settings; by default `exploring.EXPLORED`.
+    method : {"morris", "sobol"}
+    size : int
+        Morris: trajectories, of 1 + parameters runs each. Sobol: base samples, of 2 + parameters runs each; a power
+        of 2.
+    total : int
+        T.
+    family : str, optional
+        Of every law; by default the one that AICc chooses for the unvaried curve.
+    seed : int
+        Of the design and of every simulation: the same trains and noise everywhere, so that differences are effects.
+    workers : int, optional
+        Processes of a model on Brian2; by default one a core.
+    **settings
+        Of the experiment, the same for all runs.
+
+    Raises
+    ------
+    InputError
+        Unknown names, ranges that are none, the linear macro model, or no trajectory whose runs all gave a law.
+    """
+    if method not in METHODS:
+        raise InputError(f"unknown method {method!r}; {did_you_mean(method, METHODS)}")
+    for name, value, least in (("size", size, 2), ("total", total, 2)):
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+            raise InputError(f"{name}: expected a whole number from {least}, got {value!r}")
+    if method == "sobol" and size & (size - 1):
+        raise InputError(f"size: expected a power of 2 for Sobol's sequence, got {size}")
+    shared, reference = exploring.start(model, settings, seed)
+    asked = exploring.complete(model, reference, ranges)
+    curve = read_curve(reference)
+    law = families.get(family) if family else compare(curve, noise="levels").attempts[0].fit.family
+    logs, block = design(asked, method, int(size), seed)
+    curves = exploring.run(model, shared, exploring.points(asked, logs), seed, workers)
+    found = [_outputs(each, law, int(total)) for each in curves]
+    messages = [each for each in found if isinstance(each, str)]
+    values = np.array([[np.nan] * len(OUTPUTS) if isinstance(each, str) else each for each in found])
+    # A design without one of its runs is none: the whole block that it belongs to goes.
+    whole = np.isfinite(values).all(1).reshape(-1, block).all(1)
+    if whole.sum() < 2:
+        raise InputError(
+            f"sensitivity: too few runs gave a law ({len(messages)} of {len(found)} failed): {messages[0]}"
+        )
+    kept = np.repeat(whole, block)
+    return Sensitivity(
+        model=model,
+        method=method,  # pyright: ignore[reportArgumentType]  # one of METHODS
+        total=int(total),
+        family=law.name,
+        ranges=asked,
+        reference=dict(zip(OUTPUTS, np.exp(_require(_outputs(curve, law, int(total)))).tolist(), strict=True)),
+        effects=effects(asked, method, logs[kept], dict(zip(OUTPUTS, values[kept].T, strict=True)), seed),
+        runs=int(kept.sum()),
+        failed=len(messages),
+        failure=messages[0] if messages else "",
+        seed=seed,
+        settings=settings_of(reference),
+        versions=versions("rmaat", "numpy", "scipy", "SALib"),
+    )
+
+
+def _problem(ranges: exploring.Ranges) -> dict[str, Any]:
+    bounds = [[float(np.log(low)), float(np.log(high))] for low, high in ranges.values()]
+    return {"num_vars": len(ranges), "names": [*ranges], "bounds": bounds}
+
+
+def design(ranges: exploring.Ranges, method: str, size: int, seed: int) -> tuple[Array, int]:
+    """Rows of log parameters, and how many of them belong together."""
+    problem = _problem(ranges)
+    if method == "morris":
+        from SALib.sample import morris
+
+        return morris.sample(problem, size, num_levels=LEVELS, seed=seed), len(ranges) + 1
+    from SALib.sample import sobol
+
+    return sobol.sample(problem, size, calc_second_order=False, seed=seed), len(ranges) + 2
+
+
+def _outputs(dataset: xr.Dataset | Curve | str, family: Family, total: int) -> list[float] | str:
+    """Logarithms of `OUTPUTS`, or why there are none."""
+    if isinstance(dataset, str):
+        return dataset
+    try:
+        curve = dataset if isinstance(dataset, Curve) else read_curve(dataset)
+    except InputError as error:
+        return str(error)
+    fit = fit_curve(curve.rise, family, spread=curve.spread())
+    factors = family.retention(total, fit.values)
+    return [float(np.log(factors[0])), float(np.log(factors[-1])), float(np.log(fit.amplitude.value))]
+
+
+def _require(outputs: list[float] | str) -> list[float]:
+    if isinstance(outputs, str):
+        raise InputError(outputs)
+    return outputs
+
+
+def effects(
+    ranges: exploring.Ranges, method: str, logs: Array, outputs: Mapping[str, Array], seed: int = 0
+) -> list[Effect]:
+    """What a design found, largest first; ``outputs`` are logarithms, a value a row of ``logs``."""
+    problem = _problem(ranges)
+    width = np.array([high - low for low, high in problem["bounds"]])
+    told = []
+    for output, values in outputs.items():
+        if method == "morris":
+            from SALib.analyze import morris
+
+            # SALib takes steps on the unit cube, so an effect is that of the whole range.
+            found = morris.analyze(problem, logs, values, num_levels=LEVELS, seed=seed)
+            parts = {
+                "mean": found["mu"] / width,
+                "size": found["mu_star"] / width,
+                "spread": found["sigma"] / width,
+                "confidence": found["mu_star_conf"] / width,
+            }
+            order = "size"
+        else:
+            from SALib.analyze import sobol
+
+            found = sobol.analyze(problem, values, calc_second_order=False, seed=seed)
+            parts = {"alone": found["S1"], "together": found["ST"], "confidence": found["ST_conf"]}
+            order = "together"
+        none = dict.fromkeys(("mean", "size", "spread", "alone", "together"))
+        for i in np.argsort(-np.asarray(parts[order], dtype=float)):
+            given = {name: float(column[i]) for name, column in parts.items()}
+            told.append(Effect(parameter=problem["names"][i], output=output, **{**none, **given}))  # pyright: ignore[reportArgumentType]
+    return told
