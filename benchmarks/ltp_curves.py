@@ -11,6 +11,7 @@ from benchmarks.registry import Benchmark
 from bridge.families.family import total_variation
 
 CYCLES, TOTAL = 24, 16
+TOTALS = (4, 8, 16)
 MACRO = {"cycles": CYCLES, "burn_in": 3, "interval": 10.0}
 BIO = {"cycles": CYCLES, "repetitions": 10, "target": "cpp_standalone"}
 # name -> (model, settings, what doubles the activity)
@@ -34,6 +35,14 @@ def simulate(name: str, doubled: bool = False) -> xr.Dataset:
     return astro_sim.simulate("ltp", model, seed=0, **settings, **(twice if doubled else {}))
 
 
+def told(laws: bridge.Laws) -> str:
+    """Parameters with their intervals."""
+    return "; ".join(
+        f"{name} {n.value:.3g}" + ("" if n.low is None else f" ({n.low:.3g} to {n.high:.3g})")
+        for name, n in laws.document.retention.parameters.items()
+    )
+
+
 def check() -> None:
     """The linear macro curve is the exponential that its equation says."""
     law = bridge.fit_laws([simulate("macro, linear")], "exponential")
@@ -43,7 +52,7 @@ def check() -> None:
 
 def measure() -> list[dict[str, Any]]:
     """A row a curve."""
-    reference = bridge.fit_laws([simulate("macro, linear")], "exponential").retention(TOTAL)
+    reference = bridge.fit_laws([simulate("macro, linear")], "exponential")
     rows = []
     for name in CURVES:
         run, busy = simulate(name), simulate(name, doubled=True)
@@ -69,11 +78,18 @@ def measure() -> list[dict[str, Any]]:
                 "delta_6/delta_1": round(float(steps[5] / steps[0]), 3),
                 "falling steps": int((steps < 0).sum()),
                 "family": laws.family.name,
+                "parameters": told(laws),
+                "noise in": laws.document.retention.noise,
                 "tau (cycles)": round(exponential.document.retention.parameters["tau"].value, 3),
                 "tau at twice the activity": round(at_twice.document.retention.parameters["tau"].value, 3),
                 "RetentionFactor(1, 16)": round(float(retention[0]), 4),
                 "distance to its exponential": round(total_variation(retention, exponential.retention(TOTAL)), 4),
-                "distance to macro, linear": round(total_variation(retention, reference), 4),
+                **{
+                    f"distance to macro, linear, T = {total}": round(
+                        total_variation(laws.retention(total), reference.retention(total)), 4
+                    )
+                    for total in TOTALS
+                },
             }
         )
     return rows

@@ -72,6 +72,16 @@ class Laws:
         """Time constants of short-term plasticity, s; empty if not fitted."""
         return {name: number.value for name, number in self.document.short_term.items()}
 
+    def short_term_decay(self, tokens: int) -> dict[str, float]:
+        """What is left of each short-term state a token later, if a cycle spans so many tokens.
+
+        A segment stands for a cycle of tau_cycle seconds, so a token for tau_cycle / tokens: exp(-tau_cycle / (tokens
+        tau)). Empty if no time constants were fitted.
+        """
+        tokens = _whole(tokens, "tokens")
+        length = self.document.retention.tau_cycle / tokens
+        return {name: float(np.exp(-length / tau)) for name, tau in self.short_term.items()}
+
     @property
     def fitted_cycles(self) -> int:
         """Number of simulated cycles; a larger T extrapolates."""
@@ -282,9 +292,10 @@ class Laws:
         return laws
 
 
-def _whole(total: int) -> int:
+def _whole(total: int, name: str = "T") -> int:
     if isinstance(total, bool) or not isinstance(total, int | np.integer) or total < 1:
-        raise InputError(f"T: expected a whole number of segments from 1, got {total!r}")
+        what = "segments" if name == "T" else name
+        raise InputError(f"{name}: expected a whole number of {what} from 1, got {total!r}")
     return int(total)
 
 

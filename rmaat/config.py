@@ -53,9 +53,12 @@ class RMAATConfig(Settings):
     spatial_decay: float | None = quantity(
         None,
         "1/token",
-        "decay of the relative-position kernel; by default the laws', a spacing a token",
+        "decay of the relative-position kernel; by default the laws' over tokens_per_spacing",
         CHOSEN,
         gt=0,
+    )
+    tokens_per_spacing: float = quantity(
+        1.0, "tokens", "tokens from one process of the astrocyte to the next, for the laws' decay", CHOSEN, gt=0
     )
     relative_position: bool = quantity(True, "1", "the astrocyte's part of the write, H_astro", PAPER)
     normalisation: Literal["mean", "paper"] = quantity(
@@ -84,8 +87,9 @@ class RMAATConfig(Settings):
         def first(*values: float | None) -> float | None:
             return next((value for value in values if value is not None), None)
 
+        decay = laws and laws.spatial_decay
         exponent = PAPER_EXPONENT if self.presynaptic_exponent == "paper" else self.presynaptic_exponent
         return self.replace(
             presynaptic_exponent=first(exponent, laws and laws.presynaptic_exponent, PAPER_EXPONENT),
-            spatial_decay=first(self.spatial_decay, laws and laws.spatial_decay, DEFAULT_DECAY),
+            spatial_decay=first(self.spatial_decay, decay and decay / self.tokens_per_spacing, DEFAULT_DECAY),
         )

@@ -5,6 +5,7 @@ import pytest
 
 import bridge
 from astro_sim.common.errors import InputError
+from astro_sim.common.files import digest
 from bridge.families import EXPONENTIAL
 from bridge.laws import PAPER_EXPONENT, Laws
 
@@ -44,6 +45,17 @@ def test_the_optional_numbers(laws, document):
     assert PAPER_EXPONENT == 0.25  # hyperparameter tables of AT and RMAAT
 
 
+def test_short_term_constants_become_decays_of_a_token(document):
+    """A cycle of 10 s over 20 tokens: half a second each."""
+    number = {"value": 2.0, "stderr": None, "low": None, "high": None, "unit": "s", "origin": "stated"}
+    document["short_term"] = {"p_s": number}
+    document["digest"] = digest({name: value for name, value in document.items() if name != "digest"})
+    laws = Laws.from_json(document)
+    assert laws.short_term_decay(20) == {"p_s": pytest.approx(np.exp(-0.25), rel=1e-15)}
+    with pytest.raises(InputError, match="tokens: expected a whole number of tokens from 1, got 0"):
+        laws.short_term_decay(0)
+
+
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("total", [0, -1, 2.0, True, False, "4", None, np.float64(3)])
 def test_the_number_of_segments_is_a_whole_number_from_one(laws, method, total):
@@ -58,7 +70,7 @@ def test_numpy_integers_count_too(laws, method):
 
 
 def test_the_package_offers_its_names_and_no_others():
-    assert set(bridge.__all__) == {"Laws", "fit_laws"}
+    assert set(bridge.__all__) == {"Laws", "fit_laws", "match", "sensitivity"}
     assert bridge.Laws is Laws
     with pytest.raises(AttributeError, match="module 'bridge' has no attribute 'fit_law'"):
         _ = bridge.fit_law

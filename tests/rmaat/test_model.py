@@ -101,6 +101,7 @@ def test_exponent_and_decay_come_from_setting_then_laws_then_paper(config, laws)
         changed = config.replace(presynaptic_exponent=given, memory_rule="none").with_laws(chosen)
         assert changed.presynaptic_exponent == expected
     assert config.with_laws(rich).spatial_decay == 0.3
+    assert config.replace(tokens_per_spacing=4.0).with_laws(rich).spatial_decay == 0.075
     assert config.with_laws(laws).spatial_decay == 1.0
 
 
