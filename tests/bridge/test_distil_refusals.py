@@ -8,6 +8,7 @@ import astro_sim
 import bridge
 from astro_sim.common.errors import InputError
 from astro_sim.dataset import describe
+from bridge.curves import read_curve
 
 RISING = 1 - np.exp(-np.arange(13) / 6)
 
@@ -99,3 +100,46 @@ def test_no_calcium_gives_no_exponent(simulated):
 def test_an_unknown_family(simulated):
     expected = "unknown law family 'stretched_exponental'; did you mean 'stretched_exponential'?"
     assert refused([simulated["ltp"]], family="stretched_exponental") == expected
+
+
+def test_a_curve_with_holes(simulated):
+    holed = simulated["ltp"].copy(deep=True)
+    holed["p_l_cycle"][5] = np.nan
+    assert refused([holed]) == "dataset: variable 'p_l_cycle' holds NaN or infinite values"
+
+
+@pytest.mark.parametrize(
+    ("name", "variable", "unit", "expected"),
+    [
+        ("ltp", "p_l_cycle", "mV", "1 or a.u."),
+        ("spatial", "distance", "um", "spacing"),
+        ("frequency", "rate", "1/s", "Hz"),
+    ],
+)
+def test_units_that_do_not_match(simulated, name, variable, unit, expected):
+    changed = simulated[name].copy()
+    changed[variable].attrs["units"] = unit
+    others = [] if name == "ltp" else [simulated["ltp"]]
+    message = refused([*others, changed])
+    assert variable in message
+    assert f"expected the unit {expected}, got {unit!r}" in message or f"unit {unit!r}" in message
+
+
+def repeated(rise, deviation, rng):
+    """What `read_curve` asks for, of 20 repetitions around a curve."""
+    levels = rise[:, None] + deviation * rng.standard_normal((len(rise), 20))
+    levels[0] = 0.0
+    p_l = xr.Variable(("cycle", "repetition"), levels, {"units": "1"})
+    return xr.Dataset({"p_l_cycle": p_l, "tau_cycle": 10.0})
+
+
+def test_a_rise_within_its_noise_is_none(rng):
+    """The mean of a rise of 0.02 is known to 0.11."""
+    with pytest.raises(InputError, match="flat or falls"):
+        read_curve(repeated(0.02 * RISING, 0.5, rng))
+
+
+def test_falling_steps_within_the_noise_are_data(rng):
+    curve = read_curve(repeated(RISING, 0.2, rng))
+    assert (np.diff(curve.levels) < 0).any()
+    assert curve.averaged == {"repetition": 20}
