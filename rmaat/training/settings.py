@@ -1,7 +1,7 @@
 """How a model is trained. Needs no torch."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field
 
@@ -43,7 +43,9 @@ class LawSettings(Settings):
     """What a training run does with the laws it is given: the table [laws], or names that begin with "laws."."""
 
     trainable: bool = quantity(False, "1", "training may move the parameters of the retention law", "ours")
-    perturbed: Perturbed | None = quantity(None, "1", "train with laws that differ on purpose", "ours")
+    perturbed: Perturbed | None = quantity(
+        None, "1", "train with laws that differ on purpose: " + ", ".join(get_args(Perturbed)), "ours"
+    )
     factor: float = quantity(2.0, "1", "of faster and slower laws: by how much", CHOSEN, gt=1)
     seed: int = quantity(0, "1", "of random and posterior laws: which", CHOSEN, ge=0, le=2**63 - 1)
 
