@@ -18,8 +18,8 @@ def sentences(laws: Laws) -> list[str]:
     told = [
         f"Retention law: {law.family}, {laws.family.equation}, t in cycles of {law.tau_cycle:g} s.",
         f"Fitted to {law.fitted_cycles} cycle ends averaged over {averaged}; from {source}.",
-        f"Noise is taken to enter through {'samples' if law.noise == 'levels' else 'the dynamics'} ({law.noise_origin}); "
-        f"residuals one cycle apart are correlated by {law.autocorrelation:.2f}.",
+        f"Noise is taken to enter through {'samples' if law.noise == 'levels' else 'the dynamics'} "
+        f"({law.noise_origin}); residuals one cycle apart are correlated by {law.autocorrelation:.2f}.",
         f"{'Concave' if law.concave else f'Not concave: the largest increment is that of cycle {law.peak_cycle}'}; "
         f"the curve reached {law.reached:.0%} of the fitted saturation.",
     ]
