@@ -5,11 +5,13 @@ from typing import Any
 
 from analysis import paper, plots
 from analysis.collect import Inputs
-from analysis.curves import series
+from analysis.curves import law_path, series
+from analysis.law_words import REFERENCE_TOTAL, moved, plain
 from analysis.parts import Plot, Section, Table, Text, count, missing, number, percent
 from analysis.words import wilson
 from rmaat.records import RunRecord
 
+MOVED_TOTALS = (4, 8, 16)  # T at which a trained law is held against the simulated one
 TRAIN = "rmaat train listops --laws laws.json --out RUN"
 
 
@@ -51,7 +53,61 @@ def training(inputs: Inputs) -> Section:
                 560,
             )
         )
+    for label, run in named:
+        section.add(*_moved(label, run))
     return section
+
+
+def _moved(label: str, run: RunRecord) -> list[Any]:
+    """Where training moved the run's law; empty where it did not."""
+    before, after, parts = run.laws, run.trained_laws, []
+    if before is None:
+        return []
+    numbers = before.document.retention.parameters
+    if after is not None:
+        first = [number(laws.retention(REFERENCE_TOTAL)[0], 3) for laws in (before, after)]
+        parts += [
+            Table(
+                f"{label}: Where training moved the law ({plain(before.document.retention.family)})",
+                ["parameter", "unit", "simulated", "trained", "trained over simulated"],
+                [
+                    [name, n.unit, number(n.value), number(now := after.parameters[name]), number(now / n.value, 3)]
+                    for name, n in numbers.items()
+                ],
+                ["unit"],
+            ),
+            Table(
+                f"{label}: how far RetentionFactor(., T) moved (total variation, 0 to 1)",
+                ["T", "distance", "first before", "first after", "last before", "last after"],
+                [
+                    [
+                        *(str(total), number(moved(before, after, total), 2)),
+                        *(number(laws.retention(total)[at]) for at in (0, -1) for laws in (before, after)),
+                    ]
+                    for total in MOVED_TOTALS
+                ],
+            ),
+            Plot(
+                plots.law_moved(before, after, REFERENCE_TOTAL),
+                f"RetentionFactor(t, {REFERENCE_TOTAL}) of {label} before and after training: first segment "
+                f"{first[0]}, then {first[1]}.",
+                f"{label}: RetentionFactor(t, {REFERENCE_TOTAL}) of the simulated law and of the one that training "
+                "reached. Band, where there is one: 95 % of the resampled simulated laws.",
+                340,
+            ),
+        ]
+    paths = {name: law_path(run.metrics, name)[1] for name in numbers}
+    if all(map(len, paths.values())):
+        ends = "; ".join(f"{name} at {number(values[-1])}" for name, values in paths.items())
+        parts.append(
+            Plot(
+                plots.law_paths(run, before),
+                f"Parameters of the retention law of {label} over training steps: {ends} in the last logged step.",
+                f"{label}: parameters of the retention law as training moves them, each over its simulated value.",
+                300,
+            )
+        )
+    return parts
 
 
 def results(inputs: Inputs) -> Section:

@@ -1,18 +1,20 @@
 """The sections on biology and law: short-term and long-term plasticity, retention, astrocytes, networks."""
 
-import numpy as np
-
-from analysis import plots, views
+from analysis import family_evidence, plots, views
 from analysis.collect import Inputs, LawsFile
 from analysis.curves import TOTALS, retention_curves
-from analysis.parts import Heading, Plot, Section, Table, Text, missing, number, r_squared
+from analysis.law_words import REFERENCE_TOTAL, extrapolated, perturbed, plain, unfitted, unidentified
+from analysis.parts import Heading, Plot, Section, Table, Text, missing, number, quantity, r_squared, share
 from analysis.views import plasticity
-from analysis.words import extrapolated
 from bridge import families
-from bridge.laws import Laws
+from bridge.families.family import total_variation
+from bridge.laws import WEIGHTS, Laws
 from bridge.schema import Candidate
 
-REFERENCE_TOTAL = 16  # T at which families are compared: the most segments the paper names
+BAND = (
+    "The band holds 95 % of the resampled laws of one family, which it takes for granted: it does not show a wrong "
+    "family."
+)
 
 
 def short_term(inputs: Inputs) -> Section:
@@ -28,23 +30,34 @@ def long_term(inputs: Inputs) -> Section:
     section.add(Heading("The law over its data"))
     if not inputs.laws:
         section.add(missing("laws file", "rmaat fit ltp.nc --out laws.json"))
-    for each in inputs.laws:
-        law, n = each.laws.document.retention, each.laws.fitted_cycles
-        largest = max(map(abs, law.residuals))
-        family = law.family.replace("_", " ")
-        section.add(
-            Plot(
-                plots.law_fit(each.laws),
-                f"The {family} law over {n} simulated cycle ends, R² = {r_squared(law.r_squared)}; residuals "
-                f"up to {number(largest, 2)} a.u.",
-                f"{each.path}: {family} law over pˡ at the ends of {n} cycles, averaged over synapses; "
-                f"below, data minus law (largest {number(largest, 2)} a.u., "
-                f"{_share(largest, law.amplitude.value)} of saturation). Dashed: extrapolated beyond the "
-                "simulated cycles.",
-                520,
-            )
-        )
+    section.add(*(_law_over_data(each) for each in inputs.laws))
     return section
+
+
+def _law_over_data(each: LawsFile) -> Plot:
+    laws = each.laws
+    law, n, perturbation = laws.document.retention, laws.fitted_cycles, laws.document.perturbation
+    largest = max(map(abs, law.residuals))
+    told, family = quantity(largest, law.unit, 2), plain(law.family)
+    over = " x ".join(f"{size} {name}" for name, size in law.averaged.items()) or "synapses"
+    left = "data minus law" if law.noise == "levels" else "each sample minus what the law makes of the one before"
+    caption = (
+        f"{each.path}: {family} law over pˡ at the ends of {n} cycles, averaged over {over}; below, {left} (largest "
+        f"{told}, {share(largest, law.amplitude.value)} of saturation). Dashed: extrapolated beyond the simulated "
+        "cycles."
+    )
+    if law.spread is not None and law.noise == "levels":
+        caption += " Bars: standard error of the mean."
+    elif law.spread is not None:
+        caption += " No bars: the standard errors known are those of the increments, through which noise enters."
+    if perturbation is not None and perturbation.kind in WEIGHTS:
+        caption += f" These laws are perturbed on purpose ({perturbation.kind}): the line is the law before that."
+    elif perturbation is not None:
+        caption += f" These laws are perturbed on purpose ({perturbation.kind}), so the line need not meet the data."
+    elif unfitted(laws) is not None:
+        caption += " The parameters were trained, not fitted, so the line need not meet the data."
+    alt = f"The {family} law over {n} simulated cycle ends, R² = {r_squared(law.r_squared)}; residuals up to {told}."
+    return Plot(plots.law_fit(laws), alt, caption, 520)
 
 
 def more(inputs: Inputs) -> list[Section]:
@@ -72,29 +85,27 @@ def retention(inputs: Inputs) -> Section:
 
 def _factors(section: Section, each: LawsFile) -> None:
     laws, beyond = each.laws, extrapolated(each.laws)
-    if beyond:
-        section.add(
-            Text(
-                f"Only {laws.fitted_cycles} cycles were simulated: T = {', '.join(map(str, beyond))} is "
-                "extrapolation (dashed). The band shows the interval of the parameters alone, not a wrong "
-                "family.",
-                note=True,
-            )
-        )
     curves = retention_curves(laws)
+    banded = any(curve.low is not None for curve in curves)
+    marks = [perturbed(laws), unidentified(laws)]
+    if beyond:
+        marks.append(
+            f"Only {laws.fitted_cycles} cycles were simulated: T = {', '.join(map(str, beyond))} is extrapolation "
+            f"(dashed). {BAND if banded else 'No band says how far off it may be.'}"
+        )
+    section.add(*(Text(mark, note=True) for mark in marks if mark))
     section.add(
         Plot(
             plots.retention(laws),
             "RetentionFactor(t, T) against segment t: "
             + "; ".join(f"T = {c.total} from {number(c.factor[0], 3)} to {number(c.factor[-1], 3)}" for c in curves),
-            f"{each.path}: share of the total rise that cycle t of T adds; sums to 1 over t. Segment t's "
-            "memory "
-            'is multiplied by it under the rule "scale".',
+            f"{each.path}: share of the total rise that cycle t of T adds; sums to 1 over t. Segment t's memory "
+            'is multiplied by it under the rule "scale".' + (" Band: 95 % of resampled laws." if banded else ""),
             380,
         ),
         Table(
             "RetentionFactor(t, T)",
-            ["T", "first (t = 1)", "middle (t = T/2)", "last (t = T)", "interval of the first", "basis"],
+            ["T", "first (t = 1)", "middle (t = T/2)", "last (t = T)", "95 % band of the first", "basis"],
             [
                 [
                     str(c.total),
@@ -102,7 +113,7 @@ def _factors(section: Section, each: LawsFile) -> None:
                     number(c.factor[c.total // 2 - 1]),
                     number(c.factor[-1]),
                     "–" if c.low is None or c.high is None else f"{number(c.low[0])} to {number(c.high[0])}",
-                    "extrapolated" if c.extrapolates else "within the simulated cycles",
+                    _basis(laws, c.extrapolates),
                 ]
                 for c in curves
             ],
@@ -113,11 +124,19 @@ def _factors(section: Section, each: LawsFile) -> None:
             f"RetentionFactor(t, t), the weight of the newest segment: {number(laws.online(1)[0])} at t = 1, "
             f"{number(laws.online(TOTALS[-1])[-1], 3)} at t = {TOTALS[-1]}.",
             "RetentionFactor(t, t): the weight of segment t when T is not known in advance, used by the rule "
-            '"consolidate". It needs the past only.',
+            '"consolidate". '
+            + ("Of reversed laws it needs T all the same." if laws.needs_total else "It needs the past only."),
             300,
         ),
         _candidates(laws),
+        *family_evidence.parts(laws),
     )
+
+
+def _basis(laws: Laws, extrapolates: bool) -> str:
+    if not laws.parametric:
+        return "perturbed weights"
+    return "extrapolated" if extrapolates else "within the simulated cycles"
 
 
 def _candidates(laws: Laws) -> Table:
@@ -128,20 +147,25 @@ def _candidates(laws: Laws) -> Table:
         aicc = candidate.aicc
         rows.append(
             [
-                candidate.family.replace("_", " ") + (" (chosen)" if candidate.family == law.family else ""),
+                plain(candidate.family) + (" (chosen)" if candidate.family == law.family else ""),
                 ", ".join(f"{name} = {number(value)}" for name, value in candidate.parameters.items()),
                 r_squared(candidate.r_squared),
                 "–" if aicc is None else number(aicc, 5),
                 "–" if aicc is None else number(aicc - min(scores), 3),
+                "–" if candidate.bic is None else number(candidate.bic, 5),
+                "–" if candidate.held_out is None else number(candidate.held_out, 2),
                 _variation(laws, candidate),
                 "yes" if candidate.converged else "NO",
             ]
         )
     return Table(
-        "Families tried, best first. Distance: total variation between this family's RetentionFactor(., "
-        f"{REFERENCE_TOTAL}) and the chosen one's, 0 to 1; small means that "
-        "the choice hardly matters to a model.",
-        ["family", "parameters", "R²", "AICc", "above the lowest", "distance", "converged"],
+        "Families tried, best first. Held-out error: on the last third of the cycles of a fit to those before, root "
+        "mean square over the largest sample. Distance: total variation between this family's RetentionFactor(., "
+        f"{REFERENCE_TOTAL}) and that of these laws, 0 to 1; small means that the choice hardly matters to a model.",
+        [
+            *("family", "parameters", "R²", "AICc", "above the lowest", "BIC", "held-out error", "distance"),
+            "converged",
+        ],
         rows,
         ["parameters", "converged"],
     )
@@ -151,8 +175,4 @@ def _variation(laws: Laws, candidate: Candidate) -> str:
     if candidate.family not in families.NAMES:
         return "–"
     other = families.get(candidate.family, candidate.knots).retention(REFERENCE_TOTAL, candidate.parameters)
-    return number(0.5 * float(np.abs(other - laws.retention(REFERENCE_TOTAL)).sum()), 2)
-
-
-def _share(part: float, whole: float) -> str:
-    return f"{100 * part / whole:.2g} %" if whole else "–"
+    return number(total_variation(other, laws.retention(REFERENCE_TOTAL)), 2)

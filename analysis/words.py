@@ -3,12 +3,9 @@
 import math
 from typing import Any
 
-from analysis import paper
 from analysis.collect import Inputs
-from analysis.curves import TOTALS
-from analysis.parts import count, interval, number, percent, r_squared
-from bridge.laws import PAPER_EXPONENT, Laws
-from bridge.schema import Number, RetentionLaw
+from analysis.law_words import REFERENCE_TOTAL, law_sentences, moved, perturbation_told
+from analysis.parts import count, number, percent, quantity
 from rmaat.records import RunRecord
 
 Z95 = 1.959964  # standard normal quantile at 0.975
@@ -23,43 +20,6 @@ def summary(inputs: Inputs) -> list[str]:
         sentences += [prefix + told[0], *told[1:]]
     sentences += [run_sentence(run) for run in inputs.runs]
     return sentences
-
-
-def law_sentences(laws: Laws) -> list[str]:
-    """Which law, how well it is known, how far it reaches, and the two other numbers."""
-    law = laws.document.retention
-    values = "; ".join(f"{name} = {interval(n)}" for name, n in law.parameters.items())
-    tried = (
-        f"with the lowest AICc of {len(law.candidates)} families" if len(law.candidates) > 1 else "the only one tried"
-    )
-    told = [
-        f"The retention law is {_plain(law.family)}, {laws.family.equation} with t in cycles, {tried}: "
-        f"{values}; R² = {r_squared(law.r_squared)}" + ("." if law.converged else "; the fit did NOT converge.")
-    ]
-    told += _trust(laws, law)
-    if law.concave:
-        told.append("The law is concave: every cycle adds less than the one before it.")
-    else:
-        told.append(
-            f"The law is NOT concave: the largest increment comes in cycle {law.peak_cycle}"
-            + (", so retention factors rise before they fall." if law.peak_cycle > 1 else ", within the data.")
-        )
-    told.append(_reach(laws, law))
-    decay, alpha = laws.document.spatial_decay, laws.document.presynaptic_exponent
-    if decay is not None:
-        told.append(f"Fast calcium falls off with distance at {interval(decay)}.")
-    if alpha is not None:
-        told.append(
-            f"Calcium grows with stimulation rate to the power {interval(alpha)}, {_shape(alpha)}. The "
-            f"papers use {PAPER_EXPONENT:g}, a hyperparameter: the concave curve that AT shows has slope "
-            f"{paper.AT_SLOPE:.3f}. The fit is reported as it is, and {PAPER_EXPONENT:g} remains a setting."
-        )
-    return told
-
-
-def extrapolated(laws: Laws) -> list[int]:
-    """The T shown in the report that lie beyond the simulated cycles."""
-    return [total for total in TOTALS if total > laws.fitted_cycles]
 
 
 def run_sentence(run: RunRecord) -> str:
@@ -78,12 +38,13 @@ def run_sentence(run: RunRecord) -> str:
     head += f" ({about}) " if about else " "
     if run.evaluation is None:
         state = "has not been evaluated" if run.finished else "is not finished (no model.safetensors)"
-        return head + state + ", so there is no test accuracy."
+        return head + state + ", so there is no test accuracy." + laws_used(run)
     accuracy, majority = run.evaluation.get("accuracy"), run.evaluation.get("majority")
     steps = f" after {count(run.evaluation['step'])} steps" if "step" in run.evaluation else ""
     told = head + f"reached {percent(accuracy)} {run.evaluation.get('split', 'test')} accuracy{steps}"
     told += against_majority(accuracy, majority, run.evaluation.get("examples"))
-    return told + against_first_symbol(accuracy, run.evaluation.get("first_symbol")) + segments(run)
+    told += against_first_symbol(accuracy, run.evaluation.get("first_symbol"))
+    return told + segments(run) + laws_used(run)
 
 
 def against_majority(accuracy: Any, majority: Any, examples: Any) -> str:
@@ -117,9 +78,34 @@ def segments(run: RunRecord) -> str:
     told = f" Its longest example has {count(longest)} tokens, T = {total} segments of {length}"
     if run.laws is None:
         return told + "."
-    if total > run.laws.fitted_cycles:
+    if not run.laws.parametric:
+        return told + ", whose weights do not rest on simulated cycles."
+    if run.laws.extrapolates(total):
         return told + f"; beyond the {run.laws.fitted_cycles} simulated cycles, so its law is extrapolated."
     return told + f", within the {run.laws.fitted_cycles} simulated cycles."
+
+
+def laws_used(run: RunRecord) -> str:
+    """Whether the run's laws were perturbed on purpose, and where training moved them; empty if neither."""
+    asked = run.run.get("laws") or {}
+    perturbation, told = None if run.laws is None else run.laws.document.perturbation, ""
+    if perturbation is not None:
+        kind = perturbation_told(perturbation.kind, perturbation.factor, perturbation.seed)
+        told = f" Its laws were perturbed on purpose: {kind}."
+    elif isinstance(asked.get("perturbed"), str):  # laws.json is missing
+        told = f" Its laws were perturbed on purpose: {perturbation_told(asked['perturbed'], None, None)}."
+    before, after = run.laws, run.trained_laws
+    if before is None or after is None:
+        return told
+    changes = ", ".join(
+        f"{name} from {number(value)} to {quantity(after.parameters[name], n.unit)}"
+        for (name, value), n in zip(
+            before.parameters.items(), before.document.retention.parameters.values(), strict=True
+        )
+    )
+    distance = number(moved(before, after, REFERENCE_TOTAL), 2)
+    told += f" Training moved its law: {changes}; RetentionFactor(., {REFERENCE_TOTAL}) by {distance} "
+    return told + "(total variation, 0 to 1)."
 
 
 def wilson(share: float, examples: int) -> tuple[float, float]:
@@ -128,59 +114,6 @@ def wilson(share: float, examples: int) -> tuple[float, float]:
     middle = (share + z2 / 2) / (1 + z2)
     half = Z95 * math.sqrt(max(share * (1 - share), 0.0) / examples + z2 / (4 * examples)) / (1 + z2)
     return middle - half, middle + half
-
-
-def _trust(laws: Laws, law: RetentionLaw) -> list[str]:
-    """What the interval means, and the closed form beside the fit where there is one."""
-    source = next((source for source in laws.document.sources if source.experiment == "ltp"), None)
-    if source is None or source.model != "macro":
-        return ["The intervals come from the residuals of one averaged curve, not from repeated simulations."]
-    told = [
-        "The macro model is deterministic: one run holds no noise, so it admits no interval. How far the law varies "
-        "must come from other seeds, layouts and synapses."
-    ]
-    if any(n.low is not None for n in law.parameters.values()):
-        told[0] += " The interval given here is the misfit of the family."
-    s = source.settings
-    try:
-        expected = s["tau_p_l"] / (s["gamma_l"] * s["tau_cycle"])
-        applies = s["ltp_dynamics"] == "linear" and law.family == "exponential"
-    except (KeyError, TypeError, ZeroDivisionError):
-        return told
-    if applies:
-        tau = law.parameters["tau"]
-        difference = 100 * (tau.value / expected - 1)
-        sentence = (
-            f"Linear pˡ dynamics must end in tau = tau_p_l / (gamma_l tau_cycle) = {number(expected)} "
-            f"cycles; the fit is {f'off by {number(abs(difference), 2)} %' if abs(difference) > 1e-4 else 'the same'}"
-        )
-        outside = tau.low is not None and tau.high is not None and not tau.low <= expected <= tau.high
-        if outside and not s.get("burn_in"):
-            sentence += ", which its interval does not cover: s builds up from rest in the first cycles (see burn_in)"
-        told.append(sentence + ".")
-    return told
-
-
-def _reach(laws: Laws, law: RetentionLaw) -> str:
-    n, beyond = laws.fitted_cycles, extrapolated(laws)
-    covered = (law.samples[-1] - law.start) / law.amplitude.value
-    told = f"{n} cycles of {number(law.tau_cycle)} s were simulated. "
-    told += f"They reach {percent(covered, 0)} of the fitted saturation. "
-    if not beyond:
-        return told + f"Every T shown (up to {TOTALS[-1]}) lies within them."
-    listed = ", ".join(map(str, beyond))
-    return told + f"Retention factors for T = {listed} are extrapolated and drawn dashed."
-
-
-def _shape(alpha: Number) -> str:
-    low, high = (alpha.value if end is None else end for end in (alpha.low, alpha.high))
-    if low <= 1 <= high:
-        return "straight within its interval"
-    return "convex" if low > 1 else "concave"
-
-
-def _plain(name: str) -> str:
-    return name.replace("_", " ")
 
 
 def _longest(data: dict[str, Any]) -> int | None:

@@ -18,6 +18,7 @@ RUN: dict[str, Any] = {
     "task": "listops",
     "model": "rmaat",
     "settings": {"seed": 3, "steps": 400, "batch": 32, "learning_rate": 2e-3},
+    "laws": {"trainable": False, "perturbed": None, "factor": 2.0, "seed": 0},
     "model_config": {
         "width": 64,
         "depth": 2,
@@ -52,7 +53,7 @@ EVALUATION = {
 }
 
 
-def _write_run(folder: Path, laws: Laws, finished: bool = True, **changes: Any) -> Path:
+def _write_run(folder: Path, laws: Laws, /, finished: bool = True, **changes: Any) -> Path:
     """A run folder by hand; ``changes`` replace fields of run.json."""
     folder.mkdir(parents=True)
     (folder / "run.json").write_text(json.dumps({**RUN, "laws_digest": laws.digest, **changes}))

@@ -92,6 +92,19 @@ def ltp(curve: Any = (0.0, 0.4, 0.6, 0.7)) -> xr.Dataset:
     )
 
 
+def noisy_ltp(noise: str, cycles: int = 24, tau: float = 6.0, seed: int = 0) -> xr.Dataset:
+    """An exponential curve of 21 synapses that each err by 5 %: in every sample, or in every step between them."""
+    t = np.arange(cycles + 1)
+    errors = 0.05 * np.random.default_rng(seed).standard_normal((cycles + 1, 1, 21))
+    errors[0] = 0.0
+    if noise == "dynamics":
+        for at in t[1:]:
+            errors[at] += np.exp(-1 / tau) * errors[at - 1]
+    data = ltp(1 - np.exp(-t / tau))
+    data["p_l_cycle"].values[:] = 1 - np.exp(-t / tau)[:, None, None] + errors
+    return data
+
+
 def stdp() -> xr.Dataset:
     change, dims = np.array([[0.9, 0.8], [1.2, 1.4]]), ("offset", "repetition")
     return made(

@@ -7,7 +7,9 @@ import xarray as xr
 import bridge
 from analysis.curves import (
     distinct,
+    drawn_spread,
     law_level,
+    law_path,
     per_synapse,
     retention_curves,
     series,
@@ -15,6 +17,7 @@ from analysis.curves import (
     thin,
 )
 from bridge.laws import Laws
+from tests.analysis.handmade import noisy_ltp
 
 
 def test_thin_leaves_short_curves_alone() -> None:
@@ -64,27 +67,44 @@ def test_law_level_is_data_minus_residuals(laws: Laws) -> None:
     assert law_level(laws, 0.0) == law.start
 
 
-def test_retention_band_holds_the_law_and_shares_sum_to_one(datasets: dict[str, xr.Dataset]) -> None:
-    ltp = datasets["ltp"].copy(deep=True)
-    wave = 0.01 * np.cos(np.arange(ltp.sizes["cycle"]))  # stands in for noise: without any there is no interval
-    levels = ltp["p_l_cycle"]
-    ltp["p_l_cycle"] = (levels + xr.DataArray(wave, dims="cycle") * (ltp["cycle"] > 0)).assign_attrs(levels.attrs)
-    for curve in retention_curves(bridge.fit_laws([ltp])):
-        assert curve.low is not None
-        assert curve.high is not None
-        assert (curve.low <= curve.factor).all()
-        assert (curve.factor <= curve.high).all()
+def test_retention_band_is_that_of_the_resampled_laws_and_shares_sum_to_one(laws: Laws) -> None:
+    draws = laws.document.retention.draws
+    assert draws is not None
+    for curve in retention_curves(laws):
+        tables = [laws.family.retention(curve.total, draws.draw(k)) for k in range(draws.count)]
+        np.testing.assert_allclose(curve.low, np.quantile(tables, 0.025, axis=0))
+        np.testing.assert_allclose(curve.high, np.quantile(tables, 0.975, axis=0))
         assert curve.factor.sum() == pytest.approx(1.0)
         assert curve.extrapolates == (curve.total > 6)
 
 
-def test_no_interval_no_band(laws: Laws) -> None:
-    document = laws.document.model_copy(deep=True)
-    number = document.retention.parameters["tau"]
-    parameters = {"tau": number.model_copy(update={"low": None, "high": None})}
-    retention = document.retention.model_copy(update={"parameters": parameters})
-    without = Laws(document.model_copy(update={"retention": retention}))
-    assert all(curve.low is None for curve in retention_curves(without))
+def test_no_draws_no_band_and_perturbed_weights_extrapolate_nothing(laws: Laws) -> None:
+    without = laws.document.retention.model_copy(update={"draws": None})
+    bare = Laws(laws.document.model_copy(update={"retention": without}))
+    assert all(curve.low is None and curve.high is None for curve in retention_curves(bare))
+    for curve in retention_curves(laws.perturbed("flat")):
+        assert (curve.low, curve.extrapolates) == (None, False)
+        np.testing.assert_allclose(curve.factor, 1 / curve.total)
+    assert retention_curves(laws.perturbed("reversed"))[-1].extrapolates
+
+
+def test_spread_is_drawn_where_noise_enters_the_samples() -> None:
+    levels, dynamics = (bridge.fit_laws([noisy_ltp(noise)], draws=0) for noise in ("levels", "dynamics"))
+    assert (levels.document.retention.noise, dynamics.document.retention.noise) == ("levels", "dynamics")
+    np.testing.assert_array_equal(drawn_spread(levels), levels.document.retention.spread)
+    assert dynamics.document.retention.spread is not None
+    assert drawn_spread(dynamics) is None
+
+
+def test_law_path_reads_the_parameters_of_training_rows() -> None:
+    rows = [
+        {"split": "train", "step": 1, "loss": 2.0, "laws": {"tau": 6.0}},
+        {"split": "valid", "step": 1, "loss": 2.0},
+        {"split": "train", "step": 2, "loss": 2.0, "laws": {"tau": 7.0}},
+    ]
+    steps, values = law_path(rows, "tau")
+    assert (steps.tolist(), values.tolist()) == ([1, 2], [6.0, 7.0])
+    assert law_path(rows, "b")[0].size == 0
 
 
 def test_series_skips_rows_without_the_metric() -> None:

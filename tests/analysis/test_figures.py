@@ -2,14 +2,18 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import xarray as xr
+from matplotlib.figure import Figure
 from PIL import Image
 
+import bridge
 from analysis import figures
 from astro_sim.common.errors import InputError
 from bridge.laws import Laws
 from rmaat.records import read_run
+from tests.analysis.handmade import noisy_ltp
 
 
 @pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf"])
@@ -33,6 +37,28 @@ def test_overview_without_datasets_or_run(datasets: dict[str, xr.Dataset], laws:
     assert "no run given" in text
     with Image.open(tmp_path / "cycle.png") as image:
         assert image.size == tuple(int(inches * figures.DPI) for inches in figures.INCHES)
+
+
+@pytest.mark.parametrize("noise", ["levels", "dynamics"])
+def test_samples_have_their_standard_error_where_it_is_theirs(
+    noise: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    laws = bridge.fit_laws([noisy_ltp(noise)], draws=0)
+    kept: list[Figure] = []
+    monkeypatch.setattr(figures, "save", lambda figure, path: kept.append(figure))
+    figures.overview([], laws, path=tmp_path / "figure.png")
+    axes = kept[0].axes[1]
+    assert axes.get_ylabel() == "$p^l$ (1)"
+    (bars,) = axes.containers
+    assert bars.has_yerr == (noise == "levels")
+    if bars.has_yerr:
+        segments = np.array(bars[2][0].get_segments())
+        np.testing.assert_allclose(np.ptp(segments[1:, :, 1], axis=1), 2 * np.array(laws.document.retention.spread))
+
+
+def test_perturbed_laws_are_marked(laws: Laws, tmp_path: Path) -> None:
+    figures.overview([], laws.perturbed("slower"), path=tmp_path / "figure.svg")
+    assert (tmp_path / "figure.svg").read_text().count("(perturbed: slower)") == 2
 
 
 def test_other_suffixes_are_refused(laws: Laws, tmp_path: Path) -> None:
