@@ -30,6 +30,9 @@ NOISES: tuple[Noise, ...] = get_args(Noise)
 
 CONFIDENCE = 0.95
 TOLERANCES: dict[str, Any] = {"xtol": 1e-13, "ftol": 1e-13, "gtol": 1e-13}
+# A curve that a family can follow in many ways (an exact exponential with two processes) has a valley without an end;
+# fits to noisy curves are done within 100 evaluations, nearly always.
+MOST_EVALUATIONS = 300
 AMPLITUDE = Parameter("amplitude", "1", "saturation over the largest sample", 1e-3, 1e6)
 # Below this share of the rise, residuals are no noise but transients of the protocol and rounding: a simulation without
 # noise. They admit no interval, and no choice of a family that another seed or layout would bear out, so AICc counts
@@ -251,6 +254,7 @@ def _minimise(problem: Problem, start: Sequence[float]) -> Any:
             method="least_squares",
             scale_covar=False,
             jac=lambda given: problem.jacobian(line(given)),
+            max_nfev=MOST_EVALUATIONS,
             **TOLERANCES,
         )
 
