@@ -9,9 +9,11 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmarks.registry import NAMES, run
+from bridge import evidence
 from rmaat.__main__ import main
 
 ROOT = Path(__file__).parents[1]
@@ -88,6 +90,28 @@ def test_the_readmes_figures_are_those_of_the_results():
         "the same in NumPy": f"{named['NumPy']['times ours']:.1f} times as long",
         "Overhead of": f"{100 * (door['seconds'] / hand['seconds'] - 1):.0f} %",
         "100 Li-Rinzel": f"{named['NEST']['times ours']:.1f} times as long; {named['scipy']['times ours']:.2f} times",
+    }
+    both, drawn = (
+        next(
+            row["seconds"]
+            for row in json.loads((ROOT / "results" / "fit-speed.json").read_text())["rows"]
+            if part in row["what"]
+        )
+        for part in ("samples or dynamics", "simulated curves")
+    )
+    right = {
+        (cycles, noise): np.mean(
+            [
+                row[row["truth"]]
+                for row in evidence.selection()
+                if (row["noise in"], row["cycles"], row["noise"]) == ("levels", cycles, noise)
+            ]
+        )
+        for cycles, noise in ((12, 0.01), (24, 0.01), (24, 0.002))
+    }
+    expected |= {
+        "Six retention families": f"{both:.2f} s; {drawn:.1f} s",
+        "Right family": "{:.0f}, {:.0f} and {:.0f} of 100".format(*right.values()),
     }
     for start, figure in expected.items():
         assert [value for name, value in rows.items() if name.startswith(start)] == [figure]
