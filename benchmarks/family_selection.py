@@ -11,8 +11,8 @@ from benchmarks.registry import Benchmark
 from bridge.bootstrap import noisy_curve
 from bridge.families import FAMILIES
 from bridge.families.family import total_variation
-from bridge.fitting import NOISES, Noise
-from bridge.selection import ranking
+from bridge.fitting import NOISES, CurveFit, Noise
+from bridge.selection import likelier, ranking
 
 REPEATS, TOTAL = 100, 16
 SETTINGS = ((6, 0.01), (12, 0.01), (24, 0.01), (24, 0.002))  # cycles, noise over the amplitude
@@ -41,15 +41,14 @@ def trial(truth: str, noise: Noise, cycles: int, deviation: float, repeat: int) 
     family, values = FAMILIES[truth], TRUTHS[truth]
     rng = np.random.default_rng([zlib.crc32(f"{truth} {noise} {cycles} {deviation}".encode()), repeat])
     rise = noisy_curve(family, values, 1.0, deviation, cycles, noise, rng)
-    ranked = {each: ranking(rise, [*FAMILIES.values()], each) for each in NOISES}
+    ranked: dict[Noise, list[CurveFit]] = {each: ranking(rise, [*FAMILIES.values()], each) for each in NOISES}
     best = ranked[noise][0]
-    likelier = min(NOISES, key=lambda each: (not ranked[each][0].converged, ranked[each][0].aicc))
     horizon = 100 * cycles
     return Trial(
         chosen=best.family.name,
         distance=total_variation(best.family.retention(TOTAL, best.values), family.retention(TOTAL, values)),
         shape=(best.family.peak_cycle(best.values, horizon) == 1) == (family.peak_cycle(values, horizon) == 1),
-        noise=likelier,
+        noise=likelier(ranked),
     )
 
 

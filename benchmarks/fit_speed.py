@@ -31,7 +31,7 @@ def check() -> None:
 
 def measure() -> list[dict[str, Any]]:
     """A row a thing that is timed: median of five, of one where it takes longer."""
-    one, many = curve(1), curve(10)
+    one, many = curve(1), curve(REPETITIONS)
     fitted = {name: compare(each, noise="levels").attempts[0].fit for name, each in (("one", one), ("many", many))}
     rows = []
     for what, times, work in (

@@ -1,7 +1,7 @@
 """What a sensitivity analysis found: the file that it leaves."""
 
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 from pydantic import Field, ValidationError
 
@@ -11,16 +11,22 @@ from astro_sim.common.settings import explain
 from bridge.schema import Closed
 
 KIND = "astromorphic-sensitivity"
-METHODS = ("morris", "sobol")
+Method = Literal["morris", "sobol"]
+Output = Literal["first", "last", "saturation"]
+METHODS: tuple[Method, ...] = get_args(Method)
 # What is looked at: the shares of the first and the last of T segments, and the fitted amplitude of the curve.
-OUTPUTS = {"first": "RetentionFactor(1, {T})", "last": "RetentionFactor({T}, {T})", "saturation": "saturation"}
+OUTPUTS: dict[Output, str] = {
+    "first": "RetentionFactor(1, {T})",
+    "last": "RetentionFactor({T}, {T})",
+    "saturation": "saturation",
+}
 
 
 class Effect(Closed):
     """What one parameter does to one output; ``mean``, ``size`` and ``spread`` by Morris, the shares by Sobol."""
 
     parameter: str
-    output: Literal["first", "last", "saturation"]
+    output: Output
     mean: float | None = Field(description="mean elasticity, 1")
     size: float | None = Field(description="mean of its absolute value, 1")
     spread: float | None = Field(description="standard deviation: how much it depends on the other parameters, 1")
@@ -35,7 +41,7 @@ class Sensitivity(Closed):
     kind: Literal["astromorphic-sensitivity"] = KIND
     schema_version: Literal[1] = 1
     model: str
-    method: Literal["morris", "sobol"]
+    method: Method
     total: int = Field(ge=2, description="T")
     family: str = Field(description="of every law: the one that the unvaried curve asked for, or that was named")
     ranges: dict[str, tuple[float, float]]

@@ -8,8 +8,10 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from astro_sim.common.errors import InputError, did_you_mean
+from astro_sim.common.units import carries_unit, number_in
 from astro_sim.dataset import settings_of
 from astro_sim.sweeps import run_points
+from bridge.curves import Curve, read_curve
 
 Array = NDArray[np.float64]
 Ranges = Mapping[str, tuple[float, float]]
@@ -48,7 +50,7 @@ def start(model: str, settings: Mapping[str, Any], seed: int) -> tuple[dict[str,
     if model not in EXPLORED:
         raise InputError(f"unknown model {model!r} of ltp; {did_you_mean(model, EXPLORED)}")
     shared = {**SETTINGS[model], **settings}
-    shared["interval"] = shared["tau_cycle"] / SAMPLES
+    shared |= _sampled(_seconds(shared["tau_cycle"]))
     if model == "macro" and shared["ltp_dynamics"] == "linear":
         raise InputError(f"ltp_dynamics: {CLOSED_FORM}; expected bounded")
     (reference,) = run_points("ltp", [shared], model, seed)
@@ -86,11 +88,20 @@ def complete(model: str, reference: xr.Dataset, ranges: Ranges | None) -> dict[s
 def points(ranges: Ranges, logs: Array) -> list[dict[str, float]]:
     """Parameter sets, from rows of natural logarithms in the order of the ranges."""
     sets = [dict(zip(ranges, map(float, row), strict=True)) for row in np.exp(logs)]
-    for each in sets:
-        if "tau_cycle" in each:
-            each["interval"] = round(each["tau_cycle"] / SAMPLES, 3)
-            each["tau_cycle"] = SAMPLES * each["interval"]
-    return sets
+    return [each | _sampled(each["tau_cycle"]) if "tau_cycle" in each else each for each in sets]
+
+
+def _seconds(value: Any) -> float:
+    try:
+        return number_in(value, "s") if carries_unit(value) else float(value)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"tau_cycle: {error}") from None
+
+
+def _sampled(tau_cycle: float) -> dict[str, float]:
+    """A cycle of about this length that is a whole number of samples, and those of the biophysical model's steps."""
+    interval = round(tau_cycle / SAMPLES, 3)
+    return {"interval": interval, "tau_cycle": SAMPLES * interval}
 
 
 def run(
@@ -98,6 +109,16 @@ def run(
 ) -> list[xr.Dataset | str]:
     """The ltp experiment at every parameter set; of one that failed, the message."""
     return run_points("ltp", [{**shared, **each} for each in sets], model, seed, workers)
+
+
+def curve_of(dataset: xr.Dataset | str) -> Curve | str:
+    """The curve of a run, or why there is none."""
+    if isinstance(dataset, str):
+        return dataset
+    try:
+        return read_curve(dataset)
+    except InputError as error:
+        return str(error)
 
 
 def parse_ranges(pairs: Sequence[str]) -> dict[str, tuple[float, float]] | None:

@@ -239,6 +239,7 @@ class Laws:
                 for name, value in values.items()
             },
             "noise": "levels",
+            "noise_origin": f"nothing was fitted ({origin})",
             "spread": None,
             "residuals": [float(each) for each in left],
             "deviation": finite(residuals.deviation(left, 0)),

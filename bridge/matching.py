@@ -16,7 +16,6 @@ from scipy import optimize
 
 from astro_sim.common.errors import InputError
 from bridge import exploring
-from bridge.curves import read_curve
 from bridge.families.family import total_variation
 from bridge.laws import Laws
 
@@ -156,11 +155,8 @@ def match(
 
 def _apart(dataset: xr.Dataset | str, aims: Mapping[int, Array]) -> dict[int, float] | None:
     """Distance to the aims at every T; None of a simulation without a law."""
-    if isinstance(dataset, str):
-        return None
-    try:
-        curve = read_curve(dataset)
-    except InputError:
+    curve = exploring.curve_of(dataset)
+    if isinstance(curve, str):
         return None
     increments = np.diff(curve.levels)
     rises = {total: float(curve.rise[total - 1]) for total in aims}

@@ -1,6 +1,6 @@
 """Which family: every one is fitted, AICc chooses, other evidence stands beside it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,6 +77,11 @@ def ranking(rise: Array, tried: Sequence[Family], noise: Noise, spread: Array | 
     return sorted(fits, key=lambda fit: (not fit.converged, fit.aicc))
 
 
+def likelier(ranked: Mapping[Noise, Sequence[CurveFit]]) -> Noise:
+    """Where noise enters by the lowest AICc of any family, from the ranking with noise in either place."""
+    return min(NOISES, key=lambda kind: (not ranked[kind][0].converged, ranked[kind][0].aicc))
+
+
 def _place_noise(curve: Curve, ranked: dict[Noise, list[CurveFit]]) -> tuple[Noise, str]:
     """Where noise enters, and how that is known."""
     quiet = ranked["levels"][0]
@@ -85,5 +90,4 @@ def _place_noise(curve: Curve, ranked: dict[Noise, list[CurveFit]]) -> tuple[Noi
     if (persistence := curve.persistence) is not None:
         kind: Noise = "dynamics" if persistence > PERSISTENT else "levels"
         return kind, f"deviations of {curve.count} replicates from their mean persist by {persistence:.2f} a cycle"
-    likelier = min(NOISES, key=lambda kind: (not ranked[kind][0].converged, ranked[kind][0].aicc))
-    return likelier, "lowest AICc; below 24 cycles it hardly ever finds noise in the dynamics"
+    return likelier(ranked), "lowest AICc; below 24 cycles it hardly ever finds noise in the dynamics"

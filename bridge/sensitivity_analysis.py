@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
 from astro_sim.common.errors import InputError, did_you_mean
@@ -83,10 +82,12 @@ def sensitivity(
     curve = read_curve(reference)
     law = families.get(family) if family else compare(curve, noise="levels").attempts[0].fit.family
     logs, block = design(asked, method, int(size), seed)
-    curves = exploring.run(model, shared, exploring.points(asked, logs), seed, workers)
-    found = [_outputs(each, law, int(total)) for each in curves]
+    found = [
+        exploring.curve_of(each) for each in exploring.run(model, shared, exploring.points(asked, logs), seed, workers)
+    ]
     messages = [each for each in found if isinstance(each, str)]
-    values = np.array([[np.nan] * len(OUTPUTS) if isinstance(each, str) else each for each in found])
+    none = [np.nan] * len(OUTPUTS)
+    values = np.array([none if isinstance(each, str) else _outputs(each, law, int(total)) for each in found])
     # A design without one of its runs is none: the whole block that it belongs to goes.
     whole = np.isfinite(values).all(1).reshape(-1, block).all(1)
     if whole.sum() < 2:
@@ -100,7 +101,7 @@ def sensitivity(
         total=int(total),
         family=law.name,
         ranges=asked,
-        reference=dict(zip(OUTPUTS, np.exp(_require(_outputs(curve, law, int(total)))).tolist(), strict=True)),
+        reference=dict(zip(OUTPUTS, np.exp(_outputs(curve, law, int(total))).tolist(), strict=True)),
         effects=effects(asked, method, logs[kept], dict(zip(OUTPUTS, values[kept].T, strict=True)), seed),
         runs=int(kept.sum()),
         failed=len(messages),
@@ -128,23 +129,11 @@ def design(ranges: exploring.Ranges, method: str, size: int, seed: int) -> tuple
     return sobol.sample(problem, size, calc_second_order=False, seed=seed), len(ranges) + 2
 
 
-def _outputs(dataset: xr.Dataset | Curve | str, family: Family, total: int) -> list[float] | str:
-    """Logarithms of `OUTPUTS`, or why there are none."""
-    if isinstance(dataset, str):
-        return dataset
-    try:
-        curve = dataset if isinstance(dataset, Curve) else read_curve(dataset)
-    except InputError as error:
-        return str(error)
+def _outputs(curve: Curve, family: Family, total: int) -> list[float]:
+    """Logarithms of `OUTPUTS`."""
     fit = fit_curve(curve.rise, family, spread=curve.spread())
-    factors = family.retention(total, fit.values)
-    return [float(np.log(factors[0])), float(np.log(factors[-1])), float(np.log(fit.amplitude.value))]
-
-
-def _require(outputs: list[float] | str) -> list[float]:
-    if isinstance(outputs, str):
-        raise InputError(outputs)
-    return outputs
+    factors = family.log_increments(total, fit.values) - np.log(family.level(float(total), fit.values))
+    return [float(factors[0]), float(factors[-1]), float(np.log(fit.amplitude.value))]
 
 
 def effects(

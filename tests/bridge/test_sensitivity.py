@@ -135,3 +135,10 @@ def test_other_words_are_refused(word):
         parse_ranges([word])
     with pytest.raises(InputError, match="--range beta: given twice"):
         parse_ranges(["beta=1:2", "beta=2:3"])
+
+
+def test_a_cycle_with_a_unit_is_a_cycle():
+    plain, told = (bridge.sensitivity(**SMALL, tau_cycle=length) for length in (12.0, "12 s"))
+    assert told.effects == plain.effects
+    with pytest.raises(InputError, match="tau_cycle: "):
+        bridge.sensitivity(**SMALL, tau_cycle="long")
