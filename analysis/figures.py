@@ -21,6 +21,7 @@ from analysis.curves import (
     stimulus_on,
 )
 from astro_sim.common.files import require_suffix, whole_file
+from bridge.effects import OUTPUTS, Sensitivity
 from bridge.laws import Laws
 from rmaat.records import RunRecord
 
@@ -48,14 +49,8 @@ def overview(datasets: Sequence[xr.Dataset], laws: Laws, record: RunRecord | Non
     record : RunRecord, optional
         Its accuracy over steps.
     path : path
-        PNG, SVG or PDF by its suffix; written whole or not at all.
-
-    Raises
-    ------
-    InputError
-        Another suffix.
+        As of `save`.
     """
-    require_suffix(path, *METADATA)
     figure = Figure(figsize=INCHES, layout="constrained")
     (cycle, law), (factor, accuracy) = figure.subplots(2, 2)
     _one_cycle(cycle, datasets)
@@ -66,6 +61,29 @@ def overview(datasets: Sequence[xr.Dataset], laws: Laws, record: RunRecord | Non
         axes.set_title(f"{letter}  {axes.get_title()}", loc="left", fontsize=10, fontweight="bold")
         axes.set_title("")
         axes.spines[["top", "right"]].set_visible(False)
+    save(figure, path)
+
+
+def sensitivity(found: Sensitivity, *, path: str | Path) -> None:
+    """Draw which biology the law depends on: a bar a parameter, a panel an output, largest effect on the first on top.
+
+    Morris: the mean elasticity, its spread over the ranges as a line; an effect whose sign changes has a line across 0.
+    Sobol: the share of variance with all interactions, and its 95 % interval. ``path`` is as of `save`.
+    """
+    morris = found.method == "morris"
+    order = [effect.parameter for effect in found.effects if effect.output == next(iter(OUTPUTS))]
+    at = np.arange(len(order))[::-1]
+    figure = Figure(figsize=(9.0, 1.2 + 0.28 * len(order)), layout="constrained")
+    panels = figure.subplots(1, len(OUTPUTS), sharey=True)
+    for k, (axes, (output, name)) in enumerate(zip(panels, OUTPUTS.items(), strict=True)):
+        effects = {effect.parameter: effect for effect in found.effects if effect.output == output}
+        values = [(effects[p].mean if morris else effects[p].together) or 0.0 for p in order]
+        errors = [(effects[p].spread if morris else effects[p].confidence) or 0.0 for p in order]
+        axes.barh(at, values, xerr=errors, color=colour(k), error_kw={"elinewidth": 1, "ecolor": "#606060"})
+        axes.axvline(0.0, color="#808080", linewidth=0.8)
+        axes.set_title(name.format(T=found.total), fontsize=10)
+        axes.set_xlabel("elasticity (1)" if morris else "share of variance (1)")
+    panels[0].set_yticks(at, order)
     save(figure, path)
 
 

@@ -1,14 +1,11 @@
 """Which family AICc chooses for simulated curves of every family, and what a wrong choice costs."""
 
-import os
-import zlib
-from concurrent.futures import ProcessPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from benchmarks.curves import TRUTHS, curve, side_by_side
 from benchmarks.registry import Benchmark
-from bridge.bootstrap import noisy_curve
 from bridge.families import FAMILIES
 from bridge.families.family import total_variation
 from bridge.fitting import NOISES, CurveFit, Noise
@@ -16,15 +13,6 @@ from bridge.selection import likelier, ranking
 
 REPEATS, TOTAL = 100, 16
 SETTINGS = ((6, 0.01), (12, 0.01), (24, 0.01), (24, 0.002))  # cycles, noise over the amplitude
-# Far from where a family contains another one: Hill with n = 1 is a power law with a = 1, say.
-TRUTHS: dict[str, dict[str, float]] = {
-    "exponential": {"tau": 5.0},
-    "double_exponential": {"tau": 1.0, "ratio": 10.0, "weight": 0.5},
-    "stretched_exponential": {"tau": 5.0, "b": 0.6},
-    "hill": {"K": 5.0, "n": 2.0},
-    "power_law": {"tau": 2.0, "a": 2.0},
-    "logistic": {"tau": 2.5, "B": 8.0},
-}
 
 
 class Trial(NamedTuple):
@@ -39,8 +27,7 @@ class Trial(NamedTuple):
 def trial(truth: str, noise: Noise, cycles: int, deviation: float, repeat: int) -> Trial:
     """Simulate one curve, fit all families to it, and take the one with the lowest AICc."""
     family, values = FAMILIES[truth], TRUTHS[truth]
-    rng = np.random.default_rng([zlib.crc32(f"{truth} {noise} {cycles} {deviation}".encode()), repeat])
-    rise = noisy_curve(family, values, 1.0, deviation, cycles, noise, rng)
+    rise = curve(truth, noise, cycles, deviation, repeat)
     ranked: dict[Noise, list[CurveFit]] = {each: ranking(rise, [*FAMILIES.values()], each) for each in NOISES}
     best = ranked[noise][0]
     horizon = 100 * cycles
@@ -55,8 +42,7 @@ def trial(truth: str, noise: Noise, cycles: int, deviation: float, repeat: int) 
 def trials(noise: Noise, cycles: int, deviation: float, repeats: int = REPEATS) -> dict[str, list[Trial]]:
     """Trials of every family, side by side on all cores."""
     jobs = [(truth, noise, cycles, deviation, repeat) for truth in TRUTHS for repeat in range(repeats)]
-    with ProcessPoolExecutor(os.cpu_count()) as pool:
-        found = list(pool.map(trial, *zip(*jobs, strict=True), chunksize=10))
+    found = side_by_side(trial, jobs)
     return {truth: found[k * repeats : (k + 1) * repeats] for k, truth in enumerate(TRUTHS)}
 
 

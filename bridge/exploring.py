@@ -39,7 +39,7 @@ CLOSED_FORM = (
 )
 
 
-def start(model: str, settings: Mapping[str, Any], seed: int) -> tuple[dict[str, Any], xr.Dataset]:
+def start(model: str, settings: Mapping[str, Any], seed: int, workers: int | None) -> tuple[dict[str, Any], xr.Dataset]:
     """What every point shares, and the run that the points are varied from.
 
     Raises
@@ -53,7 +53,7 @@ def start(model: str, settings: Mapping[str, Any], seed: int) -> tuple[dict[str,
     shared |= _sampled(_seconds(shared["tau_cycle"]))
     if model == "macro" and shared["ltp_dynamics"] == "linear":
         raise InputError(f"ltp_dynamics: {CLOSED_FORM}; expected bounded")
-    (reference,) = run_points("ltp", [shared], model, seed)
+    (reference,) = run_points("ltp", [shared], model, seed, workers)
     if isinstance(reference, str):
         raise InputError(reference)
     return shared, reference

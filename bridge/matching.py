@@ -104,7 +104,7 @@ def match(
         raise InputError(f"totals: expected numbers of segments from 2, got {[*totals]}")
     if isinstance(generations, bool) or not isinstance(generations, int | np.integer) or generations < 0:
         raise InputError(f"generations: expected a whole number from 0, got {generations!r}")
-    shared, reference = exploring.start(model, settings, seed)
+    shared, reference = exploring.start(model, settings, seed, workers)
     cycles = reference["p_l_cycle"].sizes["cycle"] - 1
     if wanted[-1] > cycles:
         raise InputError(f"totals: expected at most the {cycles} simulated cycles, got {wanted[-1]}")

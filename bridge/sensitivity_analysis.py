@@ -77,7 +77,7 @@ def sensitivity(
             raise InputError(f"{name}: expected a whole number from {least}, got {value!r}")
     if method == "sobol" and size & (size - 1):
         raise InputError(f"size: expected a power of 2 for Sobol's sequence, got {size}")
-    shared, reference = exploring.start(model, settings, seed)
+    shared, reference = exploring.start(model, settings, seed, workers)
     asked = exploring.complete(model, reference, ranges)
     curve = read_curve(reference)
     law = families.get(family) if family else compare(curve, noise="levels").attempts[0].fit.family

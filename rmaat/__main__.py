@@ -15,6 +15,8 @@ from astro_sim.common.errors import InputError
 from astro_sim.common.files import require_suffix, require_writable
 from astro_sim.common.settings import load_toml, parse_assignments
 from astro_sim.contents import EXPERIMENTS
+from rmaat import laws_verbs
+from rmaat.terminal import HEADER, Seed, Set, print_json, table
 
 # Typer carries a copy of click or imports it, depending on its version; this is the base of its errors in both.
 UsageError: Any = typer.BadParameter.__mro__[1]
@@ -27,7 +29,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-HEADER = ("setting", "default", "unit", "meaning")
+app.add_typer(laws_verbs.app)
 
 
 def _print_version(asked: bool) -> None:
@@ -40,7 +42,7 @@ def _print_training_settings(asked: bool) -> None:
     if asked:
         from rmaat.training.settings import describe_settings
 
-        _table(HEADER, describe_settings())
+        table(HEADER, describe_settings())
         raise typer.Exit
 
 
@@ -51,10 +53,6 @@ def _front(
     ] = False,
 ) -> None:
     """Simulate an astrocyte, distil its laws, train a transformer with them, and look."""
-
-
-Set = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a setting; repeatable.")]
-Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
 
 
 @app.command()
@@ -86,7 +84,7 @@ def simulate(
     from astro_sim.simulation import simulate as run
 
     if settings:
-        _table(HEADER, describe_settings(experiment, model))
+        table(HEADER, describe_settings(experiment, model))
         return
     if out is None:
         raise InputError("simulate: expected --out X.nc")
@@ -170,136 +168,8 @@ def fit(
     law = laws.document.retention
     if not law.identifiable:
         print(f"not identifiable: {law.fitted_cycles} cycles reach {law.reached:.0%} of the fitted saturation")
-    _table(*numbers(laws))
+    table(*numbers(laws))
     print(f"{out}: digest {laws.digest[:12]}")
-
-
-laws_app = typer.Typer(name="laws", help="Look at laws files and convert old ones.", no_args_is_help=True)
-app.add_typer(laws_app)
-
-
-@laws_app.command()
-def show(
-    path: Annotated[Path, typer.Argument(metavar="LAWS.json", help="Laws file.")],
-    total: Annotated[list[int] | None, typer.Option(help="T to show; repeatable.  [default: 4, 8, 16]")] = None,
-) -> None:
-    """Tell what a laws file says.
-
-    Example: rmaat laws show laws.json --total 16
-    """
-    from bridge.laws import Laws
-    from bridge.show import candidates, factors, numbers, sentences
-
-    laws = Laws.load(path)
-    print("\n".join(sentences(laws)) + "\n")
-    _table(*numbers(laws))
-    print()
-    _table(*factors(laws, total or [4, 8, 16]))
-    print()
-    _table(*candidates(laws))
-
-
-@laws_app.command()
-def convert(
-    path: Annotated[Path, typer.Argument(metavar="OLD.json", help="Laws file of an earlier schema.")],
-    out: Annotated[Path, typer.Option(help="Laws file to write (JSON).")],
-) -> None:
-    """Write a laws file of an earlier schema anew.
-
-    Example: rmaat laws convert old.json --out laws.json
-    """
-    from astro_sim.common.files import read_json
-    from bridge import convert as conversion
-
-    require_suffix(out, ".json")
-    laws = conversion.convert(read_json(path, "laws file"), str(path))
-    laws.save(out)
-    print(f"{out}: digest {laws.digest[:12]}")
-
-
-Range = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--range", metavar="NAME=LOW:HIGH", help="Vary this parameter; repeatable.  [default: those that matter]"
-    ),
-]
-LawModel = Annotated[str, typer.Option(help="macro (with bounded LTP) or biophysical.")]
-
-
-@laws_app.command()
-def sensitivity(
-    model: LawModel = "macro",
-    range_: Range = None,
-    method: Annotated[str, typer.Option(help="morris (few runs) or sobol (shares of variance).")] = "morris",
-    size: Annotated[int, typer.Option(help="Trajectories, or base samples.")] = 20,
-    total: Annotated[int, typer.Option(help="T of the retention factors that are looked at.")] = 16,
-    seed: Seed = 0,
-    set_: Set = None,
-    workers: Annotated[int | None, typer.Option(help="Processes of the biophysical model.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Keep the result (JSON).")] = None,
-    figure: Annotated[Path | None, typer.Option(help="Draw it (PDF, PNG or SVG).")] = None,
-) -> None:
-    """Vary the simulation's parameters and see what becomes of the law.
-
-    Example: rmaat laws sensitivity --range tau_p_l=30:90 --range beta=1:4 --figure effects.png
-    """
-    from bridge.exploring import parse_ranges
-    from bridge.sensitivity_analysis import sensitivity as vary
-    from bridge.show import effects
-
-    if out is not None:
-        require_suffix(out, ".json")
-        require_writable(out)
-    if figure is not None:
-        require_suffix(figure, ".pdf", ".png", ".svg")
-        require_writable(figure)
-    given = parse_assignments(set_ or [])
-    found = vary(model, parse_ranges(range_ or []), method, size, total, None, seed, workers, **given)
-    if out is not None:
-        found.save(out)
-    if figure is not None:
-        from analysis.effects import draw
-
-        draw(found, figure)
-    _table(*effects(found))
-    failed = f", {found.failed} failed: {found.failure}" if found.failed else ""
-    print(f"{found.model}, {found.family} law, {found.runs} simulations{failed}")
-
-
-@laws_app.command(name="match")
-def match_(
-    path: Annotated[Path, typer.Argument(metavar="LAWS.json", help="The law to come near to.")],
-    model: LawModel = "macro",
-    range_: Range = None,
-    generations: Annotated[int, typer.Option(help="Of the search, six simulations a parameter each.")] = 15,
-    total: Annotated[list[int] | None, typer.Option(help="T to compare at; repeatable.  [default: 4, 8, 16]")] = None,
-    seed: Seed = 0,
-    set_: Set = None,
-    workers: Annotated[int | None, typer.Option(help="Processes of the biophysical model.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Keep the nearest simulation (.nc), for rmaat fit.")] = None,
-) -> None:
-    """Find the simulation whose law is nearest to a given one.
-
-    Example: rmaat laws match laws.json --range tau_p_l=20:120 --range beta=1:4
-    """
-    from bridge.exploring import parse_ranges
-    from bridge.laws import Laws
-    from bridge.matching import TOTALS, match
-
-    if out is not None:
-        require_suffix(out, ".nc")
-        require_writable(out)
-    given = parse_assignments(set_ or [])
-    aim = Laws.load(path)
-    found = match(aim, model, parse_ranges(range_ or []), total or TOTALS, generations, seed, workers, **given)
-    if out is not None:
-        from astro_sim.dataset import write
-
-        write(found.dataset, out)
-    rows = [(name, f"{v:.5g}", "at an end" if name in found.at_end else "") for name, v in found.parameters.items()]
-    _table(("parameter", "value", ""), rows)
-    left = ", ".join(f"T = {total} {distance:.2g}" for total, distance in found.distances.items())
-    print(f"distance left {found.distance:.2g} ({left}), before {found.before:.2g}; {found.runs} simulations")
 
 
 @app.command()
@@ -321,7 +191,7 @@ def data(
 
     kind = tasks.get(task).settings
     if settings:
-        _table(HEADER, describe(kind))
+        table(HEADER, describe(kind))
         return
     if out is None:
         raise InputError("data: expected --out DIR")
@@ -330,7 +200,7 @@ def data(
         (name, split.examples, split.shortest, split.longest, _majority(split.labels))
         for name, split in manifest.splits.items()
     ]
-    _table(("split", "examples", "shortest", "longest", "majority share"), rows)
+    table(("split", "examples", "shortest", "longest", "majority share"), rows)
     print(f"{out}: {task}, {manifest.origin}, digest {manifest.digest[:12]}")
 
 
@@ -368,7 +238,7 @@ def train(
     record = run(task, data or Path("data") / task, loaded, out, model, given, resume)
     last = {row["split"]: row for row in record.metrics}
     rows = [(name, row["step"], f"{row['loss']:.3f}", f"{row['accuracy']:.3f}") for name, row in sorted(last.items())]
-    _table(("split", "step", "loss", "accuracy"), rows)
+    table(("split", "step", "loss", "accuracy"), rows)
     if (total := record.run["data"]["segments"]) > loaded.fitted_cycles:
         print(f"the law is extrapolated: up to {total} segments, {loaded.fitted_cycles} simulated cycles")
     print(f"{out}: {record.run['parameters']:,} parameters; measure it with: rmaat evaluate {out}")
@@ -392,9 +262,9 @@ def evaluate(
 
     result = measure(run, data, split)
     if json_:
-        _print_json(result)
+        print_json(result)
     else:
-        _table(("split", "examples", "accuracy", "majority", "first symbol", "loss"), [_result_row(result)])
+        table(("split", "examples", "accuracy", "majority", "first symbol", "loss"), [_result_row(result)])
 
 
 @app.command()
@@ -431,11 +301,11 @@ def bench(
 
     results = run(names or [], out)
     if json_:
-        _print_json(results)
+        print_json(results)
         return
     for result in results:
         print(f"\n{result['name']}: {result['what']}")
-        _table(tuple(result["rows"][0]), [tuple(row.values()) for row in result["rows"]])
+        table(tuple(result["rows"][0]), [tuple(row.values()) for row in result["rows"]])
 
 
 @app.command()
@@ -510,20 +380,6 @@ def _result_row(result: dict[str, Any]) -> tuple[Any, ...]:
         f"{result['first_symbol']:.4f}",
         f"{result['loss']:.4f}",
     )
-
-
-def _print_json(value: Any) -> None:
-    import json
-
-    print(json.dumps(value, indent=2))
-
-
-def _table(header: tuple[str, ...], rows: list[Any]) -> None:
-    """Print aligned columns; plain text, so that it can be piped."""
-    cells = [tuple(str(cell) for cell in row) for row in [header, *rows]]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
-    for row in cells:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ ALLOWED = {
         "rmaat.records",
     ),
 }
-FRONT_DOOR = "rmaat.__main__"  # may import every room, but only inside functions
+FRONT_DOOR = ("rmaat.__main__", "rmaat.laws_verbs")  # may import every room, but only inside functions
 # third-party package -> patterns of the modules that may import it
 ONLY_IN = {
     "torch": ("rmaat", "rmaat.*", "bridge.torch*"),
@@ -110,7 +110,7 @@ def violations(source: str, module: str, is_package: bool = False) -> list[str]:
         other = name.split(".")[0]
         if other in ROOMS and other != room:
             allowed = any(within(name, each) for each in ALLOWED[room])
-            if module == FRONT_DOOR:
+            if module in FRONT_DOOR:
                 allowed = lazy or within(name, "astro_sim.common") or within(name, "astro_sim.contents")
             if not allowed:
                 found.append(f"{module}:{line}: {room} must not import {name}")
@@ -130,7 +130,7 @@ def modules() -> Iterator[tuple[Path, str]]:
 
 def test_every_room_is_walked():
     names = {module for _, module in modules()}
-    assert {*ROOMS, "astro_sim.macro.solver", "bridge.laws", "rmaat.records", FRONT_DOOR} <= names
+    assert {*ROOMS, "astro_sim.macro.solver", "bridge.laws", "rmaat.records", *FRONT_DOOR} <= names
 
 
 @pytest.mark.parametrize("room", ROOMS)

@@ -75,30 +75,22 @@ def sweep(
     >>> dict(runs["p_l_cycle"].isel(post=0, pre=0).sizes)
     {'tau_p_l': 3, 'seed': 2, 'cycle': 3}
     """
-    if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int) or workers < 1):
-        raise InputError(f"workers: expected a whole number from 1, got {workers!r}")
+    _require_workers(workers)
     model = experiments.resolve(experiment, model)
     points = make(experiment, model, seed, grid, parameters)
     attributes = provenance(experiment, model, points.seed, points.settings, points.values)
     store = Store(folder, attributes) if folder is not None else None
     count = math.prod(points.shape)
     results: dict[int, xr.Dataset | str] = store.finished() if store else {}
-    caught: list[Caught] = []
 
     def job(indices: tuple[int, ...]) -> Job:
         return Job(experiment, model, indices, tuple(points.point(index) for index in indices))
 
-    with (
-        Progress("sweeping", count) as progress,
-        _running(job, model, missing(results, count), client, workers) as finished,
-    ):
-        progress.advance(len(results))
-        for done in finished:
-            if store:
-                store.put(done)
-            results.update(zip(done.indices, done.results, strict=True))
-            caught += done.caught
-            progress.advance(len(done.indices))
+    def keep(done: Done) -> None:
+        if store:
+            store.put(done)
+
+    caught = _finish("sweeping", job, model, count, results, client, workers, keep)
     dataset = _assemble(points, [results[index] for index in range(count)], attributes)
     _warn(caught)
     return dataset
@@ -130,25 +122,17 @@ def run_points(
     Raises
     ------
     InputError
-        Unknown experiment or model, a seed that is none.
+        Unknown experiment or model, a seed or number of workers that is none.
     """
+    _require_workers(workers)
     model, seed = experiments.resolve(experiment, model), require_seed(seed)
     experiments.get(experiment, model)
     results: dict[int, xr.Dataset | str] = {}
-    caught: list[Caught] = []
 
     def job(indices: tuple[int, ...]) -> Job:
         return Job(experiment, model, indices, tuple((seed, dict(points[index])) for index in indices))
 
-    with (
-        Progress("simulating", len(points)) as progress,
-        _running(job, model, range(len(points)), None, workers) as ends,
-    ):
-        for done in ends:
-            results.update(zip(done.indices, done.results, strict=True))
-            caught += done.caught
-            progress.advance(len(done.indices))
-    _warn(caught)
+    _warn(_finish("simulating", job, model, len(points), results, None, workers))
     return [results[index] for index in range(len(points))]
 
 
@@ -160,6 +144,39 @@ def failures(dataset: xr.Dataset) -> list[tuple[dict[str, Any], str]]:
         for place, text in np.ndenumerate(told.values)
         if text
     ]
+
+
+def _require_workers(workers: int | None) -> None:
+    if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int) or workers < 1):
+        raise InputError(f"workers: expected a whole number from 1, got {workers!r}")
+
+
+def _finish(
+    title: str,
+    job: Callable[[tuple[int, ...]], Job],
+    model: str,
+    count: int,
+    results: dict[int, xr.Dataset | str],
+    client: Any,
+    workers: int | None,
+    keep: Callable[[Done], None] = lambda done: None,
+) -> list[Caught]:
+    """Run the points that ``results`` lacks of so many, and put what becomes of them there; ``keep`` sees it first.
+
+    Gives back the warnings of the points.
+    """
+    caught: list[Caught] = []
+    with (
+        Progress(title, count) as progress,
+        _running(job, model, missing(results, count), client, workers) as finished,
+    ):
+        progress.advance(len(results))
+        for done in finished:
+            keep(done)
+            results.update(zip(done.indices, done.results, strict=True))
+            caught += done.caught
+            progress.advance(len(done.indices))
+    return caught
 
 
 @contextmanager

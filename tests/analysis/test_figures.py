@@ -11,6 +11,7 @@ from PIL import Image
 import bridge
 from analysis import figures
 from astro_sim.common.errors import InputError
+from bridge.effects import Effect, Sensitivity
 from bridge.laws import Laws
 from rmaat.records import read_run
 from tests.analysis.handmade import noisy_ltp
@@ -65,3 +66,24 @@ def test_other_suffixes_are_refused(laws: Laws, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"figure.gif: expected a name that ends in .png, .svg, .pdf"):
         figures.overview([], laws, path=tmp_path / "figure.gif")
     assert not list(tmp_path.iterdir())
+
+
+def test_sensitivity_has_a_bar_a_parameter_and_a_panel_an_output(tmp_path, monkeypatch):
+    found = Sensitivity(
+        model="macro", method="morris", total=16, family="exponential", ranges={"x": (1.0, 2.0), "y": (1.0, 2.0)},
+        reference={}, runs=6, failed=0, failure="", seed=0, settings={}, versions={},
+        effects=[
+            Effect(parameter=name, output=output, mean=mean, size=abs(mean), spread=0.1, alone=None, together=None,
+                   confidence=0.2)
+            for output, order in (("first", "xy"), ("last", "yx"), ("saturation", "yx"))
+            for name, mean in sorted({"x": -0.8, "y": 0.3}.items(), key=lambda each: order.index(each[0]))
+        ],
+    )  # fmt: skip
+    kept = []
+    monkeypatch.setattr(figures, "save", lambda figure, path: kept.append(figure))
+    figures.sensitivity(found, path=tmp_path / "s.png")
+    panels = kept[0].axes
+    assert [axes.get_title() for axes in panels] == ["RetentionFactor(1, 16)", "RetentionFactor(16, 16)", "saturation"]
+    assert [text.get_text() for text in panels[0].get_yticklabels()] == ["x", "y"]
+    for axes in panels:  # whatever the order of the effects, a parameter has one place
+        assert [bar.get_width() for bar in axes.patches] == [-0.8, 0.3]

@@ -97,6 +97,7 @@ def test_other_files_are_refused(contents, message, tmp_path):
         ({"method": "fast"}, "unknown method 'fast'"),
         ({"size": 1}, "size: expected a whole number from 2, got 1"),
         ({"method": "sobol", "size": 20}, "size: expected a power of 2"),
+        ({"workers": 0}, "workers: expected a whole number from 1, got 0"),
         ({"total": 1}, "total: expected a whole number from 2, got 1"),
         ({"ltp_dynamics": "linear"}, r"tau = tau_p_l / \(gamma_l tau_cycle\) cycles in closed form.*expected bounded"),
         ({"ranges": {}}, "ranges: expected one parameter at least"),

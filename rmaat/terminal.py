@@ -1,0 +1,25 @@
+"""What the verbs share: options, and how they print."""
+
+import json
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+HEADER = ("setting", "default", "unit", "meaning")
+
+Set = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a setting; repeatable.")]
+Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
+
+
+def print_json(value: Any) -> None:
+    """Print indented JSON."""
+    print(json.dumps(value, indent=2))
+
+
+def table(header: Sequence[str], rows: Sequence[Any]) -> None:
+    """Print aligned columns; plain text, so that it can be piped."""
+    cells = [tuple(str(cell) for cell in row) for row in [header, *rows]]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
+    for row in cells:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
