@@ -24,7 +24,7 @@ EXPLORED: dict[str, tuple[float, tuple[str, ...]]] = {
     ),
     "biophysical": (
         1.25,
-        ("tau_cycle", "duty", "pre_rate", "glio_rate", "U_0_star", "Omega_d", "C_pre", "C_post", "sigma", "tau_rho"),
+        ("tau_cycle", "duty", "pre_rate", "G_T", "U_0_star", "Omega_d", "C_pre", "C_post", "sigma", "tau_rho"),
     ),
 }
 SAMPLES = 10  # a cycle: the law is in its end, but the biophysical model takes whole steps of 1 ms between few
