@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy
 from benchmarks.registry import Benchmark
 from rmaat.config import RMAATConfig
 from rmaat.diagnostics import peak_extra_bytes
-from rmaat.model import RMAAT
+from rmaat.family import RMAAT
 
 BATCH, REPEATS = 4, 5
 SEGMENTS = (1, 4, 8, 16, 32)

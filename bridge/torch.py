@@ -90,6 +90,19 @@ class Retention(nn.Module):
         """delta_t / p_t for t = 1 .. T, (T,), float64: needs no T in advance, except of laws that were reversed."""
         return self.table("consolidate", [total], total)[0]
 
+    def online_at(self, t: Tensor) -> Tensor:
+        """delta_t / p_t at single cycles, of the shape of ``t`` (whole numbers from 1), float64.
+
+        In closed form, so that a stream of any length needs no table; perturbed weights have none, and are summed.
+        """
+        if self.laws.needs_total:
+            raise InputError("reversed laws need T in advance")
+        if not self.laws.parametric:
+            return self.online(int(t.max()))[t - 1]
+        family, values = self.laws.family, self.values()
+        covered = torch.log(-torch.expm1(family.log_survival(t.double(), values, torch)))  # log p_t
+        return torch.exp(self._log_increments(t.double()) - covered)
+
     def table(self, rule: str, totals: Sequence[int], segments: int) -> Tensor:
         """Factors of a batch.
 
@@ -129,6 +142,9 @@ class Retention(nn.Module):
         """Logarithms of what retention is proportional to: of the increments, or of perturbed weights."""
         if not self.laws.parametric:
             return torch.from_numpy(self.laws.log_weights(len(t))).to(t.device)
+        return self._log_increments(t)
+
+    def _log_increments(self, t: Tensor) -> Tensor:
         family, values = self.laws.family, self.values()
         step = family.log_survival_step(t, values, torch)
         return family.log_survival(t - 1.0, values, torch) + torch.log(-torch.expm1(step))

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rmaat.attention import AstromorphicAttention, RelativePosition, Rule
     from rmaat.config import RMAATConfig
-    from rmaat.model import RMAAT, build_model
+    from rmaat.family import RMAAT, build_model
 
 _HOME = {
     "AstromorphicAttention": "rmaat.attention",
-    "RMAAT": "rmaat.model",
+    "RMAAT": "rmaat.family",
     "RMAATConfig": "rmaat.config",
     "RelativePosition": "rmaat.attention",
     "Rule": "rmaat.attention",
-    "build_model": "rmaat.model",
+    "build_model": "rmaat.family",
 }
 
 __all__ = ["RMAAT", "AstromorphicAttention", "RMAATConfig", "RelativePosition", "Rule", "build_model"]

@@ -13,10 +13,16 @@ DEFAULT_DECAY = 1.0  # 1/token; chosen for laws without a `spatial` dataset: the
 
 
 class RMAATConfig(Settings):
-    """Settings of RMAAT; `rmaat.build_model` fills from the laws what is left open here."""
+    """Settings of every model of the family; `rmaat.build_model` fills in what is left open here.
+
+    `rmaat.family` says which of them a model has no use for.
+    """
 
     vocabulary: int = quantity(..., "1", "token ids run from 0 (padding) to vocabulary - 1", "the task", ge=2)
-    classes: int = quantity(..., "1", "number of classes", "the task", ge=2)
+    head: Literal["classify", "match", "language"] = quantity(
+        "classify", "1", "what is asked: the class of a sequence, of a pair of sequences, or each next token", "the task"
+    )
+    classes: int | None = quantity(None, "1", "number of classes; none for the head language", "the task", ge=2)
 
     width: int = quantity(64, "1", "features of a row (d)", CHOSEN, ge=1, le=2**14)
     depth: int = quantity(2, "1", "blocks", CHOSEN, ge=1, le=2**10)
@@ -24,10 +30,20 @@ class RMAATConfig(Settings):
     feedforward: int = quantity(128, "1", "features inside the feed-forward part", CHOSEN, ge=1, le=2**18)
     dropout: float = quantity(0.0, "1", "dropout on embeddings and on both parts of a block", CHOSEN, ge=0, lt=1)
 
+    match_parameters: bool = quantity(
+        True, "1", "change feedforward so that the model has as many parameters as RMAAT", "ours: a fair comparison"
+    )
+
     segment_length: int = quantity(128, "tokens", "tokens of a segment", CHOSEN, ge=1, le=2**20)
+    max_length: int = quantity(
+        4096, "tokens", "longest sequence of a model without segments", "the task, where there is one", ge=1, le=2**24
+    )
     memory_tokens: int = quantity(8, "1", "memory rows beside each segment (M)", CHOSEN, ge=1, le=2**16)
-    memory_rule: Literal["scale", "consolidate", "none"] = quantity(
-        "scale", "1", "how the retention law acts on the memory", "scale: " + PAPER + "; consolidate: ours"
+    memory_rule: Literal["scale", "consolidate", "none"] | None = quantity(
+        None,
+        "1",
+        "how the retention law acts on the memory; by default the model's own: scale, consolidate or none",
+        "scale: " + PAPER + "; consolidate: ours",
     )
     readout: Literal["memory", "last", "mean"] = quantity(
         "mean",
@@ -39,8 +55,14 @@ class RMAATConfig(Settings):
     backward: Literal["amrb", "bptt", "truncated"] = quantity(
         "amrb", "1", "replay segments from the stored memory, keep everything, or cut between segments", PAPER
     )
-    kept_segments: int = quantity(
-        1, "1", "amrb: most recent segments kept instead of replayed (k)", "ours", ge=0, le=2**20
+    kept_segments: int | None = quantity(
+        None, "1", "amrb: most recent segments kept instead of replayed (k); by default 1", "ours", ge=0, le=2**20
+    )
+    replay_mb: float | None = quantity(
+        None, "MB", "amrb: keep as many segments as fit into so much memory beside what a step needs", "ours", gt=0
+    )
+    truncate_after: int = quantity(
+        1, "segments", "truncated: the gradient is cut each time so many have passed", CHOSEN, ge=1, le=2**20
     )
 
     trainable_laws: bool = quantity(False, "1", "training may move the parameters of the retention law", "ours")
@@ -68,18 +90,28 @@ class RMAATConfig(Settings):
         "mean: ours, bounded in length; paper: " + PAPER,
     )
     m_scale: float = quantity(500.0, "1", "divisor m of the paper's normalisation", "AT tables: 500 d", gt=0)
-    sigmoid: bool = quantity(False, "1", "squash H with a sigmoid, as AT does", "AT (arXiv 2312.10925)")
+    sigmoid: bool | None = quantity(
+        None, "1", "squash H with a sigmoid; by default as the model does: AT, not RMAAT", "AT (arXiv 2312.10925)"
+    )
+    feedback: bool = quantity(True, "1", "the calcium's feedback P = 1 / C on what is read", PAPER)
+    states: int = quantity(16, "1", "complex states of a feature, of the state space", "S4D: 64, for fewer features", ge=1)
 
     def model_post_init(self, _: object) -> None:
         if self.width % self.heads:
             raise ValueError(f"width: expected a multiple of heads = {self.heads}, got {self.width}")
         if self.trainable_laws and self.memory_rule == "none":
             raise ValueError("trainable laws: expected the memory_rule scale or consolidate; none uses no laws")
+        if self.kept_segments is not None and self.replay_mb is not None:
+            raise ValueError("replay_mb: chooses kept_segments, which is given; expected one of the two")
+        if self.head != "language" and self.classes is None:
+            raise ValueError("classes: missing")
+        if self.sigmoid and self.causal:
+            raise ValueError("sigmoid: not with the head language, where every row has its own H")
 
     @property
-    def rows(self) -> int:
-        """Memory rows and tokens of a full segment together (N_max)."""
-        return self.memory_tokens + self.segment_length
+    def causal(self) -> bool:
+        """Whether a row sees only rows up to itself."""
+        return self.head == "language"
 
     def with_laws(self, laws: Laws | None) -> Self:
         """Fill exponent and decay where they are open: from the laws, else the paper's 0.25 and the chosen 1.0."""

@@ -42,7 +42,7 @@ def factors(rule: str, retention: Retention | None, totals: Sequence[int], segme
     return retention.table(rule, totals, segments)
 
 
-def update(rule: str, memory: Tensor, written: Tensor, factor: Tensor, active: Tensor) -> Tensor:
+def update(rule: str, memory: Tensor, written: Tensor, factor: Tensor, active: Tensor | None = None) -> Tensor:
     """Next memory from the present one and the segment's output.
 
     Parameters
@@ -51,7 +51,7 @@ def update(rule: str, memory: Tensor, written: Tensor, factor: Tensor, active: T
     memory, written : Tensor, (batch, memory rows, width)
         mem_t and mem'_{t+1}.
     factor : Tensor, (batch,)
-    active : Tensor of bool, (batch,)
+    active : Tensor of bool, (batch,), optional
         False where the segment is only padding: the memory stays.
     """
     factor = factor[:, None, None].to(written.dtype)
@@ -61,4 +61,4 @@ def update(rule: str, memory: Tensor, written: Tensor, factor: Tensor, active: T
         after = memory + factor * (written - memory)
     else:
         after = written
-    return torch.where(active[:, None, None], after, memory)
+    return after if active is None else torch.where(active[:, None, None], after, memory)

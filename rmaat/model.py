@@ -1,208 +1,226 @@
-"""RMAAT, whole: embedding, segments with memory rows, astromorphic blocks, retention between segments, a head."""
+"""A model, whole: an encoder, a readout, a head.
 
-import math
-from collections.abc import Callable
+`rmaat.family` builds all of them by name, RMAAT among them; `rmaat.language` has the one that predicts each next token.
+"""
+
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 from torch import Tensor, nn
 
-from astro_sim.common.errors import InputError, did_you_mean
-from bridge.laws import Laws
+from astro_sim.common.errors import InputError
 from bridge.torch import Retention
-from rmaat.amrb import run_segments
-from rmaat.attention import AstromorphicAttention, RelativePosition, Rule
+from rmaat.amrb import Step
 from rmaat.config import RMAATConfig
-from rmaat.memory import factors, update
+from rmaat.encoder import SegmentEncoder, SequenceEncoder
+from rmaat.heads import ClassificationHead, MatchingHead, last_segment, mean_segments, mean_words
+
+if TYPE_CHECKING:
+    from rmaat.streaming import Stream
 
 
-def sinusoids(length: int, width: int) -> Tensor:
-    """Sinusoidal positions, (length, width). Source: Vaswani et al. 2017."""
-    rate = torch.exp(torch.arange(0, width, 2) * (-math.log(10_000.0) / width))
-    angle = torch.arange(length)[:, None] * rate
-    return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1)[:, :width]
+class Model(nn.Module):
+    """What all models have: a name, a configuration that is filled in, an encoder.
 
-
-class Block(nn.Module):
-    """Attention and feed-forward, each followed by residual and LayerNorm.
-
-    Post-norm is the paper's, and needed: LayerNorm ignores the scale of its input, so a block that began with one
-    would not see the retention factor on the memory rows.
+    Attributes
+    ----------
+    name : str
+        In the family.
+    config : RMAATConfig
+    encoder : SegmentEncoder or SequenceEncoder
     """
 
-    def __init__(self, config: RMAATConfig, rule: Rule) -> None:
+    def __init__(self, name: str, encoder: SegmentEncoder | SequenceEncoder) -> None:
         super().__init__()
-        self.attention = AstromorphicAttention(config.width, config.heads, rule)
-        self.norm_attention = nn.LayerNorm(config.width)
-        self.feedforward = nn.Sequential(
-            nn.Linear(config.width, config.feedforward),
-            nn.GELU(),
-            nn.Linear(config.feedforward, config.width),
-        )
-        self.norm_feedforward = nn.LayerNorm(config.width)
-        self.dropout = nn.Dropout(config.dropout)
+        self.name, self.config, self.encoder = name, encoder.config, encoder
+        self._step: Step = self.segment
 
-    def forward(self, x: Tensor, mask: Tensor, relative: Tensor | None) -> Tensor:
-        """(B, N, d) -> (B, N, d)."""
-        x = self.norm_attention(x + self.dropout(self.attention(x, mask, relative)))
-        return self.norm_feedforward(x + self.dropout(self.feedforward(x)))
+    def segment(self, memory: Tensor, *arguments: Any) -> tuple[Tensor, Tensor]:
+        """One segment, of the form that `rmaat.amrb` carries a memory through."""
+        raise NotImplementedError
+
+    def compile_segments(self, **options: Any) -> Self:
+        """Hand the step of a segment to `torch.compile`; it is compiled once for each shape. Returns the model."""
+        self._step = torch.compile(self.segment, **options)
+        return self
+
+    def stream(self, batch: int = 1, total: int | Tensor | None = None) -> "Stream":
+        """Sequences that arrive a segment at a time; see `rmaat.streaming.Stream`."""
+        from rmaat.streaming import Stream
+
+        return Stream(self, batch, total)
+
+    @property
+    def retention(self) -> Retention | None:
+        """The laws that act on the memory, if there is one."""
+        return self.encoder.retention if isinstance(self.encoder, SegmentEncoder) else None
+
+    @property
+    def recurrent(self) -> SegmentEncoder:
+        """The encoder, of a model that recurs over segments; others raise `InputError`."""
+        if not isinstance(self.encoder, SegmentEncoder):
+            raise InputError(f"the model {self.name!r} has no segments and no memory")
+        return self.encoder
+
+    def check_tokens(self, tokens: Tensor, lengths: Tensor | None) -> Tensor | None:
+        """Refuse ids out of range and lengths that do not fit; lengths where some are short, else None."""
+        if tokens.ndim != 2 or tokens.shape[0] < 1 or tokens.shape[1] < 1 or tokens.dtype != torch.int64:
+            raise InputError(
+                f"tokens: expected int64 of shape (batch, length), got {tokens.dtype} {tuple(tokens.shape)}"
+            )
+        low, high = (int(value) for value in tokens.aminmax())
+        if low < 0 or high >= self.config.vocabulary:
+            raise InputError(f"tokens: expected ids from 0 to {self.config.vocabulary - 1}, got {low} to {high}")
+        if lengths is None:
+            return None
+        if lengths.shape != tokens.shape[:1] or int(lengths.min()) < 1 or int(lengths.max()) > tokens.shape[1]:
+            raise InputError(
+                f"lengths: expected {len(tokens)} numbers from 1 to {tokens.shape[1]}, got {lengths.tolist()}"
+            )
+        return None if int(lengths.min()) == tokens.shape[1] else lengths.to(tokens.device)
 
 
-class RMAAT(nn.Module):
-    """Recurrent Memory Augmented Astromorphic Transformer, as a classifier of token sequences.
+class Cut:
+    """How a batch falls into segments.
+
+    Attributes
+    ----------
+    segments : int
+        T of the longest example.
+    totals : Tensor, (batch,), or None
+        T of every example; None where all are alike.
+    counts : list of int
+        The same as numbers.
+    """
+
+    def __init__(self, tokens: Tensor, lengths: Tensor | None, size: int) -> None:
+        self.tokens, self.lengths, self.size = tokens, lengths, size
+        known = [tokens.shape[1]] * len(tokens) if lengths is None else lengths.tolist()
+        self.shortest = min(known)
+        self.counts = [-(-length // size) for length in known]
+        self.segments = max(self.counts)
+        alike = min(self.counts) == self.segments
+        self.totals = None if alike else torch.tensor(self.counts, device=tokens.device)
+
+    def span(self, t: int) -> slice:
+        """Places of segment ``t`` (from 0) in the sequence."""
+        return slice(t * self.size, min((t + 1) * self.size, self.tokens.shape[1]))
+
+    def real(self, t: int) -> Tensor | None:
+        """Which tokens of segment ``t`` are not padding, (batch, length); None: all."""
+        span = self.span(t)
+        if self.lengths is None or self.shortest >= span.stop:
+            return None
+        return torch.arange(span.start, span.stop, device=self.tokens.device) < self.lengths[:, None]
+
+    def active(self, t: int) -> Tensor | None:
+        """Which examples have a segment ``t``, (batch,); None: all."""
+        return None if self.totals is None or t < min(self.counts) else t < self.totals
+
+
+class SequenceClassifier(Model):
+    """Classifies token sequences, or pairs of them (``head="match"``).
 
     Parameters
     ----------
-    config : RMAATConfig
-    laws : Laws, optional
-        Give the retention factors and, where the config leaves them open, exponent and decay. The memory rules
-        "scale" and "consolidate" need them.
-
-    Raises
-    ------
-    InputError
-        A memory rule that needs laws, without laws.
-
-    Source: RMAAT (arXiv 2601.00426).
+    name : str
+    encoder : SegmentEncoder or SequenceEncoder
     """
 
-    def __init__(self, config: RMAATConfig, laws: Laws | None = None) -> None:
-        super().__init__()
-        self.config = config = config.with_laws(laws)
-        self.retention = None if laws is None else Retention(laws, config.trainable_laws)
-        factors(
-            config.memory_rule, self.retention, [1], 1
-        )  # refuses a rule without its laws now, not in the first step
-        assert isinstance(config.presynaptic_exponent, float)  # with_laws filled both
-        assert config.spatial_decay is not None
-        rule = Rule(
-            exponent=config.presynaptic_exponent,
-            m_scale=config.m_scale if config.normalisation == "paper" else None,
-            sigmoid=config.sigmoid,
-        )
-        self.embedding = nn.Embedding(config.vocabulary, config.width)
-        self.positions: Tensor
-        self.register_buffer("positions", sinusoids(config.segment_length, config.width), persistent=False)
-        self.memory = nn.Parameter(
-            torch.randn(config.memory_tokens, config.width)
-        )  # mem_1; unit rows, as after a block
-        self.relative = (
-            RelativePosition(
-                config.heads,
-                config.width // config.heads,
-                config.memory_tokens,
-                config.segment_length,
-                config.spatial_decay,
-            )
-            if config.relative_position
-            else None
-        )
-        self.blocks = nn.ModuleList(Block(config, rule) for _ in range(config.depth))
-        self.dropout = nn.Dropout(config.dropout)
-        # Rows cancel in a mean; the norm gives the head inputs of one size whatever their number.
-        self.head = nn.Sequential(nn.LayerNorm(config.width), nn.Linear(config.width, config.classes))
+    def __init__(self, name: str, encoder: SegmentEncoder | SequenceEncoder) -> None:
+        super().__init__(name, encoder)
+        c = self.config
+        assert c.classes is not None  # checked by the configuration
+        if c.readout == "memory" and not isinstance(encoder, SegmentEncoder):
+            raise InputError(f"readout: 'memory' needs a model with memory, and {name!r} has none")
+        kind = MatchingHead if c.head == "match" else ClassificationHead
+        self.head = kind(c.width, c.classes)
 
     def forward(self, tokens: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Classify.
 
         Parameters
         ----------
-        tokens : Tensor of int64, (batch, length)
+        tokens : Tensor of int64, (batch, length); for pairs (batch, 2, length)
             0 is padding; any length.
-        lengths : Tensor of int64, (batch,), optional
+        lengths : Tensor of int64, (batch,); for pairs (batch, 2); optional
             Real tokens of every row; the whole row by default. What lies beyond changes nothing.
 
         Returns
         -------
         Tensor, (batch, classes)
             Logits.
+
+        Raises
+        ------
+        InputError
+            Ids out of range, another type or shape, lengths that do not fit.
         """
-        c = self.config
-        lengths = self._check(tokens, lengths)
-        batch, size = len(tokens), c.segment_length
-        totals = (lengths + size - 1) // size  # T of every example
-        segments = int(totals.max())
-        factor = factors(c.memory_rule, self.retention, totals.tolist(), segments).to(tokens.device)
-        real = torch.arange(segments * size, device=tokens.device) < lengths[:, None]  # (B, L)
-        relative = None if self.relative is None else self.relative()  # (h, N, m), once a step
-        steps = []
-        for t in range(segments):
-            span = slice(t * size, min((t + 1) * size, tokens.shape[1]))
-            steps.append((tokens[:, span], real[:, span], factor[:, t], t < totals, relative))
-        memory = self.memory.expand(batch, -1, -1)
-        _, outputs = run_segments(self.segment, memory, steps, c.backward, c.kept_segments)
-        seen = torch.stack(outputs, dim=1)  # (B, T, d)
-        if c.readout == "mean":
-            active = torch.arange(segments, device=tokens.device) < totals[:, None]
-            features = (seen * active[..., None]).sum(1) / totals[:, None]
-        else:
-            features = seen[torch.arange(batch, device=tokens.device), totals - 1]
-        return self.head(features)
+        if self.config.head == "match":
+            if tokens.ndim != 3 or tokens.shape[1] != 2:
+                raise InputError(f"tokens: expected pairs, (batch, 2, length), got {tuple(tokens.shape)}")
+            flat = self.features(tokens.flatten(0, 1), None if lengths is None else lengths.flatten())
+            return self.head(flat.unflatten(0, (-1, 2)))
+        return self.head(self.features(tokens, lengths))
+
+    def features(self, tokens: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """What the head reads, (batch, width)."""
+        lengths = self.check_tokens(tokens, lengths)
+        cut = Cut(tokens, lengths, self.config.segment_length)
+        seen = self._recurrent(cut) if isinstance(self.encoder, SegmentEncoder) else self._at_once(cut)
+        return (mean_segments if self.config.readout == "mean" else last_segment)(seen, cut.totals)
 
     def segment(
         self,
         memory: Tensor,
         tokens: Tensor,
-        real: Tensor,
+        real: Tensor | None,
         factor: Tensor,
-        active: Tensor,
-        relative: Tensor | None,
+        active: Tensor | None,
+        shared: Tensor | None,
+        wanted: bool = True,
     ) -> tuple[Tensor, Tensor]:
-        """One segment: memory in, memory out, and the (B, d) that the head may see.
+        """One segment: memory in, memory out, and the (batch, width) that the head may see.
 
-        Parameters
-        ----------
-        memory : Tensor, (batch, memory rows, width)
-        tokens : Tensor of int64, (batch, length)
-            At most ``segment_length`` of them.
-        real : Tensor of bool, (batch, length)
-            False on padding.
-        factor : Tensor, (batch,)
-            Of the memory rule.
-        active : Tensor of bool, (batch,)
-            False where the segment is only padding.
-        relative : Tensor, (heads, rows, width / heads), or None
+        Parameters are those of `SegmentEncoder.forward`; where the readout has no use for this segment (not
+        ``wanted``), zeros stand in for it.
         """
         c = self.config
-        if tokens.shape[1] > c.segment_length:
-            raise InputError(f"segment: expected at most {c.segment_length} tokens, got {tokens.shape[1]}")
-        m = c.memory_tokens
-        words = self.dropout(self.embedding(tokens) + self.positions[: tokens.shape[1]])  # (B, L, d)
-        x = torch.cat([memory, words], dim=1)  # (B, M + L, d)
-        mask = torch.cat([real.new_ones(len(tokens), m), real], dim=1)  # (B, M + L)
-        relative = None if relative is None else relative[:, : x.shape[1]]
-        for block in self.blocks:
-            x = block(x, mask, relative)
-        written, words = x[:, :m], x[:, m:]
-        after = update(c.memory_rule, memory, written, factor, active)
-        if c.readout == "memory":
+        words = wanted and c.readout != "memory"
+        after, written, rows = self.recurrent(memory, tokens, real, factor, active, shared, words)
+        if not wanted:
+            return after, after.new_zeros(len(after), c.width)
+        if rows is None:
             # "scale" shrinks what it hands on, towards 0 in long sequences; the head reads it before that.
-            seen = (after if c.memory_rule == "consolidate" else written).mean(1)
-        else:
-            seen = torch.where(real[..., None], words, 0.0).sum(1) / real.sum(1, keepdim=True).clamp(min=1)
-        return after, seen
+            return after, (after if c.memory_rule == "consolidate" else written).mean(1)
+        return after, mean_words(rows, real)
 
-    def _check(self, tokens: Tensor, lengths: Tensor | None) -> Tensor:
-        if tokens.ndim != 2 or tokens.shape[1] < 1 or tokens.dtype != torch.int64:
-            raise InputError(
-                f"tokens: expected int64 of shape (batch, length), got {tokens.dtype} {tuple(tokens.shape)}"
+    def _recurrent(self, cut: Cut) -> Tensor:
+        """(B, T, d), a segment at a time."""
+        encoder, tokens = self.recurrent, cut.tokens
+        factor = encoder.factors(cut.counts, cut.segments).to(tokens.device)
+        shared = encoder.shared()
+        ends = set(cut.counts)  # the readouts "last" and "memory" read where an example ends
+        steps = [
+            (
+                tokens[:, cut.span(t)],
+                cut.real(t),
+                factor[:, t],
+                cut.active(t),
+                shared,
+                self.config.readout == "mean" or t + 1 in ends,
             )
-        low, high = int(tokens.min()), int(tokens.max())
-        if low < 0 or high >= self.config.vocabulary:
-            raise InputError(f"tokens: expected ids from 0 to {self.config.vocabulary - 1}, got {low} to {high}")
-        if lengths is None:
-            return torch.full((len(tokens),), tokens.shape[1], device=tokens.device)
-        if lengths.shape != tokens.shape[:1] or int(lengths.min()) < 1 or int(lengths.max()) > tokens.shape[1]:
-            raise InputError(
-                f"lengths: expected {len(tokens)} numbers from 1 to {tokens.shape[1]}, got {lengths.tolist()}"
-            )
-        return lengths.to(tokens.device)
+            for t in range(cut.segments)
+        ]
+        _, outputs = encoder.carry(self._step, steps, len(tokens))
+        return torch.stack(outputs, dim=1)
 
-
-MODELS: dict[str, Callable[[RMAATConfig, Laws | None], nn.Module]] = {"rmaat": RMAAT}
-
-
-def build_model(name: str, config: RMAATConfig, laws: Laws | None = None) -> nn.Module:
-    """Build a model of the family by name; an unknown one raises `InputError` with the nearest name."""
-    if name not in MODELS:
-        raise InputError(f"unknown model {name!r}; {did_you_mean(name, MODELS)}")
-    return MODELS[name](config, laws)
+    def _at_once(self, cut: Cut) -> Tensor:
+        """(B, T, d) from all tokens together: the mean of each segment's."""
+        encoder, tokens = self.encoder, cut.tokens
+        real = None
+        if cut.lengths is not None:
+            real = torch.arange(tokens.shape[1], device=tokens.device) < cut.lengths[:, None]
+        words = encoder(tokens, real)
+        spans = [cut.span(t) for t in range(cut.segments)]
+        return torch.stack([mean_words(words[:, s], None if real is None else real[:, s]) for s in spans], dim=1)

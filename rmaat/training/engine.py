@@ -21,7 +21,8 @@ from bridge.laws import Laws
 from bridge.torch import Retention
 from rmaat import records, tasks
 from rmaat.config import RMAATConfig
-from rmaat.model import build_model
+from rmaat.family import build_model
+from rmaat.model import Model
 from rmaat.records import RunRecord, read_run
 from rmaat.tasks import storage
 from rmaat.tasks.storage import Split
@@ -92,7 +93,7 @@ def train(
         "model": model,
         "settings": training.model_dump(mode="json"),
         "laws": law_settings.model_dump(mode="json"),
-        "model_config": config.with_laws(laws).model_dump(mode="json"),
+        "model_config": network.config.model_dump(mode="json"),
         "data": _data_record(opened, config.segment_length),
         "laws_digest": laws.digest,
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
@@ -169,7 +170,7 @@ def evaluate(run: str | Path, data: str | Path | None = None, split: str = "test
 
 @torch.no_grad()
 def measure(
-    network: nn.Module, split: Split, size: int, device: torch.device, most: int | None = None
+    network: Model, split: Split, size: int, device: torch.device, most: int | None = None
 ) -> tuple[float, float]:
     """Mean loss and accuracy over a split, or over ``most`` examples of it; batched by length, dropout off.
 
@@ -196,7 +197,7 @@ class _Loop:
 
     def __init__(
         self,
-        network: nn.Module,
+        network: Model,
         data: storage.Data,
         settings: TrainSettings,
         run: Path,
@@ -316,10 +317,9 @@ class _Loop:
         write_text(path, "".join(json.dumps(row) + "\n" for row in kept))
 
 
-def _trainable(network: nn.Module) -> Retention | None:
+def _trainable(network: Model) -> Retention | None:
     """The retention law of a network, if training moves it."""
-    found = getattr(network, "retention", None)
-    return found if isinstance(found, Retention) and found.shift is not None else None
+    return network.retention if network.retention is not None and network.retention.shift is not None else None
 
 
 def _write_line(stream: Any, row: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ from torch.nn.functional import cross_entropy
 from rmaat.amrb import run_segments
 from rmaat.config import RMAATConfig
 from rmaat.diagnostics import peak_extra_bytes
-from rmaat.model import RMAAT
+from rmaat.family import RMAAT
 
 
 def gradients(config, laws, tokens, lengths, dtype=torch.float64, mode="train"):
@@ -98,7 +98,7 @@ def test_unused_parameters_get_no_gradient(config, laws, batch):
 
     tokens, lengths = batch
     _, amrb = gradients(config, laws, tokens.clamp(max=3), lengths)
-    assert torch.equal(amrb["embedding.weight"][4:], torch.zeros(12, 8, dtype=torch.float64))  # tokens never seen
+    assert torch.equal(amrb["encoder.embedding.weight"][4:], torch.zeros(12, 8, dtype=torch.float64))  # tokens never seen
 
 
 def test_truncated_cuts_the_gradient_between_segments(config, laws, batch):
@@ -109,8 +109,8 @@ def test_truncated_cuts_the_gradient_between_segments(config, laws, batch):
     first_only = sorted(set(tokens[0, :6].tolist()) - set(tokens[0, 24:].tolist()) - set(tokens[1, 12:14].tolist())
                         - set(tokens[2, :3].tolist()))  # fmt: skip
     assert first_only
-    assert torch.equal(cut["embedding.weight"][first_only], torch.zeros(len(first_only), 8, dtype=torch.float64))
-    assert (full["embedding.weight"][first_only] != 0).any()
+    assert torch.equal(cut["encoder.embedding.weight"][first_only], torch.zeros(len(first_only), 8, dtype=torch.float64))
+    assert (full["encoder.embedding.weight"][first_only] != 0).any()
 
 
 def test_whole_model_passes_gradcheck(config, laws):

@@ -10,11 +10,12 @@ from rmaat.attention import (
     AstromorphicAttention,
     RelativePosition,
     Rule,
-    astromorphic,
     astromorphic_reference,
-    exponential_kernel,
     feature_map,
 )
+from rmaat.attention import astromorphic as attend
+from rmaat.attention.features import wide
+from rmaat.attention.scan import exponential_kernel
 
 RULES = [
     Rule(0.25),
@@ -36,6 +37,11 @@ def inputs(rows, dtype, heads=2, m=5, d_v=4, batch=2, memory=3, seed=0):
     mask = torch.rand(batch, rows, generator=g) < 0.7
     mask[:, :memory] = True
     return q, k, v, relative, mask
+
+
+def astromorphic(q, k, v, relative, *rest, **options):
+    """With R itself, as the definition takes it."""
+    return attend(q, k, v, None if relative is None else feature_map(wide(relative)), *rest, **options)
 
 
 def error(fast, slow, mask):
@@ -182,7 +188,7 @@ def test_module_attends_per_head(causal):
         relative = position.reference()[head : head + 1]
         heads.append(astromorphic_reference(q, k, v, relative, mask, Rule(0.25), causal)[:, 0])
     expected = layer.out(torch.cat(heads, dim=-1))
-    found = layer(x, mask, position())
+    found = layer(x, mask, position.features())
     torch.testing.assert_close(found[mask], expected[mask], rtol=1e-12, atol=1e-13)
 
 
@@ -195,7 +201,7 @@ def test_relative_position_keeps_its_precision_under_autocast():
 
 def test_sigmoid_is_refused_with_causal():
     with pytest.raises(InputError, match="sigmoid: not with causal attention"):
-        AstromorphicAttention(8, 2, Rule(0.25, sigmoid=True), causal=True)
+        AstromorphicAttention(8, 2, True, Rule(0.25, sigmoid=True))
     q, k, v, relative, mask = inputs(4, torch.float64)
     with pytest.raises(InputError, match="sigmoid: not with causal attention"):
         astromorphic(q, k, v, relative, mask, Rule(0.25, sigmoid=True), causal=True)
@@ -203,4 +209,4 @@ def test_sigmoid_is_refused_with_causal():
 
 def test_width_must_be_a_multiple_of_heads():
     with pytest.raises(InputError, match="width: expected a multiple of heads = 3, got 8"):
-        AstromorphicAttention(8, 3, Rule(0.25))
+        AstromorphicAttention(8, 3)

@@ -6,7 +6,8 @@ import torch
 from astro_sim.common.errors import InputError
 from bridge.laws import Laws
 from rmaat.config import RMAATConfig
-from rmaat.model import RMAAT, build_model, sinusoids
+from rmaat.encoder import sinusoids
+from rmaat.family import RMAAT, build_model
 
 RULES = ["scale", "consolidate", "none"]
 READOUTS = ["memory", "last", "mean"]
@@ -81,7 +82,7 @@ def test_a_segment_must_not_be_longer_than_the_model_is(config, laws):
     model = RMAAT(config, laws)
     tokens = torch.ones(1, 7, dtype=torch.int64)
     with pytest.raises(InputError, match="segment: expected at most 6 tokens, got 7"):
-        model.segment(model.memory[None], tokens, tokens > 0, torch.ones(1), torch.tensor([True]), None)
+        model.segment(model.encoder.begin(1), tokens, tokens > 0, torch.ones(1), torch.tensor([True]), None)
 
 
 def test_exponent_and_decay_come_from_setting_then_laws_then_paper(config, laws):

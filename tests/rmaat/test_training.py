@@ -207,7 +207,7 @@ def test_evaluate_refuses_a_broken_run(finished, other_laws, tmp_path):
     record = json.loads((run / "run.json").read_text())
     record["model_config"]["feedforward"] = 9
     (run / "run.json").write_text(json.dumps(record))
-    with pytest.raises(InputError, match=r"'blocks.0.feedforward.0.weight' has the shape \[8, 8\], expected \[9, 8\]"):
+    with pytest.raises(InputError, match=r"'encoder.blocks.0.feedforward.0.weight' has the shape \[8, 8\], expected \[9, 8\]"):
         evaluate(run)
 
 
@@ -264,7 +264,7 @@ def test_trainable_laws_start_from_the_biology_and_leave_where_they_went(listops
     assert rows[-1] == after
     # Twelve steps of Adam, each 0.02 at most on the logarithm.
     assert abs(np.log(after / before)) <= 12 * 0.02 * 1.01
-    assert "retention.shift" in load_file(run / "model.safetensors")
+    assert "encoder.retention.shift" in load_file(run / "model.safetensors")
     assert evaluate(run)["step"] == 12
     resumed = tmp_path / "resumed"
     shutil.copytree(run, resumed)
@@ -277,7 +277,7 @@ def test_trainable_laws_start_from_the_biology_and_leave_where_they_went(listops
 
 def test_laws_that_stay_leave_no_trained_laws(finished):
     assert read_run(finished).trained_laws is None
-    assert "retention.shift" not in load_file(finished / "model.safetensors")
+    assert "encoder.retention.shift" not in load_file(finished / "model.safetensors")
 
 
 @pytest.mark.parametrize("kind", ["flat", "reversed", "random", "faster", "slower"])

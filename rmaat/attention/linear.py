@@ -1,0 +1,99 @@
+r"""Linear attention: softmax's exponential replaced by phi(q) . phi(k), phi(x) = elu(x) + 1, so that sums can be shared.
+
+    H   = sum_n w_n phi(k_n) v_n^T       z = sum_n w_n phi(k_n)
+    y_n = phi(q_n) H / (phi(q_n) . z)    0 where the denominator is 0
+
+Causal: both sums run over rows up to n. Source: Katharopoulos et al. 2020 (arXiv 2006.16236). `linear_reference` is this
+text as code. It is astromorphic attention without its astrocyte: no H_astro, alpha = 1, no scale.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from rmaat.attention.features import feature_map, reciprocal, wide
+from rmaat.attention.mixer import Mixer, Projection, join_heads
+from rmaat.attention.scan import causal_read
+
+State = tuple[Tensor, Tensor]  # H (B, h, m, d_v) and z (B, h, 1, m) of the rows so far
+
+
+def linear_attention(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    mask: Tensor | None = None,
+    causal: bool = False,
+    chunk: int = 64,
+    state: State | None = None,
+) -> tuple[Tensor, State]:
+    """Linear attention, (batch, heads, rows, features) each.
+
+    Parameters
+    ----------
+    q, k, v : Tensor
+        When not causal, ``q`` may have other rows than ``k`` and ``v``.
+    mask : Tensor of bool, (batch, rows), optional
+        Of keys and values.
+    causal : bool
+    chunk : int
+        Rows handled at once when causal.
+    state : State, optional
+        Of rows that came before these (causal).
+
+    Returns
+    -------
+    y : Tensor
+        In float32 at least whatever the autocast.
+    state : State
+        With these rows in it.
+    """
+    with torch.autocast(q.device.type, enabled=False):
+        q, k, v = wide(q), wide(k), wide(v)
+        if mask is not None:
+            w = mask[:, None, :, None]
+            q = torch.where(w, q, 0.0) if q.shape == k.shape else q  # before phi: NaN has no way back
+            k, v = torch.where(w, k, 0.0), torch.where(w, v, 0.0)
+            keys = w * feature_map(k)
+        else:
+            keys = feature_map(k)
+        queries = feature_map(q)
+        if not causal:
+            z = keys.sum(2, keepdim=True)  # (B, h, 1, m)
+            h = keys.transpose(2, 3) @ v  # (B, h, m, d_v)
+            return (queries @ h) * reciprocal(queries @ z.transpose(2, 3)), (h, z)
+        h, z = (None, 0.0) if state is None else state
+        total = z + keys.cumsum(2)  # (B, h, N, m)
+        read, h = causal_read(queries, keys, v, chunk, h)
+        return read * reciprocal((queries * total).sum(-1, keepdim=True)), (h, total[:, :, -1:])
+
+
+def linear_reference(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, causal: bool = False) -> Tensor:
+    """What `linear_attention` computes, from the matrix of all weights."""
+    phi_q, phi_k = (torch.nn.functional.elu(part) + 1 for part in (q, k))
+    weights = phi_q @ phi_k.transpose(-1, -2) * mask[:, None, None, :]
+    weights = weights.tril() if causal else weights
+    return weights @ v / weights.sum(-1, keepdim=True)
+
+
+class LinearAttention(Mixer):
+    """Multi-head linear attention. Source: Katharopoulos et al. 2020."""
+
+    def __init__(self, width: int, heads: int, causal: bool = False) -> None:
+        super().__init__(width, heads, causal)
+        self.project = Projection(width, heads)
+        self.out = nn.Linear(width, width)
+
+    def forward(
+        self, x: Tensor, mask: Tensor | None = None, shared: Tensor | None = None, rows: slice | None = None
+    ) -> Tensor:
+        """See `Mixer.forward`."""
+        q, k, v = self.project(x, None if self.causal else rows)
+        y, _ = linear_attention(q, k, v, mask, self.causal)
+        y = y[:, :, rows] if self.causal and rows is not None else y
+        return self.out(join_heads(y).to(x.dtype))
+
+    def extend(self, x: Tensor, state: State | None = None, shared: Tensor | None = None) -> tuple[Tensor, State]:
+        """See `Mixer.extend`."""
+        self._require_causal()
+        y, state = linear_attention(*self.project(x), causal=True, state=state)
+        return self.out(join_heads(y).to(x.dtype)), state

@@ -1,0 +1,100 @@
+"""What all variants have in common, so that a block need not know which one it holds."""
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from astro_sim.common.errors import InputError
+
+
+class Mixer(nn.Module):
+    """Mixes the rows of a sequence; the caller adds the residual.
+
+    Parameters
+    ----------
+    width, heads : int
+        ``width`` must be a multiple of ``heads``.
+    causal : bool
+        Row n sees rows up to n.
+    """
+
+    def __init__(self, width: int, heads: int, causal: bool = False) -> None:
+        super().__init__()
+        if width % heads:
+            raise InputError(f"width: expected a multiple of heads = {heads}, got {width}")
+        self.width, self.heads, self.causal = width, heads, causal
+
+    def forward(
+        self, x: Tensor, mask: Tensor | None = None, shared: Tensor | None = None, rows: slice | None = None
+    ) -> Tensor:
+        """Mix all rows at once.
+
+        Parameters
+        ----------
+        x : Tensor, (batch, rows, width)
+        mask : Tensor of bool, (batch, rows), optional
+            Rows that exist; all of them by default. What other rows hold does not matter, NaN included.
+        shared : Tensor, (heads, rows, width / heads), optional
+            What astromorphic attention takes from relative position; the other variants have no use for it.
+        rows : slice, optional
+            Rows whose result is wanted; all of them by default.
+
+        Returns
+        -------
+        Tensor, (batch, wanted rows, width)
+            Rows outside the mask hold finite values without meaning.
+        """
+        raise NotImplementedError
+
+    def extend(self, x: Tensor, state: Any = None, shared: Tensor | None = None) -> tuple[Tensor, Any]:
+        """Mix rows that follow those which made ``state``, causal variants only.
+
+        Parameters
+        ----------
+        x : Tensor, (batch, rows, width)
+        state : object, optional
+            What an earlier call returned; None before the first row. Of constant size, except softmax attention's.
+        shared : Tensor, (heads, rows, width / heads), optional
+            Of these rows.
+
+        Returns
+        -------
+        y : Tensor, (batch, rows, width)
+            What `forward` gives for these rows, had it been handed all of them.
+        state : object
+        """
+        raise NotImplementedError
+
+    def _require_causal(self) -> None:
+        if not self.causal:
+            raise InputError(f"{type(self).__name__}: only a causal one can go on row by row")
+
+
+def split_heads(x: Tensor, parts: int, heads: int) -> tuple[Tensor, ...]:
+    """(B, N, parts * width) -> ``parts`` tensors (B, heads, N, width / heads)."""
+    return x.unflatten(-1, (parts, heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)
+
+
+def join_heads(x: Tensor) -> Tensor:
+    """(B, heads, N, m) -> (B, N, heads * m)."""
+    return x.transpose(1, 2).flatten(2)
+
+
+class Projection(nn.Module):
+    """W_Q, W_K and W_V of all heads in one matrix, without bias."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.weight = nn.Parameter(nn.Linear(width, 3 * width, bias=False).weight.detach())
+
+    def forward(self, x: Tensor, rows: slice | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """(B, N, d) -> q of the wanted rows, k and v of all: each (B, heads, rows, d / heads)."""
+        linear = nn.functional.linear
+        if rows is None:
+            q, k, v = split_heads(linear(x, self.weight), 3, self.heads)
+        else:
+            width = x.shape[-1]
+            (q,) = split_heads(linear(x[:, rows], self.weight[:width]), 1, self.heads)
+            k, v = split_heads(linear(x, self.weight[width:]), 2, self.heads)
+        return q, k, v

@@ -1,0 +1,128 @@
+r"""RetNet's retention: linear attention without normaliser, whose weights fall with distance, each head at its own rate.
+
+    S_n = gamma S_{n-1} + k_n^T v_n        y_n = q_n S_n        gamma_h = 1 - 2^(-5 - h),  h = 0 .. heads - 1
+
+Queries and keys are rotated by their positions (theta_j = 10000^(-2 j / m)), keys scaled by m^(-1/2); each head is
+normalised, gated by swish(W_G x), and projected. Not causal: y_n = sum_j gamma^|n - j| (q_n . k_j) v_j, which is ours.
+
+Source: Sun et al. 2023 (arXiv 2307.08621). `retention_reference` is this text as code.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import pad, silu
+
+from rmaat.attention.features import wide
+from rmaat.attention.mixer import Mixer, Projection, join_heads
+from rmaat.attention.scan import decayed_sums
+
+State = tuple[Tensor, int]  # S (B, h, m, d_v) after the rows so far, and their number
+
+
+def decays(heads: int) -> Tensor:
+    """-log gamma of every head, (heads,)."""
+    return -torch.log1p(-(2.0 ** (-5.0 - torch.arange(heads))))
+
+
+def rotate(x: Tensor, start: int = 0) -> Tensor:
+    """Turn pairs of features (first half with second half) by position times theta; (..., rows, m), m even."""
+    rows, half = x.shape[-2], x.shape[-1] // 2
+    theta = 10_000.0 ** (-torch.arange(half, device=x.device, dtype=torch.float64) / half)
+    angle = torch.arange(start, start + rows, device=x.device, dtype=torch.float64)[:, None] * theta
+    cos, sin = angle.cos().to(x.dtype), angle.sin().to(x.dtype)
+    a, b = x[..., :half], x[..., half:]
+    return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1)
+
+
+def retention(
+    q: Tensor, k: Tensor, v: Tensor, decay: Tensor, chunk: int = 64, before: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Causal retention in chunks.
+
+    Parameters
+    ----------
+    q, k, v : Tensor, (batch, heads, rows, features)
+    decay : Tensor, (heads,)
+        -log gamma.
+    chunk : int
+    before : Tensor, (batch, heads, m, d_v), optional
+        S after the rows that came before.
+
+    Returns
+    -------
+    y : Tensor, (batch, heads, rows, d_v)
+    after : Tensor, (batch, heads, m, d_v)
+    """
+    rows = q.shape[2]
+    short = -rows % chunk
+    q, k, v = (pad(part, (0, 0, 0, short)).unflatten(2, (-1, chunk)) for part in (q, k, v))  # (B, h, J, c, .)
+    rate = decay.to(q.dtype)[:, None, None, None]  # (h, 1, 1, 1)
+    place = torch.arange(chunk, device=q.device, dtype=q.dtype)
+    distance = (place[:, None] - place[None, :]).clamp(min=0)
+    within = ((q @ k.transpose(-1, -2)) * torch.exp(-rate * distance).tril()) @ v
+    written = (k * torch.exp(-rate * (chunk - 1 - place)[:, None])).transpose(-1, -2) @ v  # (B, h, J, m, d_v)
+    states = decayed_sums(written.flatten(3), rate[..., 0] * chunk).unflatten(3, written.shape[3:])
+    if before is not None:
+        count = torch.arange(1, states.shape[2] + 1, device=q.device, dtype=q.dtype)[:, None, None]
+        states = states + torch.exp(-rate * chunk * count) * before.unsqueeze(2)
+    first = torch.zeros_like(states[:, :, :1]) if before is None else before.unsqueeze(2)
+    earlier = torch.cat([first, states[:, :, :-1]], dim=2)  # S at the start of each chunk
+    y = within + (q * torch.exp(-rate * (place + 1)[:, None])) @ earlier
+    after = states[:, :, -1] * torch.exp(rate[..., 0] * short)  # rows of padding decayed it
+    return y.flatten(2, 3)[:, :, :rows], after
+
+
+def retention_reference(q: Tensor, k: Tensor, v: Tensor, decay: Tensor, mask: Tensor, causal: bool) -> Tensor:
+    """Retention from the matrix of all weights."""
+    place = torch.arange(q.shape[2], dtype=q.dtype)
+    distance = (place[:, None] - place[None, :]).abs()
+    weights = (q @ k.transpose(-1, -2)) * torch.exp(-decay.to(q.dtype)[:, None, None] * distance)
+    weights = weights * mask[:, None, None, :]
+    return (weights.tril() if causal else weights) @ v
+
+
+class RetNetAttention(Mixer):
+    """Multi-scale retention with its gate."""
+
+    decay: Tensor
+
+    def __init__(self, width: int, heads: int, causal: bool = False) -> None:
+        super().__init__(width, heads, causal)
+        self.project = Projection(width, heads)
+        self.gate = nn.Linear(width, width, bias=False)
+        self.norm = nn.LayerNorm(width // heads, elementwise_affine=False)  # of each head
+        self.out = nn.Linear(width, width)
+        self.register_buffer("decay", decays(heads).double(), persistent=False)
+
+    def forward(
+        self, x: Tensor, mask: Tensor | None = None, shared: Tensor | None = None, rows: slice | None = None
+    ) -> Tensor:
+        """See `Mixer.forward`."""
+        q, k, v = self._project(x, mask, 0)
+        with torch.autocast(x.device.type, enabled=False):
+            y, _ = retention(q, k, v, self.decay)
+            if not self.causal:
+                back, _ = retention(q.flip(2), k.flip(2), v.flip(2), self.decay)
+                y = y + back.flip(2) - (q * k).sum(-1, keepdim=True) * v
+        if rows is not None:
+            x, y = x[:, rows], y[:, :, rows]
+        return self._finish(x, y)
+
+    def extend(self, x: Tensor, state: State | None = None, shared: Tensor | None = None) -> tuple[Tensor, State]:
+        """See `Mixer.extend`."""
+        self._require_causal()
+        before, start = (None, 0) if state is None else state
+        q, k, v = self._project(x, None, start)
+        with torch.autocast(x.device.type, enabled=False):
+            y, after = retention(q, k, v, self.decay, before=before)
+        return self._finish(x, y), (after, start + x.shape[1])
+
+    def _project(self, x: Tensor, mask: Tensor | None, start: int) -> tuple[Tensor, Tensor, Tensor]:
+        q, k, v = (wide(part) for part in self.project(x))
+        if mask is not None:
+            w = mask[:, None, :, None]
+            q, k, v = (torch.where(w, part, 0.0) for part in (q, k, v))
+        return rotate(q, start), rotate(k, start) * k.shape[-1] ** -0.5, v
+
+    def _finish(self, x: Tensor, y: Tensor) -> Tensor:
+        return self.out(silu(self.gate(x)) * join_heads(self.norm(y)).to(x.dtype))

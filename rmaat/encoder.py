@@ -1,0 +1,240 @@
+"""From tokens to features: segments that a memory links, or the whole sequence at once."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from astro_sim.common.errors import InputError
+from bridge.laws import Laws
+from bridge.torch import Retention
+from rmaat.amrb import Step, affordable, run_segments
+from rmaat.attention import AstromorphicAttention, Mixer, RelativePosition
+from rmaat.config import RMAATConfig
+from rmaat.memory import factors, update
+
+MakeMixer = Callable[[], Mixer]
+
+
+def sinusoids(length: int, width: int) -> Tensor:
+    """Sinusoidal positions, (length, width). Source: Vaswani et al. 2017."""
+    rate = torch.exp(torch.arange(0, width, 2) * (-math.log(10_000.0) / width))
+    angle = torch.arange(length)[:, None] * rate
+    return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1)[:, :width]
+
+
+class Block(nn.Module):
+    """A mixer and a feed-forward part, each followed by residual and LayerNorm.
+
+    Post-norm is the paper's, and needed: LayerNorm ignores the scale of its input, so a block that began with one
+    would not see the retention factor on the memory rows.
+    """
+
+    def __init__(self, mixer: Mixer, config: RMAATConfig) -> None:
+        super().__init__()
+        self.attention = mixer
+        self.norm_attention = nn.LayerNorm(config.width)
+        self.feedforward = nn.Sequential(
+            nn.Linear(config.width, config.feedforward),
+            nn.GELU(),
+            nn.Linear(config.feedforward, config.width),
+        )
+        self.norm_feedforward = nn.LayerNorm(config.width)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, x: Tensor, mask: Tensor | None, shared: Tensor | None, rows: slice | None = None) -> Tensor:
+        """(B, N, d) -> (B, wanted rows, d)."""
+        y = self.attention(x, mask, shared, rows)
+        return self._finish(x if rows is None else x[:, rows], y)
+
+    def extend(self, x: Tensor, state: Any, shared: Tensor | None) -> tuple[Tensor, Any]:
+        """Rows that follow those which made ``state``, as `Mixer.extend`."""
+        y, state = self.attention.extend(x, state, shared)
+        return self._finish(x, y), state
+
+    def _finish(self, x: Tensor, y: Tensor) -> Tensor:
+        x = self.norm_attention(x + self.dropout(y))
+        return self.norm_feedforward(x + self.dropout(self.feedforward(x)))
+
+
+class Encoder(nn.Module):
+    """What both kinds of encoder have: embedding, positions, blocks, and where relative position is used, W."""
+
+    positions: Tensor
+
+    def __init__(self, config: RMAATConfig, make_mixer: MakeMixer, length: int, memory_rows: int = 0) -> None:
+        super().__init__()
+        self.config = config
+        self.embedding = nn.Embedding(config.vocabulary, config.width)
+        self.register_buffer("positions", sinusoids(length, config.width), persistent=False)
+        mixers = [make_mixer() for _ in range(config.depth)]
+        self.relative = None
+        if config.relative_position and isinstance(mixers[0], AstromorphicAttention):
+            assert config.spatial_decay is not None  # the family filled it
+            self.relative = RelativePosition(
+                config.heads,
+                config.width // config.heads,
+                memory_rows,
+                length,
+                config.spatial_decay,
+                write_rows=memory_rows if config.causal else 0,
+            )
+        self.blocks = nn.ModuleList(Block(mixer, config) for mixer in mixers)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def shared(self) -> Tensor | None:
+        """phi(R), (heads, rows, width / heads): holds no token, so it is computed once a step."""
+        return None if self.relative is None else self.relative.features()
+
+    def words(self, tokens: Tensor, start: int = 0) -> Tensor:
+        """Embedded tokens with their positions, (B, L) -> (B, L, d)."""
+        return self.dropout(self.embedding(tokens) + self.positions[start : start + tokens.shape[1]])
+
+
+class SegmentEncoder(Encoder):
+    """A sequence cut into segments, which memory rows link.
+
+    Bidirectional, the rows of a segment are [mem_t, tokens], and mem'_{t+1} is what becomes of the memory rows. Causal
+    rows cannot see what follows them, so there the rows are [mem_t, tokens, mem_t + w], w learned, and mem'_{t+1} is
+    what becomes of the last ones.
+
+    Parameters
+    ----------
+    config : RMAATConfig
+        Filled in by the family.
+    make_mixer : callable
+        Makes the mixer of a block.
+    laws : Laws, optional
+        Give the factors of the memory rules "scale" and "consolidate".
+
+    Raises
+    ------
+    InputError
+        A memory rule that needs laws, without laws.
+    """
+
+    def __init__(self, config: RMAATConfig, make_mixer: MakeMixer, laws: Laws | None) -> None:
+        super().__init__(config, make_mixer, config.segment_length, config.memory_tokens)
+        self.retention = None if laws is None else Retention(laws, config.trainable_laws)
+        self.factors([1], 1)  # refuses a rule without its laws now, not in the first step
+        # mem_1: unit rows, as after a block
+        self.memory = nn.Parameter(torch.randn(config.memory_tokens, config.width))
+        self.write = nn.Parameter(torch.zeros(config.memory_tokens, config.width)) if config.causal else None
+        self._kept: dict[Any, int] = {}
+
+    def begin(self, batch: int) -> Tensor:
+        """mem_1, (batch, M, d)."""
+        return self.memory.expand(batch, -1, -1)
+
+    def factors(self, totals: Sequence[int], segments: int) -> Tensor:
+        """Factor of every example and segment, (batch, segments); `rmaat.memory.factors`."""
+        assert self.config.memory_rule is not None  # the family filled it
+        return factors(self.config.memory_rule, self.retention, totals, segments)
+
+    def forward(
+        self,
+        memory: Tensor,
+        tokens: Tensor,
+        real: Tensor | None,
+        factor: Tensor,
+        active: Tensor | None,
+        shared: Tensor | None,
+        words: bool = True,
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """One segment.
+
+        Parameters
+        ----------
+        memory : Tensor, (batch, M, width)
+        tokens : Tensor of int64, (batch, length)
+            At most ``segment_length`` of them.
+        real : Tensor of bool, (batch, length), optional
+            False on padding; by default there is none.
+        factor : Tensor, (batch,)
+            Of the memory rule.
+        active : Tensor of bool, (batch,), optional
+            False where the segment is only padding; by default nowhere.
+        shared : Tensor, (heads, rows, width / heads), or None
+            What `shared` gave.
+        words : bool
+            Whether what becomes of the tokens is wanted; if not, the last block leaves those rows out.
+
+        Returns
+        -------
+        memory : Tensor, (batch, M, width)
+            mem_{t+1}.
+        written : Tensor, (batch, M, width)
+            mem'_{t+1}, before the memory rule.
+        words : Tensor, (batch, length, width), or None
+        """
+        c, (batch, length) = self.config, tokens.shape
+        if length > c.segment_length:
+            raise InputError(f"segment: expected at most {c.segment_length} tokens, got {length}")
+        m = c.memory_tokens
+        parts = [memory, self.words(tokens)]
+        if self.write is not None:
+            parts.append(memory + self.write)
+        x = torch.cat(parts, dim=1)  # (B, M + L, d), causal (B, M + L + M, d)
+        mask = None
+        if real is not None:
+            ones = real.new_ones(batch, m)
+            mask = torch.cat([ones, real] if self.write is None else [ones, real, ones], dim=1)
+        shared = self.of_rows(shared, length)
+        memory_rows = slice(m) if self.write is None else slice(m + length, None)
+        for block in self.blocks[:-1]:
+            x = block(x, mask, shared)
+        x = self.blocks[-1](x, mask, shared, None if words else memory_rows)
+        written = x[:, memory_rows] if words else x
+        after = self.updated(memory, written, factor, active)
+        return after, written, x[:, m : m + length] if words else None
+
+    def updated(self, memory: Tensor, written: Tensor, factor: Tensor, active: Tensor | None = None) -> Tensor:
+        """mem_{t+1} by the memory rule; `rmaat.memory.update`."""
+        return update(str(self.config.memory_rule), memory, written, factor, active)
+
+    def of_rows(self, shared: Tensor | None, length: int) -> Tensor | None:
+        """The rows of ``shared`` that a segment of ``length`` tokens has."""
+        m = self.config.memory_tokens
+        if shared is None or length == self.config.segment_length:
+            return shared
+        short = shared[:, : m + length]
+        return short if self.write is None else torch.cat([short, shared[:, -m:]], dim=1)
+
+    def carry(self, step: Step, segments: Sequence[tuple[Any, ...]], batch: int) -> tuple[Tensor, list[Tensor]]:
+        """Run ``step`` over segments from mem_1 on, by the backward setting of the configuration."""
+        c, memory = self.config, self.begin(batch)
+        keep = 1 if c.kept_segments is None else c.kept_segments
+        if c.replay_mb is not None and c.backward == "amrb" and torch.is_grad_enabled():
+            kind = (len(segments), *(tuple(segments[t][0].shape) for t in (0, -1)), memory.dtype,
+                    torch.is_autocast_enabled(memory.device.type), self.training)  # fmt: skip
+            if kind not in self._kept:
+                self._kept[kind] = affordable(step, memory, segments, c.replay_mb)
+            keep = self._kept[kind]
+        return run_segments(step, memory, segments, c.backward, keep, c.truncate_after)
+
+
+class SequenceEncoder(Encoder):
+    """The whole sequence at once, without memory: the encoder of the models that do not recur."""
+
+    def __init__(self, config: RMAATConfig, make_mixer: MakeMixer) -> None:
+        super().__init__(config, make_mixer, config.max_length)
+
+    def forward(self, tokens: Tensor, real: Tensor | None = None) -> Tensor:
+        """(B, L) -> (B, L, d).
+
+        Raises
+        ------
+        InputError
+            More than ``max_length`` tokens.
+        """
+        length = tokens.shape[1]
+        if length > self.config.max_length:
+            raise InputError(f"tokens: expected at most max_length = {self.config.max_length} of them, got {length}")
+        shared = self.shared()
+        shared = None if shared is None else shared[:, :length]
+        x = self.words(tokens)
+        for block in self.blocks:
+            x = block(x, real, shared)
+        return x

@@ -1,0 +1,218 @@
+"""The family: RMAAT and its relatives under one roof, same embedding, width, depth, head and training for all.
+
+    name                mixer          sequence        source
+    transformer         softmax        at once         Vaswani et al. 2017
+    linear-transformer  linear         at once         Katharopoulos et al. 2020
+    at                  astromorphic   at once         AT (arXiv 2312.10925)
+    retnet              retention      at once         Sun et al. 2023
+    s4d                 state space    at once         Gu et al. 2022
+    rmt                 softmax        segments        Bulatov et al. 2022
+    rlt                 linear         segments        RMAAT (arXiv 2601.00426)
+    rmaat               astromorphic   segments        RMAAT (arXiv 2601.00426)
+
+Models that recur take any memory rule and any backward setting; without one of their own RMAAT takes `DEFAULT_RULE` and
+the others none.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import nn
+
+from astro_sim.common.errors import InputError, did_you_mean
+from bridge.laws import Laws
+from rmaat.attention import (
+    AstromorphicAttention,
+    DiagonalStateSpace,
+    LinearAttention,
+    Mixer,
+    RelativePosition,
+    RetNetAttention,
+    Rule,
+    SoftmaxAttention,
+)
+from rmaat.config import RMAATConfig
+from rmaat.encoder import SegmentEncoder, SequenceEncoder
+from rmaat.language import LanguageModel
+from rmaat.model import Model, SequenceClassifier
+
+DEFAULT_RULE = "scale"
+
+MakeMixer = Callable[[RMAATConfig], Mixer]
+
+
+def _plain(kind: type[Mixer]) -> MakeMixer:
+    return lambda c: kind(c.width, c.heads, c.causal)
+
+
+def _astromorphic(c: RMAATConfig) -> Mixer:
+    assert isinstance(c.presynaptic_exponent, float)  # `resolve` filled it
+    m_scale = c.m_scale if c.normalisation == "paper" else None
+    rule = Rule(c.presynaptic_exponent, m_scale, bool(c.sigmoid), c.feedback)
+    return AstromorphicAttention(c.width, c.heads, c.causal, rule)
+
+
+def _state_space(c: RMAATConfig) -> Mixer:
+    return DiagonalStateSpace(c.width, c.heads, c.causal, c.states)
+
+
+ASTROMORPHIC = frozenset(
+    ("presynaptic_exponent", "spatial_decay", "tokens_per_spacing", "relative_position", "normalisation", "m_scale",
+     "sigmoid", "feedback")
+)  # fmt: skip
+RECURRENT = frozenset(
+    ("memory_tokens", "memory_rule", "backward", "kept_segments", "replay_mb", "truncate_after", "trainable_laws")
+)
+AT_ONCE = frozenset(("max_length",))
+
+
+@dataclass(frozen=True)
+class Member:
+    """A model of the family.
+
+    Attributes
+    ----------
+    mixer : str
+        What it is, for tables.
+    make : callable
+    recurrent : bool
+    own : frozenset of str
+        Settings that this mixer has and others have not.
+    sigmoid : bool
+        Whether astromorphic attention squashes H, where the configuration leaves it open.
+    """
+
+    mixer: str
+    make: MakeMixer
+    recurrent: bool
+    own: frozenset[str] = frozenset()
+    sigmoid: bool = False
+
+    @property
+    def unused(self) -> frozenset[str]:
+        """Settings without effect on this model."""
+        others = ASTROMORPHIC | {"states"} | RECURRENT | AT_ONCE
+        return others - self.own - (RECURRENT if self.recurrent else AT_ONCE)
+
+
+MEMBERS = {
+    "transformer": Member("softmax", _plain(SoftmaxAttention), False),
+    "linear-transformer": Member("linear", _plain(LinearAttention), False),
+    "at": Member("astromorphic", _astromorphic, False, ASTROMORPHIC, sigmoid=True),
+    "retnet": Member("retention", _plain(RetNetAttention), False),
+    "s4d": Member("state space", _state_space, False, frozenset(("states",))),
+    "rmt": Member("softmax", _plain(SoftmaxAttention), True),
+    "rlt": Member("linear", _plain(LinearAttention), True),
+    "rmaat": Member("astromorphic", _astromorphic, True, ASTROMORPHIC),
+}
+
+
+def get(name: str) -> Member:
+    """Look a model up by name; an unknown one raises `InputError` with the nearest name."""
+    if name not in MEMBERS:
+        raise InputError(f"unknown model {name!r}; {did_you_mean(name, MEMBERS)}")
+    return MEMBERS[name]
+
+
+def resolve(name: str, config: RMAATConfig, laws: Laws | None = None) -> RMAATConfig:
+    """The configuration with nothing left open: rule, exponent, decay, sigmoid, and the feed-forward width.
+
+    Raises
+    ------
+    InputError
+        An unknown name; no feed-forward width that matches the number of parameters.
+    """
+    member = get(name)
+    changes: dict[str, object] = {}
+    if config.memory_rule is None:
+        changes["memory_rule"] = DEFAULT_RULE if name == "rmaat" else "none"
+    if config.sigmoid is None:
+        changes["sigmoid"] = member.sigmoid and not config.causal
+    filled = config.replace(**changes).with_laws(laws)
+    return _matched(name, filled) if config.match_parameters else filled
+
+
+def make_encoder(name: str, config: RMAATConfig, laws: Laws | None = None) -> SegmentEncoder | SequenceEncoder:
+    """The encoder of a model."""
+    config = resolve(name, config, laws)
+    make = partial(get(name).make, config)
+    return SegmentEncoder(config, make, laws) if get(name).recurrent else SequenceEncoder(config, make)
+
+
+class RMAAT(SequenceClassifier):
+    """Recurrent Memory Augmented Astromorphic Transformer.
+
+    Parameters
+    ----------
+    config : RMAATConfig
+    laws : Laws, optional
+        Give the retention factors and, where the config leaves them open, exponent and decay. The memory rules
+        "scale" and "consolidate" need them.
+
+    Raises
+    ------
+    InputError
+        A memory rule that needs laws, without laws; the head "language" (`rmaat.build_model` makes those).
+
+    Source: RMAAT (arXiv 2601.00426).
+    """
+
+    def __init__(self, config: RMAATConfig, laws: Laws | None = None) -> None:
+        if config.head == "language":
+            raise InputError("head: RMAAT classifies; rmaat.build_model makes the language model")
+        super().__init__("rmaat", make_encoder("rmaat", config, laws))
+
+
+def build_model(name: str, config: RMAATConfig, laws: Laws | None = None) -> Model:
+    """Build a model of the family.
+
+    Parameters
+    ----------
+    name : str
+        One of `MEMBERS`.
+    config : RMAATConfig
+        ``head`` says what the model is for: "classify" and "match" give a `SequenceClassifier`, "language" a
+        `LanguageModel`.
+    laws : Laws, optional
+
+    Returns
+    -------
+    Model
+        Its ``config`` has nothing left open.
+
+    Raises
+    ------
+    InputError
+        An unknown name (the nearest is told), a memory rule that needs laws without laws, a readout or a switch that
+        the model cannot have.
+    """
+    if config.head == "language":
+        return LanguageModel(name, make_encoder(name, config, laws))
+    if name == "rmaat":
+        return RMAAT(config, laws)
+    return SequenceClassifier(name, make_encoder(name, config, laws))
+
+
+def count_parameters(model: nn.Module) -> tuple[int, int]:
+    """Trainable numbers of a model: all but those of relative position, and those."""
+    position = sum(
+        p.numel() for part in model.modules() if isinstance(part, RelativePosition) for p in part.parameters()
+    )
+    return sum(p.numel() for p in model.parameters() if p.requires_grad) - position, position
+
+
+def _matched(name: str, config: RMAATConfig) -> RMAATConfig:
+    """``feedforward`` such that a block has as many parameters as RMAAT's; memory rows are below a hundredth of them."""
+    plain = config.replace(match_parameters=False)
+    with torch.device("meta"):
+        goal, own = (sum(p.numel() for p in MEMBERS[each].make(plain).parameters()) for each in ("rmaat", name))
+    # A feature inside the feed-forward part has a row, a column and a bias.
+    features = round(config.feedforward + (goal - own) / (2 * config.width + 1))
+    if features < 1:
+        raise InputError(
+            f"match_parameters: {name!r} has more parameters than rmaat even without a feed-forward part; "
+            "expected a larger feedforward, or match_parameters = false"
+        )
+    return plain.replace(feedforward=features)

@@ -1,0 +1,178 @@
+"""Causal language modelling: each token predicted from those before it, a segment at a time."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, pad
+
+from astro_sim.common.errors import InputError
+from rmaat.attention.features import wide
+from rmaat.encoder import SegmentEncoder, SequenceEncoder
+from rmaat.model import Cut, Model
+
+
+class LanguageModel(Model):
+    """Predicts each token from all before it: within a segment by causal attention, across segments by the memory.
+
+    The first token is predicted from the id 0, so every token of a sequence is.
+
+    Parameters
+    ----------
+    name : str
+    encoder : SegmentEncoder or SequenceEncoder
+        Causal.
+    """
+
+    def __init__(self, name: str, encoder: SegmentEncoder | SequenceEncoder) -> None:
+        super().__init__(name, encoder)
+        self.out = nn.Linear(self.config.width, self.config.vocabulary)
+
+    def forward(self, tokens: Tensor, lengths: Tensor | None = None, scores: bool = False) -> Tensor:
+        """Predict.
+
+        Parameters
+        ----------
+        tokens : Tensor of int64, (batch, length)
+        lengths : Tensor of int64, (batch,), optional
+            Real tokens of every row; the whole row by default. What lies beyond changes nothing before it.
+        scores : bool
+            Sums instead of logits: those of a segment are formed where the segment runs, and replayed with it, so that
+            memory does not grow with tokens times vocabulary.
+
+        Returns
+        -------
+        Tensor
+            Logits (batch, length, vocabulary): at n, of the token at n, from those before it. With ``scores``
+            (batch, 2): surprise in nats, summed over the real tokens of a row, and how many of them were the likeliest.
+
+        Raises
+        ------
+        InputError
+            Ids out of range, another type or shape, lengths that do not fit.
+        """
+        lengths = self.check_tokens(tokens, lengths)
+        cut = Cut(tokens, lengths, self.config.segment_length)
+        inputs = pad(tokens, (1, -1))  # 0, then all but the last
+        if isinstance(self.encoder, SegmentEncoder):
+            results = self._recurrent(cut, inputs, scores)
+            return torch.stack(results).sum(0) if scores else torch.cat(results, dim=1)
+        real = None
+        if cut.lengths is not None:
+            real = torch.arange(tokens.shape[1], device=tokens.device) < cut.lengths[:, None]
+        logits = self.out(self.encoder(inputs, real))
+        return score(logits, tokens, real) if scores else logits
+
+    def loss(self, tokens: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Mean surprise a token, nats; divided by log 2 it is bits."""
+        count = tokens.numel() if lengths is None else int(lengths.sum())
+        return self(tokens, lengths, scores=True)[:, 0].sum() / count
+
+    def segment(
+        self,
+        memory: Tensor,
+        inputs: Tensor,
+        targets: Tensor | None,
+        real: Tensor | None,
+        factor: Tensor,
+        active: Tensor | None,
+        shared: Tensor | None,
+    ) -> tuple[Tensor, Tensor]:
+        """One segment: memory in, memory out, and scores (batch, 2), or logits where no targets are given."""
+        after, _, words = self.recurrent(memory, inputs, real, factor, active, shared)
+        assert words is not None
+        logits = self.out(words)
+        return after, logits if targets is None else score(logits, targets, real)
+
+    def _recurrent(self, cut: Cut, inputs: Tensor, scores: bool) -> list[Tensor]:
+        encoder = self.recurrent
+        factor = encoder.factors(cut.counts, cut.segments).to(inputs.device)
+        shared = encoder.shared()
+        steps = []
+        # Segments that are only padding have logits too, where these are asked for: the batch has one shape.
+        for t in range(cut.segments):
+            span = cut.span(t)
+            targets = cut.tokens[:, span] if scores else None
+            steps.append((inputs[:, span], targets, cut.real(t), factor[:, t], cut.active(t), shared))
+        _, outputs = encoder.carry(self._step, steps, len(inputs))
+        if not scores and (short := inputs.shape[1] - cut.segments * self.config.segment_length) > 0:
+            outputs.append(outputs[0].new_zeros(len(inputs), short, self.config.vocabulary))
+        return outputs
+
+    @torch.no_grad()
+    def generate(
+        self,
+        prompt: Tensor,
+        count: int,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        seed: int | None = None,
+        total: int | None = None,
+    ) -> Tensor:
+        """Go on from a prompt. What is held between tokens does not grow (but for softmax attention, by a segment).
+
+        Parameters
+        ----------
+        prompt : Tensor of int64, (batch, length)
+            May be empty: (batch, 0).
+        count : int
+            Tokens to write.
+        temperature : float
+            0 takes the likeliest token each time.
+        top_k : int, optional
+            Draw among so many likeliest tokens only.
+        seed : int, optional
+            Of the draws; by default torch's own random state.
+        total : int, optional
+            T, where the memory rule needs it.
+
+        Returns
+        -------
+        Tensor of int64, (batch, count)
+            The id 0 is never drawn.
+
+        Raises
+        ------
+        InputError
+            A count below 1, a negative temperature, a top_k below 1, ids out of range, a rule that needs T without it.
+        """
+        from rmaat.streaming import Decoder
+
+        if count < 1 or temperature < 0 or (top_k is not None and top_k < 1):
+            raise InputError(
+                f"expected count and top_k from 1 and temperature from 0, got {count}, {top_k} and {temperature}"
+            )
+        if prompt.numel():
+            self.check_tokens(prompt, None)
+        generator = None if seed is None else torch.Generator(prompt.device).manual_seed(seed)
+        was_training = self.training
+        self.eval()
+        decoder = Decoder(self, len(prompt), total)
+        logits = decoder.feed(pad(prompt, (1, 0)))[:, -1]
+        written = []
+        for n in range(count):
+            written.append(_draw(logits, temperature, top_k, generator))
+            if n + 1 < count:
+                logits = decoder.feed(written[-1])[:, -1]
+        self.train(was_training)
+        return torch.cat(written, dim=1)
+
+
+def score(logits: Tensor, targets: Tensor, real: Tensor | None) -> Tensor:
+    """Summed surprise in nats and number of likeliest tokens that were right, (batch, 2)."""
+    surprise = cross_entropy(wide(logits).flatten(0, 1), targets.flatten(), reduction="none").view(targets.shape)
+    hits = (logits.detach().argmax(-1) == targets).to(surprise.dtype)
+    both = torch.stack([surprise, hits], dim=-1)  # (B, L, 2)
+    return (both if real is None else torch.where(real[..., None], both, 0.0)).sum(1)
+
+
+def _draw(logits: Tensor, temperature: float, top_k: int | None, generator: Any) -> Tensor:
+    """(B, V) -> (B, 1)."""
+    logits = wide(logits).clone()
+    logits[:, 0] = -torch.inf
+    if temperature == 0:
+        return logits.argmax(-1, keepdim=True)
+    if top_k is not None and top_k < logits.shape[1]:
+        least = logits.topk(top_k, dim=-1).values[:, -1:]
+        logits = logits.masked_fill(logits < least, -torch.inf)
+    return torch.multinomial((logits / temperature).softmax(-1), 1, generator=generator)

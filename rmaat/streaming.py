@@ -1,0 +1,271 @@
+"""Sequences that arrive a segment or a token at a time, in constant memory."""
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+from astro_sim.common.errors import InputError
+from rmaat.encoder import SegmentEncoder
+from rmaat.language import LanguageModel
+from rmaat.model import Model, SequenceClassifier
+
+
+class Stream:
+    """A model at work on sequences that arrive a segment at a time; `Model.stream` makes one.
+
+    Held between segments: M memory rows, how many segments each row has seen, and the (batch, width) that the head
+    will read (of a language model: the last token). With gradients on, the graph behind them too, until `detach`.
+
+    Parameters
+    ----------
+    model : Model
+        One that recurs.
+    batch : int
+        Rows.
+    total : int or Tensor of int64, (batch,), optional
+        T of every row, in advance. The rule "scale" needs it, and so do laws that were reversed.
+
+    Raises
+    ------
+    InputError
+        A model without segments, pairs, a rule that needs T without it, a T that is no number of segments.
+    """
+
+    def __init__(self, model: Model, batch: int = 1, total: int | Tensor | None = None) -> None:
+        encoder = model.recurrent
+        if model.config.head == "match":
+            raise InputError("stream: pairs have two streams; expected the head classify or language")
+        if batch < 1:
+            raise InputError(f"batch: expected at least 1, got {batch}")
+        self.model, self.encoder, self.batch = model, encoder, batch
+        self._total = _totals(encoder, total, batch)
+        self.memory = encoder.begin(batch)
+        device = self.memory.device
+        self.segments = torch.zeros(batch, dtype=torch.int64, device=device)
+        self.seen = torch.zeros(batch, model.config.width, dtype=self.memory.dtype, device=device)
+        self.last = torch.zeros(batch, 1, dtype=torch.int64, device=device)
+
+    def push(self, tokens: Tensor, lengths: Tensor | None = None) -> Tensor | None:
+        """Take the next segment of every row.
+
+        Parameters
+        ----------
+        tokens : Tensor of int64, (batch, length)
+            At most ``segment_length``; shorter ones where a sequence ends.
+        lengths : Tensor of int64, (batch,), optional
+            Real tokens of every row, 0 where it has none this time.
+
+        Returns
+        -------
+        Tensor, (batch, length, vocabulary), or None
+            Logits of these tokens, of a language model.
+
+        Raises
+        ------
+        InputError
+            Ids out of range, a segment that is too long or of another batch, more segments than T.
+        """
+        active, real = None, None
+        self.model.check_tokens(tokens, None)
+        if len(tokens) != self.batch:
+            raise InputError(f"tokens: expected {self.batch} rows, got {len(tokens)}")
+        if lengths is not None:
+            low, high = (int(value) for value in lengths.aminmax())
+            if lengths.shape != tokens.shape[:1] or low < 0 or high > tokens.shape[1]:
+                raise InputError(
+                    f"lengths: expected {self.batch} numbers from 0 to {tokens.shape[1]}, got {lengths.tolist()}"
+                )
+            if low < tokens.shape[1]:
+                real = torch.arange(tokens.shape[1], device=tokens.device) < lengths[:, None]
+                active = lengths > 0
+        factor = factor_at(self.encoder, self.segments, self._total, active)
+        shared = self.encoder.shared()
+        now = torch.ones_like(self.segments) if active is None else active.long()
+        logits = None
+        if isinstance(self.model, LanguageModel):
+            inputs = torch.cat([self.last, tokens[:, :-1]], dim=1)
+            memory, logits = self.model.segment(self.memory, inputs, None, real, factor, active, shared)
+            end = None if lengths is None else (lengths - 1).clamp(min=0)[:, None]
+            last = tokens[:, -1:] if end is None else tokens.gather(1, end)
+            self.last = torch.where(now[:, None] > 0, last, self.last)
+        else:
+            memory, seen = self.model.segment(self.memory, tokens, real, factor, active, shared)
+            seen = self.seen + seen if self.model.config.readout == "mean" else seen
+            self.seen = torch.where(now[:, None] > 0, seen, self.seen)
+        self.memory, self.segments = memory, self.segments + now
+        return logits
+
+    def logits(self) -> Tensor:
+        """Classes of what was seen so far, (batch, classes): those of the whole-sequence call.
+
+        Raises
+        ------
+        InputError
+            A language model; rows that have seen nothing, or another number of segments than T.
+        """
+        if not isinstance(self.model, SequenceClassifier):
+            raise InputError("logits: a language model gives them with each push")
+        counts = self.segments.tolist()
+        if min(counts) < 1:
+            raise InputError(f"logits: row {counts.index(0)} has seen no segment yet")
+        if self._total is not None and counts != (totals := self._total.tolist()):
+            row = next(i for i in range(self.batch) if counts[i] != totals[i])
+            raise InputError(f"T: row {row} was announced with {totals[row]} segments and has seen {counts[row]}")
+        seen = self.seen / self.segments[:, None] if self.model.config.readout == "mean" else self.seen
+        return self.model.head(seen)
+
+    def detach(self) -> Self:
+        """Cut the gradient here (truncated back-propagation through time)."""
+        self.memory, self.seen = self.memory.detach(), self.seen.detach()
+        return self
+
+    def reset(self, rows: Tensor | None = None, total: int | Tensor | None = None) -> Self:
+        """Begin again, in the rows where ``rows`` (bool, (batch,)) holds; in all by default.
+
+        ``total`` gives their new T; without it the old one stays.
+        """
+        device = self.segments.device
+        chosen = torch.ones(self.batch, dtype=torch.bool, device=device) if rows is None else rows.to(device)
+        if chosen.shape != (self.batch,) or chosen.dtype != torch.bool:
+            raise InputError(f"rows: expected bool of shape ({self.batch},), got {chosen.dtype} {tuple(chosen.shape)}")
+        if total is not None:
+            new = _totals(self.encoder, total, self.batch)
+            assert new is not None
+            self._total = new if self._total is None else torch.where(chosen, new, self._total)
+        self.memory = torch.where(chosen[:, None, None], self.encoder.begin(self.batch), self.memory)
+        self.segments, self.seen, self.last = (
+            torch.where(chosen.view(-1, *[1] * (part.ndim - 1)), 0, part)
+            for part in (self.segments, self.seen, self.last)
+        )
+        return self
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """What is held, as tensors without gradient; fit for safetensors."""
+        state = {"memory": self.memory, "segments": self.segments, "seen": self.seen, "last": self.last}
+        if self._total is not None:
+            state["total"] = self._total
+        return {name: value.detach().clone() for name, value in state.items()}
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> Self:
+        """Go on where another stream of this model stood.
+
+        Raises
+        ------
+        InputError
+            Parts that are missing, unknown, or of another shape.
+        """
+        own = self.state_dict()
+        if state.keys() != own.keys():
+            raise InputError(f"state: expected {', '.join(sorted(own))}, got {', '.join(sorted(state))}")
+        for name, value in own.items():
+            if state[name].shape != value.shape or state[name].dtype != value.dtype:
+                raise InputError(
+                    f"state: {name} is {state[name].dtype} {tuple(state[name].shape)}, "
+                    f"expected {value.dtype} {tuple(value.shape)}"
+                )
+        device = self.segments.device
+        self.memory, self.segments, self.seen, self.last = (
+            state[name].to(device) for name in ("memory", "segments", "seen", "last")
+        )
+        self._total = state["total"].to(device) if "total" in state else None
+        return self
+
+
+class Decoder:
+    """A language model at work a token at a time: what `LanguageModel.generate` holds.
+
+    Parameters
+    ----------
+    model : LanguageModel
+    batch : int
+    total : int, optional
+        T in segments, where the memory rule needs it.
+    """
+
+    def __init__(self, model: LanguageModel, batch: int, total: int | None = None) -> None:
+        self.model, self.encoder = model, model.encoder
+        self.place = 0  # tokens of the present segment, or of the sequence
+        self.states: list[Any] = [None] * len(self.encoder.blocks)
+        shared = self.encoder.shared()
+        self._shared = shared
+        self._total, self.memory = None, None
+        if isinstance(self.encoder, SegmentEncoder):
+            self._total = _totals(self.encoder, total, batch)
+            self.memory = self.encoder.begin(batch)
+            self.segments = torch.zeros(batch, dtype=torch.int64, device=self.memory.device)
+
+    def feed(self, inputs: Tensor) -> Tensor:
+        """Take further inputs, (batch, n) -> logits of what follows each, (batch, n, vocabulary)."""
+        size = self.model.config.segment_length if self.memory is not None else self.model.config.max_length
+        results = []
+        while inputs.shape[1]:
+            if self.place == size:
+                self._turn(size)
+            now, inputs = inputs[:, : size - self.place], inputs[:, size - self.place :]
+            results.append(self.model.out(self._words(now)))
+            self.place += now.shape[1]
+        return torch.cat(results, dim=1)
+
+    def _words(self, now: Tensor) -> Tensor:
+        first = 0
+        if self.memory is not None:
+            first = self.model.config.memory_tokens
+            if self.place == 0:
+                self._extend(self.memory, 0)
+        return self._extend(self.encoder.words(now, self.place), first + self.place)
+
+    def _turn(self, size: int) -> None:
+        """The end of a segment: write, and begin the next."""
+        if not isinstance(self.encoder, SegmentEncoder) or self.memory is None or self.encoder.write is None:
+            raise InputError(f"tokens: the model {self.model.name!r} takes at most max_length = {size} of them")
+        m = self.model.config.memory_tokens
+        factor = factor_at(self.encoder, self.segments, self._total, None)
+        written = self._extend(self.memory + self.encoder.write, m + size)
+        self.memory = self.encoder.updated(self.memory, written, factor)
+        self.segments = self.segments + 1
+        self.states, self.place = [None] * len(self.states), 0
+
+    def _extend(self, x: Tensor, start: int) -> Tensor:
+        shared = None if self._shared is None else self._shared[:, start : start + x.shape[1]]
+        for i, block in enumerate(self.encoder.blocks):
+            x, self.states[i] = block.extend(x, self.states[i], shared)  # pyright: ignore[reportCallIssue]
+        return x
+
+
+def factor_at(encoder: SegmentEncoder, segments: Tensor, total: Tensor | None, active: Tensor | None) -> Tensor:
+    """Factor of the segment that each row takes next, (batch,), float64.
+
+    Raises
+    ------
+    InputError
+        A row that has already seen its T segments.
+    """
+    if total is not None:
+        over = segments >= total if active is None else (segments >= total) & active
+        if over.any():
+            row = int(over.int().argmax())
+            count = int(total[row])
+            raise InputError(f"T: row {row} was announced with {count} segments, and this is number {count + 1}")
+    if encoder.config.memory_rule == "none" or encoder.retention is None:
+        return torch.ones(len(segments), dtype=torch.float64, device=segments.device)
+    if total is None:
+        return encoder.retention.online_at(segments + 1)
+    table = encoder.factors(total.tolist(), int(total.max())).to(segments.device)
+    return table.gather(1, torch.minimum(segments, total - 1)[:, None])[:, 0]
+
+
+def _totals(encoder: SegmentEncoder, total: int | Tensor | None, batch: int) -> Tensor | None:
+    rule, device = encoder.config.memory_rule, encoder.memory.device
+    reversed_laws = rule == "consolidate" and encoder.retention is not None and encoder.retention.laws.needs_total
+    if total is None:
+        if rule == "scale" or reversed_laws:
+            why = "reversed laws need" if reversed_laws else "the memory rule 'scale' needs"
+            raise InputError(f"T: {why} the number of segments in advance; expected total")
+        return None
+    whole = not isinstance(total, bool) and (isinstance(total, int) or not total.dtype.is_floating_point)
+    counts = torch.as_tensor(total, device=device).expand(batch) if whole else torch.zeros(1)
+    if int(counts.min()) < 1:
+        raise InputError(f"T: expected a whole number of segments from 1, got {total}")
+    return counts.to(torch.int64).clone()
