@@ -11,6 +11,7 @@ from typing import Any
 
 from astro_sim.common.errors import InputError, did_you_mean
 from astro_sim.common.files import versions, write_json
+from benchmarks.resume import Kept
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,14 @@ class Benchmark:
         Raises if the compared things do not compute the same.
     measure : callable
         Rows of the table, all with the same keys.
+    resumable : bool
+        It takes long: ``measure`` is handed a `Kept` for its parts, and goes on after an interruption.
     """
 
     what: str
     check: Callable[[], None]
-    measure: Callable[[], list[dict[str, Any]]]
+    measure: Callable[..., list[dict[str, Any]]]
+    resumable: bool = False
 
 
 NAMES = {
@@ -41,6 +45,7 @@ NAMES = {
     "law-sensitivity": "law_sensitivity",
     "fit-speed": "fit_speed",
     "amrb-memory": "amrb_memory",
+    "recall": "recall",
 }
 
 
@@ -54,9 +59,13 @@ def run(names: Sequence[str], out: Path | None = None) -> list[dict[str, Any]]:
     for name in names or NAMES:
         benchmark: Benchmark = import_module(f"benchmarks.{NAMES[name]}").BENCHMARK
         benchmark.check()
-        result = {"name": name, "what": benchmark.what, **_circumstances(), "rows": benchmark.measure()}
+        kept = Kept(out / f"{name}.parts.jsonl" if out is not None and benchmark.resumable else None)
+        circumstances = _circumstances()
+        rows = benchmark.measure(kept) if benchmark.resumable else benchmark.measure()
+        result = {"name": name, "what": benchmark.what, **circumstances, "rows": rows}
         if out is not None:
             write_json(out / f"{name}.json", result)
+            kept.forget()
         results.append(result)
     return results
 

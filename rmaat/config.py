@@ -20,7 +20,10 @@ class RMAATConfig(Settings):
 
     vocabulary: int = quantity(..., "1", "token ids run from 0 (padding) to vocabulary - 1", "the task", ge=2)
     head: Literal["classify", "match", "language"] = quantity(
-        "classify", "1", "what is asked: the class of a sequence, of a pair of sequences, or each next token", "the task"
+        "classify",
+        "1",
+        "what is asked: the class of a sequence, of a pair of sequences, or each next token",
+        "the task",
     )
     classes: int | None = quantity(None, "1", "number of classes; none for the head language", "the task", ge=2)
 
@@ -94,7 +97,9 @@ class RMAATConfig(Settings):
         None, "1", "squash H with a sigmoid; by default as the model does: AT, not RMAAT", "AT (arXiv 2312.10925)"
     )
     feedback: bool = quantity(True, "1", "the calcium's feedback P = 1 / C on what is read", PAPER)
-    states: int = quantity(16, "1", "complex states of a feature, of the state space", "S4D: 64, for fewer features", ge=1)
+    states: int = quantity(
+        16, "1", "complex states of a feature, of the state space", "S4D: 64, for fewer features", ge=1
+    )
 
     def model_post_init(self, _: object) -> None:
         if self.width % self.heads:

@@ -1,10 +1,10 @@
 """How the rows of a segment exchange what they hold: one variant a file, all behind `Mixer`.
 
-    astromorphic   linear time; write and read of an astrocyte          RMAAT, AT
-    linear         linear time; normalised by the sum of its weights    Linear Transformer, RLT
-    softmax        every row against every row                          Transformer, RMT
-    retnet         linear time; exponential decay with distance         RetNet
-    state_space    linear time; diagonal state space                    S4D
+astromorphic   linear time; write and read of an astrocyte          RMAAT, AT
+linear         linear time; normalised by the sum of its weights    Linear Transformer, RLT
+softmax        every row against every row                          Transformer, RMT
+retnet         linear time; exponential decay with distance         RetNet
+state_space    linear time; diagonal state space                    S4D
 """
 
 from rmaat.attention.astromorphic import AstromorphicAttention, Rule, astromorphic, astromorphic_reference

@@ -39,7 +39,7 @@ class Task:
     prepare: Prepare
 
 
-NAMES = ("listops", "text")
+NAMES = ("listops", "text", "recall")
 
 
 def get(name: str) -> Task:

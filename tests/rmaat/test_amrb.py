@@ -98,7 +98,9 @@ def test_unused_parameters_get_no_gradient(config, laws, batch):
 
     tokens, lengths = batch
     _, amrb = gradients(config, laws, tokens.clamp(max=3), lengths)
-    assert torch.equal(amrb["encoder.embedding.weight"][4:], torch.zeros(12, 8, dtype=torch.float64))  # tokens never seen
+    assert torch.equal(
+        amrb["encoder.embedding.weight"][4:], torch.zeros(12, 8, dtype=torch.float64)
+    )  # tokens never seen
 
 
 def test_truncated_cuts_the_gradient_between_segments(config, laws, batch):
@@ -109,7 +111,9 @@ def test_truncated_cuts_the_gradient_between_segments(config, laws, batch):
     first_only = sorted(set(tokens[0, :6].tolist()) - set(tokens[0, 24:].tolist()) - set(tokens[1, 12:14].tolist())
                         - set(tokens[2, :3].tolist()))  # fmt: skip
     assert first_only
-    assert torch.equal(cut["encoder.embedding.weight"][first_only], torch.zeros(len(first_only), 8, dtype=torch.float64))
+    assert torch.equal(
+        cut["encoder.embedding.weight"][first_only], torch.zeros(len(first_only), 8, dtype=torch.float64)
+    )
     assert (full["encoder.embedding.weight"][first_only] != 0).any()
 
 
