@@ -4,6 +4,7 @@ The model reads its memory alone, after the last segment. A run from scratch tra
 until 16, going on when a stage is solved or its steps are used up. Training is by BPTT, whose gradients are AMRB's.
 """
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -130,12 +131,12 @@ def measure(kept: Kept) -> list[dict[str, Any]]:
     torch.set_num_threads(1)
     rows = []
     for seed in SEEDS:
-        rows += kept(f"no memory {seed}", lambda: without_memory(seed))
+        rows += kept(f"no memory {seed}", partial(without_memory, seed))
         for rule in RULES:
-            rows += kept(f"curriculum {rule} {seed}", lambda: curriculum(rule, seed))
+            rows += kept(f"curriculum {rule} {seed}", partial(curriculum, rule, seed))
         for lag in LAGS:
             for rule in RULES:
-                rows += kept(f"scratch {rule} {seed} {lag}", lambda: scratch(rule, seed, lag))
+                rows += kept(f"scratch {rule} {seed} {lag}", partial(scratch, rule, seed, lag))
     return [{"every k": None, **row} for row in rows]
 
 

@@ -4,6 +4,8 @@
 >>> config = rmaat.RMAATConfig(vocabulary=16, classes=10)
 >>> model = rmaat.build_model("rmaat", config, bridge.Laws.load("laws.json"))
 >>> logits = model(tokens, lengths)
+>>> model.save_pretrained("FOLDER")
+>>> model = rmaat.from_pretrained("FOLDER")
 
 Names are loaded on first use: importing the package does not import torch.
 """
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from rmaat.attention import AstromorphicAttention, RelativePosition, Rule
     from rmaat.config import RMAATConfig
     from rmaat.family import RMAAT, build_model
+    from rmaat.pretrained import from_pretrained
 
 _HOME = {
     "AstromorphicAttention": "rmaat.attention",
@@ -23,9 +26,10 @@ _HOME = {
     "RelativePosition": "rmaat.attention",
     "Rule": "rmaat.attention",
     "build_model": "rmaat.family",
+    "from_pretrained": "rmaat.pretrained",
 }
 
-__all__ = ["RMAAT", "AstromorphicAttention", "RMAATConfig", "RelativePosition", "Rule", "build_model"]
+__all__ = ["RMAAT", "AstromorphicAttention", "RMAATConfig", "RelativePosition", "Rule", "build_model", "from_pretrained"]
 
 
 def __getattr__(name: str) -> Any:

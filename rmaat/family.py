@@ -204,7 +204,7 @@ def count_parameters(model: nn.Module) -> tuple[int, int]:
 
 
 def _matched(name: str, config: RMAATConfig) -> RMAATConfig:
-    """``feedforward`` such that a block has as many parameters as RMAAT's; memory rows are below a hundredth of them."""
+    """``feedforward`` such that a block has as many parameters as RMAAT's; memory rows are few beside them."""
     plain = config.replace(match_parameters=False)
     with torch.device("meta"):
         goal, own = (sum(p.numel() for p in MEMBERS[each].make(plain).parameters()) for each in ("rmaat", name))

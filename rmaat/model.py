@@ -11,15 +11,15 @@ from torch import Tensor, nn
 from astro_sim.common.errors import InputError
 from bridge.torch import Retention
 from rmaat.amrb import Step
-from rmaat.config import RMAATConfig
 from rmaat.encoder import SegmentEncoder, SequenceEncoder
 from rmaat.heads import ClassificationHead, MatchingHead, last_segment, mean_segments, mean_words
+from rmaat.pretrained import Pretrained
 
 if TYPE_CHECKING:
     from rmaat.streaming import Stream
 
 
-class Model(nn.Module):
+class Model(Pretrained, nn.Module):
     """What all models have: a name, a configuration that is filled in, an encoder.
 
     Attributes
@@ -35,8 +35,8 @@ class Model(nn.Module):
         self.name, self.config, self.encoder = name, encoder.config, encoder
         self._step: Step = self.segment
 
-    def segment(self, memory: Tensor, *arguments: Any) -> tuple[Tensor, Tensor]:
-        """One segment, of the form that `rmaat.amrb` carries a memory through."""
+    def segment(self, *arguments: Any, **named: Any) -> tuple[Tensor, Tensor]:
+        """One segment, of the form that `rmaat.amrb` carries a memory through: the memory is its first argument."""
         raise NotImplementedError
 
     def compile_segments(self, **options: Any) -> Self:

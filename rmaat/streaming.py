@@ -264,8 +264,9 @@ def _totals(encoder: SegmentEncoder, total: int | Tensor | None, batch: int) -> 
             why = "reversed laws need" if reversed_laws else "the memory rule 'scale' needs"
             raise InputError(f"T: {why} the number of segments in advance; expected total")
         return None
-    whole = not isinstance(total, bool) and (isinstance(total, int) or not total.dtype.is_floating_point)
-    counts = torch.as_tensor(total, device=device).expand(batch) if whole else torch.zeros(1)
-    if int(counts.min()) < 1:
+    counts = torch.as_tensor(total, device=device)
+    if counts.is_floating_point() or counts.dtype == torch.bool or int(counts.min()) < 1:
         raise InputError(f"T: expected a whole number of segments from 1, got {total}")
-    return counts.to(torch.int64).clone()
+    if counts.ndim and counts.shape != (batch,):
+        raise InputError(f"T: expected one number or {batch} of them, got shape {tuple(counts.shape)}")
+    return counts.to(torch.int64).expand(batch).clone()

@@ -58,7 +58,7 @@ class State(NamedTuple):
 
     h: Tensor  # sum of writes, (B, h, m, d_v)
     total: Tensor  # sum of phi(k), (B, h, 1, m)
-    count: int  # rows so far
+    rows: int  # rows so far
 
 
 PAPER = Rule()
@@ -227,5 +227,6 @@ class AstromorphicAttention(Mixer):
     def extend(self, x: Tensor, state: State | None = None, shared: Tensor | None = None) -> tuple[Tensor, State]:
         """See `Mixer.extend`."""
         self._require_causal()
-        y, state = astromorphic_causal(*self.project(x), shared, None, self.rule, state=state)
-        return self.out(join_heads(y).to(x.dtype)), state
+        q, k, v = self.project(x)
+        y, after = astromorphic_causal(q, k, v, shared, None, self.rule, state=state)
+        return self.out(join_heads(y).to(x.dtype)), after

@@ -1,10 +1,10 @@
-r"""Linear attention: softmax's exponential replaced by phi(q) . phi(k), phi(x) = elu(x) + 1, so that sums can be shared.
+r"""Linear attention: phi(q) . phi(k) in place of softmax's exponential, phi(x) = elu(x) + 1, so that sums are shared.
 
     H   = sum_n w_n phi(k_n) v_n^T       z = sum_n w_n phi(k_n)
     y_n = phi(q_n) H / (phi(q_n) . z)    0 where the denominator is 0
 
-Causal: both sums run over rows up to n. Source: Katharopoulos et al. 2020 (arXiv 2006.16236). `linear_reference` is this
-text as code. It is astromorphic attention without its astrocyte: no H_astro, alpha = 1, no scale.
+Causal: both sums run over rows up to n. Source: Katharopoulos et al. 2020 (arXiv 2006.16236). `linear_reference` is
+this text as code. It is astromorphic attention without its astrocyte: no H_astro, alpha = 1, no scale.
 """
 
 import torch

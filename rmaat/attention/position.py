@@ -13,8 +13,8 @@ from rmaat.attention.scan import exponential_kernel
 class RelativePosition(nn.Module):
     """Relative position of the rows of a segment; it depends on no token, so it is computed once a step.
 
-    Rows are ``memory_rows`` (read), tokens, ``write_rows``. B is the exponential kernel exp(-decay |i - j|) among tokens,
-    the identity on memory rows, and 0 between the two (chosen: memory rows have no place in the sequence).
+    Rows are ``memory_rows`` (read), tokens, ``write_rows``. B is the exponential kernel exp(-decay |i - j|) among
+    tokens, the identity on memory rows, and 0 between the two (chosen: memory rows have no place in the sequence).
 
     Parameters
     ----------

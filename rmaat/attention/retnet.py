@@ -1,4 +1,4 @@
-r"""RetNet's retention: linear attention without normaliser, whose weights fall with distance, each head at its own rate.
+r"""RetNet's retention: linear attention without normaliser, its weights falling with distance, a rate for each head.
 
     S_n = gamma S_{n-1} + k_n^T v_n        y_n = q_n S_n        gamma_h = 1 - 2^(-5 - h),  h = 0 .. heads - 1
 

@@ -53,7 +53,7 @@ def decayed_sums(x: Tensor, decay: float | Tensor) -> Tensor:
     reach, rows = 1, x.shape[-2]
     while reach < rows:
         # After the step the sum covers 2 * reach rows: exp(-decay (a + b)) = exp(-decay a) exp(-decay b).
-        weight = math.exp(-decay * reach) if isinstance(decay, float) else torch.exp(-decay * reach)
+        weight = torch.exp(-decay * reach) if isinstance(decay, Tensor) else math.exp(-decay * reach)
         x = x + weight * pad(x[..., :-reach, :], (0, 0, reach, 0))
         reach *= 2
     return x

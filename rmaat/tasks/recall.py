@@ -1,6 +1,6 @@
 """Recall: a value that stands a given number of segments back must still be known at the end.
 
-Every sequence is noise but for two places: a mark followed by one of ``values`` symbols, somewhere in one segment, and a
+Every sequence is noise but for two places: a mark followed by one of eight symbols, somewhere in one segment, and a
 query as the last symbol of the last segment. The label is the value. Between the two lie ``lag`` segments; what a
 model still knows of the value has come through its memory.
 """

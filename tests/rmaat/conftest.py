@@ -44,7 +44,15 @@ def listops(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def config() -> RMAATConfig:
     """A model small enough for float64 and finite differences."""
     return RMAATConfig(
-        vocabulary=16, classes=5, width=8, depth=2, heads=2, feedforward=12, segment_length=6, memory_tokens=3
+        vocabulary=16,
+        classes=5,
+        width=8,
+        depth=2,
+        heads=2,
+        feedforward=12,
+        segment_length=6,
+        memory_tokens=3,
+        match_parameters=False,
     )
 
 

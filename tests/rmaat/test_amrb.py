@@ -4,10 +4,11 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from rmaat.amrb import run_segments
+from astro_sim.common.errors import InputError
+from rmaat.amrb import affordable, bytes_kept, run_segments
 from rmaat.config import RMAATConfig
 from rmaat.diagnostics import peak_extra_bytes
-from rmaat.family import RMAAT
+from rmaat.family import MEMBERS, RMAAT, build_model
 
 
 def gradients(config, laws, tokens, lengths, dtype=torch.float64, mode="train"):
@@ -66,6 +67,31 @@ def test_gradients_equal_bptt_in_mixed_precision(config, laws, batch, rule):
     assert all(torch.equal(amrb[name], bptt[name]) for name in bptt if bptt[name] is not None)
 
 
+@pytest.mark.parametrize("head", ["classify", "match", "language"])
+@pytest.mark.parametrize("name", [name for name, member in MEMBERS.items() if member.recurrent])
+def test_every_model_that_recurs(config, laws, name, head):
+    """Bit for bit in float32, dropout on, odd lengths, every k, every head."""
+    config = config.replace(dropout=0.2, head=head, memory_rule="consolidate")
+    tokens = torch.randint(1, 16, (4, 27))
+    lengths = torch.tensor([27, 14, 3, 20])
+    if head == "match":
+        tokens, lengths = tokens.view(2, 2, -1), lengths.view(2, 2)
+
+    def run(**changes):
+        torch.manual_seed(1)
+        model = build_model(name, config.replace(**changes), laws)
+        torch.manual_seed(2)
+        out = model(tokens, lengths, scores=True) if head == "language" else model(tokens, lengths)
+        out.square().sum().backward()
+        return {each: parameter.grad for each, parameter in model.named_parameters()}
+
+    full = run(backward="bptt")
+    assert all(grad is not None for grad in full.values())
+    for keep in range(7):
+        replayed = run(backward="amrb", kept_segments=keep)
+        assert all(torch.equal(replayed[each], full[each]) for each in full)
+
+
 def test_dropout_is_on_in_that_comparison(config, laws, batch):
     """Otherwise it would prove nothing about the replayed random state."""
     config = config.replace(dropout=0.3)
@@ -117,11 +143,36 @@ def test_truncated_cuts_the_gradient_between_segments(config, laws, batch):
     assert (full["encoder.embedding.weight"][first_only] != 0).any()
 
 
-def test_whole_model_passes_gradcheck(config, laws):
+@pytest.mark.parametrize("after", [1, 2, 3, 9])
+def test_truncated_after_more_segments(after):
+    """mem_{t+1} = w mem_t + x_t: the gradient of mem_6 in w is that of the segments since the last cut."""
+    w = torch.tensor(0.5, dtype=torch.float64, requires_grad=True)
+    inputs = [(torch.tensor(float(t + 1), dtype=torch.float64),) for t in range(5)]
+    memory, _ = run_segments(
+        lambda m, x: (w * m + x, m), torch.zeros((), dtype=torch.float64), inputs, "truncated", truncate_after=after
+    )
+    memory.backward()
+    first = 4 // after * after  # the last segment before which the gradient is cut
+    value, expected, m = 0.0, 0.0, 0.0
+    for t in range(5):
+        if t == first:
+            expected = 0.0
+        expected = 0.5 * expected + m
+        m = value = 0.5 * m + t + 1
+    assert float(memory.detach()) == value
+    assert float(w.grad) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", ["rmaat", "rmt", "rlt"])
+@pytest.mark.parametrize("head", ["classify", "language"])
+def test_whole_model_passes_gradcheck(config, laws, name, head):
     """Finite differences in float64 through three segments, replayed, with respect to every parameter."""
-    config = config.replace(width=4, depth=1, feedforward=4, classes=2, memory_tokens=2, segment_length=3)
+    config = config.replace(
+        width=4, depth=1, feedforward=4, classes=2, memory_tokens=2, segment_length=3, head=head,
+        memory_rule="consolidate", match_parameters=False, trainable_laws=True,
+    )  # fmt: skip
     torch.manual_seed(3)
-    model = RMAAT(config, laws).double()
+    model = build_model(name, config, laws).double()
     tokens, lengths = torch.randint(1, 16, (2, 8)), torch.tensor([8, 4])
     names = [name for name, _ in model.named_parameters()]
     parameters = [parameter.detach().requires_grad_() for parameter in model.parameters()]
@@ -148,3 +199,78 @@ def test_extra_memory_is_an_eighth_of_bptt_at_16_segments():
         model.zero_grad(set_to_none=True)
         peaks[backward] = peak_extra_bytes(step)
     assert peaks["bptt"] > 8 * peaks["amrb"]
+
+
+def budgeted(keep=None, megabytes=None, backward="amrb", segments=8):
+    """A training step of a model of 128 tokens a segment, and its peak extra tensor bytes in MB."""
+    torch.manual_seed(0)
+    config = RMAATConfig(
+        vocabulary=257, classes=2, segment_length=128, memory_rule="none", backward=backward, dropout=0.1,
+        kept_segments=keep, replay_mb=megabytes,
+    )  # fmt: skip
+    model, tokens = RMAAT(config), torch.randint(1, 257, (4, segments * 128))
+
+    def step():
+        torch.manual_seed(1)
+        model(tokens).logsumexp(-1).sum().backward()
+
+    step()
+    for parameter in model.parameters():
+        parameter.grad.zero_()  # gradients stand already, so what is measured is activations
+    peak = peak_extra_bytes(step) / 1e6
+    return model, peak
+
+
+def test_a_memory_limit_chooses_how_many_segments_are_kept():
+    """Measured peaks stay below the limit, a larger limit keeps more, and gradients are those of BPTT to the bit."""
+    full, most = budgeted(backward="bptt")
+    _, least = budgeted(keep=0)
+    kept = []
+    for megabytes in (least * 1.25, (least + most) / 2, most * 1.25):
+        model, peak = budgeted(megabytes=megabytes)
+        (chosen,) = model.encoder._kept.values()
+        kept.append(chosen)
+        assert peak < megabytes
+        for a, b in zip(model.parameters(), full.parameters(), strict=True):
+            assert torch.equal(a.grad, b.grad)
+    assert kept == sorted(set(kept))
+    assert kept[-1] == 8
+
+
+def test_a_limit_below_one_segment_is_refused(config, laws):
+    model = RMAAT(config.replace(replay_mb=1e-6), laws)
+    with pytest.raises(
+        InputError, match=r"replay_mb: expected at least 0.0 for segments of this size \(all replayed\)"
+    ):
+        model(torch.ones(2, 20, dtype=torch.int64))
+    with torch.no_grad():
+        model(torch.ones(2, 20, dtype=torch.int64))  # nothing is kept where nothing is trained
+
+
+def test_bytes_kept_leave_the_random_state_alone():
+    step = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.Dropout(0.5))
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+
+    def run(memory):
+        return step(memory), memory
+
+    # x is there already; of Linear then nothing more is kept, and dropout keeps its mask (bool) or its scaled noise.
+    found = bytes_kept(run, torch.randn(2, 4), ())
+    assert 0 < found <= 4 * 4 * (2 + 4) * 2
+    torch.manual_seed(5)
+    assert torch.equal(before, torch.get_rng_state())
+    assert affordable(run, torch.randn(2, 4), [()] * 3, 1.0) == 3
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"backward": "replay"}, "backward: expected 'amrb', 'bptt' or 'truncated', got 'replay'"),
+        ({"keep": -1}, "expected keep from 0 and truncate_after from 1, got -1 and 1"),
+        ({"truncate_after": 0}, "expected keep from 0 and truncate_after from 1, got 1 and 0"),
+    ],
+)
+def test_bad_settings_of_a_replay_are_refused(given, message):
+    with pytest.raises(InputError, match=message):
+        run_segments(lambda m: (m, m), torch.zeros(1), [()], **given)

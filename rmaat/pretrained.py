@@ -1,0 +1,294 @@
+"""Models as folders, by the conventions of the Hugging Face Hub, without a pickle anywhere.
+
+    FOLDER/config.json         which model, every setting, digest of its laws, type of its numbers, versions
+           model.safetensors   weights, with the digest of the laws they were trained under
+           laws.json           the laws, of a model that has them
+
+>>> model.save_pretrained("FOLDER")
+>>> model = rmaat.from_pretrained("FOLDER")  # or "owner/name" on the Hub
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, cast
+
+import torch
+from huggingface_hub import PyTorchModelHubMixin, snapshot_download
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from astro_sim.common.errors import InputError
+from astro_sim.common.files import read_json, versions, write_json
+from astro_sim.common.settings import explain
+from bridge.laws import Laws
+from rmaat.config import RMAATConfig
+from rmaat.training.checkpoint import load_weights, save_weights
+
+if TYPE_CHECKING:
+    from rmaat.model import Model
+
+SCHEMA_VERSION = 1
+MODEL_TYPE = "rmaat"
+CONFIG, WEIGHTS, LAWS = "config.json", "model.safetensors", "laws.json"
+NO_LAWS = "none"  # stands where weights name their laws
+PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
+
+Dtype = Literal["float16", "bfloat16", "float32", "float64"]
+DTYPES: dict[torch.dtype, Dtype] = {
+    torch.float16: "float16",
+    torch.bfloat16: "bfloat16",
+    torch.float32: "float32",
+    torch.float64: "float64",
+}
+
+
+class Description(BaseModel):
+    """What stands in config.json."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    model_type: Literal["rmaat"] = MODEL_TYPE
+    schema_version: Literal[1] = SCHEMA_VERSION
+    model: str = Field(description="name in the family")
+    config: dict[str, Any] = Field(description="settings, rmaat.RMAATConfig")
+    laws_digest: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = Field(
+        description="of laws.json; null of a model without laws"
+    )
+    dtype: Dtype = Field(description="type of the weights")
+    versions: dict[str, str] = Field(description="of the packages that wrote the folder")
+
+
+class Pretrained(
+    PyTorchModelHubMixin,
+    library_name="rmaat",
+    tags=["rmaat", "astromorphic"],
+    paper_url="https://arxiv.org/abs/2601.00426",
+):
+    """Saving to and loading from a folder or the Hub, for every model of the family.
+
+    Also offers ``push_to_hub(repo_id, ...)``, which uploads what `save_pretrained` writes. Reading goes past the
+    mixin: its own way would build a model from arguments that it recorded, and would take a pickle for weights.
+    """
+
+    def __new__(cls, *_: Any, **__: Any) -> Self:
+        # The mixin's own would keep the arguments of the constructor as a second configuration beside ``config``.
+        return object.__new__(cls)
+
+    def save_pretrained(
+        self,
+        save_directory: str | Path,
+        *,
+        config: Any = None,
+        repo_id: str | None = None,
+        push_to_hub: bool = False,
+        model_card_kwargs: dict[str, Any] | None = None,
+        **push_to_hub_kwargs: Any,
+    ) -> str | None:
+        """Write config.json, model.safetensors and, of a model with laws, laws.json.
+
+        Files of these names are replaced, others are left alone; config.json comes last, so that a folder that was
+        never finished has none.
+
+        Parameters
+        ----------
+        save_directory : str or Path
+            Made if it does not exist.
+        config
+            None: a model writes its own.
+        repo_id : str, optional
+            Where ``push_to_hub`` goes; by default the folder's name.
+        push_to_hub : bool
+            Upload afterwards.
+        model_card_kwargs : dict, optional
+            Write README.md, a model card, too, unless there is one; ``{}`` for a plain one.
+        **push_to_hub_kwargs
+            Those of `push_to_hub`.
+
+        Returns
+        -------
+        str or None
+            Address of the commit on the Hub, if there was one.
+
+        Raises
+        ------
+        InputError
+            A file is in the way, a configuration was given, a model that is not of the family, weights of several
+            types.
+        """
+        if config is not None:
+            raise InputError("config: expected None; a model writes the configuration that it was built from")
+        folder = Path(save_directory)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError):
+            raise InputError(f"{folder}: expected a folder, or a place for one; a file is in the way") from None
+        self._save_pretrained(folder)
+        card = folder / "README.md"
+        if model_card_kwargs is not None and not card.exists():
+            self.generate_model_card(**model_card_kwargs).save(card)
+        if not push_to_hub:
+            return None
+        name = repo_id or folder.resolve().name
+        return self.push_to_hub(name, model_card_kwargs=model_card_kwargs, **push_to_hub_kwargs)
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        from rmaat.family import get
+
+        model = cast("Model", self)
+        get(model.name)  # what no name builds could not be loaded again
+        found = {value.dtype for value in model.state_dict().values()}
+        dtype = DTYPES.get(next(iter(found)))
+        if len(found) > 1 or dtype is None:
+            given = ", ".join(sorted(map(str, found)))
+            raise InputError(f"weights: expected one type out of {', '.join(DTYPES.values())}, got {given}")
+        laws = None if model.retention is None else model.retention.laws
+        (save_directory / CONFIG).unlink(missing_ok=True)
+        if laws is None:
+            (save_directory / LAWS).unlink(missing_ok=True)  # of the model that was here before
+        else:
+            laws.save(save_directory / LAWS)
+        save_weights(model, save_directory / WEIGHTS, NO_LAWS if laws is None else laws.digest)
+        description = Description(
+            model=model.name,
+            config=model.config.model_dump(mode="json"),
+            laws_digest=None if laws is None else laws.digest,
+            dtype=dtype,
+            versions=versions("rmaat", "torch", "safetensors"),
+        )
+        write_json(save_directory / CONFIG, description.model_dump(mode="json"))
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        pretrained_model_name_or_path: str | Path,
+        *,
+        force_download: bool = False,
+        token: str | bool | None = None,
+        cache_dir: str | Path | None = None,
+        local_files_only: bool = False,
+        revision: str | None = None,
+        map_location: str | torch.device = "cpu",
+        **model_kwargs: Any,
+    ) -> Self:
+        """Build the model that a folder holds, of whatever class it is.
+
+        Parameters
+        ----------
+        pretrained_model_name_or_path : str or Path
+            A folder that `save_pretrained` wrote, or ``"owner/name"`` of a repository on the Hub.
+        force_download, token, cache_dir, local_files_only, revision
+            How to fetch from the Hub; as everywhere in `huggingface_hub`.
+        map_location : str or torch.device
+            Where the model shall be.
+        **model_kwargs
+            None: config.json says all.
+
+        Returns
+        -------
+        Model
+            In evaluation mode; logits are those of the model that was saved.
+
+        Raises
+        ------
+        InputError
+            No such folder or repository; a file that is missing, broken, of another kind or a pickle; an unknown model
+            or setting; laws or weights that do not belong together; a model of another class than this one.
+        """
+        if model_kwargs:
+            given = ", ".join(sorted(model_kwargs))
+            raise InputError(f"from_pretrained: unknown {given}; the model is as its {CONFIG} says")
+        return cls._from_pretrained(
+            model_id=pretrained_model_name_or_path,
+            revision=revision,
+            cache_dir=cache_dir,
+            force_download=force_download,
+            local_files_only=local_files_only,
+            token=token,
+            map_location=map_location,
+        )
+
+    @classmethod
+    def _from_pretrained(cls, *, model_id: str | Path, map_location: str | torch.device, **download: Any) -> Self:
+        folder = Path(model_id)
+        return cls._read(folder if folder.exists() else _download(model_id, download), map_location)
+
+    @classmethod
+    def _read(cls, folder: Path, device: str | torch.device) -> Self:
+        from rmaat.family import build_model
+
+        if not folder.is_dir():
+            raise InputError(f"{folder}: a file; expected the folder of a model")
+        _refuse_pickles(folder)
+        description = _describe(folder / CONFIG)
+        laws = _read_laws(folder, description.laws_digest)
+        try:
+            model = build_model(description.model, RMAATConfig(**description.config), laws)
+        except InputError as error:
+            raise InputError(f"{folder / CONFIG}: {error}") from None
+        if (laws is None) != (model.retention is None):
+            raise InputError(f"{folder / CONFIG}: laws_digest: expected null, {description.model!r} has no memory")
+        if not isinstance(model, cls):
+            raise InputError(
+                f"{folder}: holds {description.model!r}, a {type(model).__name__}, expected a {cls.__name__}; "
+                "rmaat.from_pretrained builds whatever it is"
+            )
+        model.to(getattr(torch, description.dtype))
+        load_weights(model, folder / WEIGHTS, NO_LAWS if laws is None else laws.digest)
+        return model.to(device).eval()
+
+
+def from_pretrained(folder_or_repo_id: str | Path, **options: Any) -> "Model":
+    """Build the model that a folder, or a repository on the Hub, holds; `Pretrained.from_pretrained`."""
+    return cast("Model", Pretrained.from_pretrained(folder_or_repo_id, **options))
+
+
+def _download(model_id: str | Path, options: dict[str, Any]) -> Path:
+    """The three files of a repository, all of one commit."""
+    if isinstance(model_id, Path):
+        raise InputError(f"{model_id}: no such folder")
+    try:
+        return Path(snapshot_download(model_id, allow_patterns=[CONFIG, WEIGHTS, LAWS], **options))
+    except Exception as error:  # the Hub's errors, and those of its HTTP client, have no base in common
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise InputError(f"{model_id}: no such folder, and nothing to be had from the Hub ({reason})") from None
+
+
+def _refuse_pickles(folder: Path) -> None:
+    """Say what is wrong where a pickle stands for the weights, under its own name or under theirs."""
+    weights = folder / WEIGHTS
+    if not weights.is_file():
+        found = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in PICKLES)
+        if found:
+            raise InputError(f"{folder / found[0]}: a pickle can run code when it is read; only safetensors are read")
+        return
+    with weights.open("rb") as stream:
+        head = stream.read(9)
+    # A pickle begins with \x80, what torch.save writes with a zip header; safetensors have "{" behind eight bytes.
+    if head[8:] != b"{" and head.startswith((b"\x80", b"PK")):
+        raise InputError(f"{weights}: a pickle under another name; only safetensors are read")
+
+
+def _describe(path: Path) -> Description:
+    """Read config.json."""
+    raw = read_json(path, "model configuration")
+    if not isinstance(raw, dict) or raw.get("model_type") != MODEL_TYPE:
+        found = raw.get("model_type") if isinstance(raw, dict) else raw
+        raise InputError(f"{path}: not the configuration of a model of {MODEL_TYPE} (model_type {found!r})")
+    if "transformers_version" in raw:
+        raise InputError(
+            f"{path}: written through transformers; expected AutoModelForSequenceClassification.from_pretrained, after "
+            "import rmaat.huggingface"
+        )
+    if raw.get("schema_version") != SCHEMA_VERSION:
+        raise InputError(f"{path}: model schema {raw.get('schema_version')}; this version reads {SCHEMA_VERSION}")
+    try:
+        return Description.model_validate(raw)
+    except ValidationError as error:
+        raise InputError(f"{path}: {explain(error, Description)}") from None
+
+
+def _read_laws(folder: Path, digest: str | None) -> Laws | None:
+    if digest is None:
+        return None
+    laws = Laws.load(folder / LAWS)
+    if laws.digest != digest:
+        raise InputError(f"{folder / LAWS}: other laws (digest {laws.digest[:12]}, {CONFIG} names {digest[:12]})")
+    return laws

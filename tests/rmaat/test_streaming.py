@@ -1,0 +1,196 @@
+"""Streams give what the whole-sequence call gives, and hold nothing that grows."""
+
+import pytest
+import torch
+from safetensors.torch import load, save
+
+from astro_sim.common.errors import InputError
+from rmaat.family import MEMBERS, build_model
+from rmaat.streaming import Decoder
+
+RECURRENT = [name for name, member in MEMBERS.items() if member.recurrent]
+RULES = ["scale", "consolidate", "none"]
+
+
+def made(config, laws, name="rmaat", dtype=torch.float64, **changes):
+    torch.manual_seed(1)
+    return build_model(name, config.replace(**changes), laws).to(dtype).eval()
+
+
+def segments(tokens, lengths, size):
+    for start in range(0, tokens.shape[1], size):
+        part = tokens[:, start : start + size]
+        yield part, (lengths - start).clamp(0, part.shape[1])
+
+
+@pytest.mark.parametrize("readout", ["memory", "last", "mean"])
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("name", RECURRENT)
+@torch.no_grad()
+def test_a_stream_is_the_whole_sequence(config, laws, batch, name, rule, readout):
+    """Rows that end in different segments, the last one short; "scale" is told T in advance."""
+    model = made(config, laws, name, memory_rule=rule, readout=readout)
+    tokens, lengths = batch
+    total = (lengths + 5) // 6 if rule == "scale" else None
+    stream = model.stream(3, total)
+    for part, count in segments(tokens, lengths, 6):
+        assert stream.push(part, count) is None
+    torch.testing.assert_close(stream.logits(), model(tokens, lengths), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("name", RECURRENT)
+@torch.no_grad()
+def test_a_stream_of_a_language_model(config, laws, name, rule):
+    model = made(config, laws, name, head="language", memory_rule=rule)
+    tokens = torch.randint(1, 16, (2, 26))
+    stream = model.stream(2, 5 if rule == "scale" else None)
+    found = [stream.push(part) for part in tokens.split(6, dim=1)]
+    torch.testing.assert_close(torch.cat(found, dim=1), model(tokens), rtol=0, atol=1e-12)
+    with pytest.raises(InputError, match="logits: a language model gives them with each push"):
+        stream.logits()
+
+
+@pytest.mark.parametrize("rule", RULES)
+@torch.no_grad()
+def test_the_state_can_be_saved_and_gone_on_with(config, laws, rule):
+    model = made(config, laws, memory_rule=rule)
+    tokens = torch.randint(1, 16, (2, 24))
+    total = 4 if rule == "scale" else None
+    whole, first = model.stream(2, total), model.stream(2, total)
+    for n, part in enumerate(tokens.split(6, dim=1)):
+        whole.push(part)
+        if n < 2:
+            first.push(part)
+    second = model.stream(2, total).load_state_dict(load(save(first.state_dict())))
+    for part in tokens.split(6, dim=1)[2:]:
+        second.push(part)
+    assert torch.equal(second.logits(), whole.logits())
+
+
+@torch.no_grad()
+def test_packed_documents_are_reset_row_by_row(config, laws):
+    """Row 0 holds documents of 1 and 3 segments, row 1 of 2 and 2: each reads as if it stood alone."""
+    for rule in RULES:
+        model = made(config, laws, memory_rule=rule)
+        tokens = torch.randint(1, 16, (2, 24))
+        stream = model.stream(2, torch.tensor([1, 2]) if rule == "scale" else None)
+        parts = tokens.split(6, dim=1)
+        stream.push(parts[0])
+        found = [model.stream(2).load_state_dict(stream.state_dict()).logits()[0]] if rule != "scale" else []
+        stream.reset(torch.tensor([True, False]), total=3 if rule == "scale" else None)
+        stream.push(parts[1])
+        stream.reset(torch.tensor([False, True]), total=2 if rule == "scale" else None)
+        stream.push(parts[2])
+        stream.push(parts[3])
+        found += list(stream.logits())
+        expected = [model(tokens[:1, :6])[0]] if rule != "scale" else []
+        expected += [model(tokens[:1, 6:])[0], model(tokens[1:, 12:])[0]]
+        torch.testing.assert_close(torch.stack(found), torch.stack(expected), rtol=0, atol=1e-12)
+        assert torch.equal(stream.reset().memory, model.encoder.begin(2))
+
+
+def test_detach_cuts_the_gradient(config, laws):
+    model = made(config, laws, memory_rule="none", readout="memory")
+    model.train()
+    stream = model.stream(1)
+    stream.push(torch.full((1, 6), 3))
+    stream.detach().push(torch.full((1, 6), 5))
+    stream.logits().sum().backward()
+    grad = model.encoder.embedding.weight.grad
+    assert torch.equal(grad[3], torch.zeros_like(grad[3]))
+    assert (grad[5] != 0).any()
+
+
+@torch.no_grad()
+def test_what_a_stream_holds_does_not_grow(config, laws):
+    model = made(config, laws, memory_rule="consolidate", dtype=torch.float32)
+    stream = model.stream(1)
+
+    def held():
+        return sum(value.numel() * value.element_size() for value in stream.state_dict().values())
+
+    stream.push(torch.ones(1, 6, dtype=torch.int64))
+    early = held()
+    for _ in range(300):
+        stream.push(torch.ones(1, 6, dtype=torch.int64))
+    assert held() == early
+    assert torch.isfinite(stream.logits()).all()
+
+
+def test_a_row_without_tokens_stays_as_it_is(config, laws):
+    model = made(config, laws, memory_rule="none", dropout=0.0)
+    stream = model.stream(2)
+    stream.push(torch.ones(2, 6, dtype=torch.int64))
+    before = stream.state_dict()
+    stream.push(torch.full((2, 6), 4), torch.tensor([0, 6]))
+    after = stream.state_dict()
+    for name in before:
+        assert torch.equal(before[name][0], after[name][0])
+    assert not torch.equal(before["memory"][1], after["memory"][1])
+    assert after["segments"].tolist() == [1, 2]
+
+
+def test_laws_that_need_their_end(config, laws):
+    turned, flat = laws.perturbed("reversed"), laws.perturbed("flat")
+    model = made(config, turned, memory_rule="consolidate")
+    with pytest.raises(InputError, match="T: reversed laws need the number of segments in advance; expected total"):
+        model.stream()
+    tokens = torch.randint(1, 16, (1, 18))
+    for each, total in ((model, 3), (made(config, flat, memory_rule="consolidate"), None)):
+        stream = each.stream(1, total)
+        for part in tokens.split(6, dim=1):
+            stream.push(part)
+        torch.testing.assert_close(stream.logits(), each(tokens), rtol=0, atol=1e-12)
+
+
+@torch.no_grad()
+def test_bad_use_is_refused(config, laws):
+    model = made(config, laws, memory_rule="scale")
+    ones = torch.ones(2, 6, dtype=torch.int64)
+    with pytest.raises(InputError, match="T: the memory rule 'scale' needs the number of segments in advance"):
+        model.stream()
+    for total in (0, 2.5, torch.tensor([3, 0]), True):
+        with pytest.raises(InputError, match="T: expected a whole number of segments from 1, got"):
+            model.stream(2, total)
+    with pytest.raises(InputError, match=r"T: expected one number or 2 of them, got shape \(3,\)"):
+        model.stream(2, torch.tensor([1, 2, 3]))
+    with pytest.raises(InputError, match="batch: expected at least 1, got 0"):
+        model.stream(0, 3)
+    stream = model.stream(2, torch.tensor([2, 1]))
+    with pytest.raises(InputError, match="logits: row 0 has seen no segment yet"):
+        stream.logits()
+    stream.push(ones)
+    with pytest.raises(InputError, match="T: row 0 was announced with 2 segments and has seen 1"):
+        stream.logits()
+    with pytest.raises(InputError, match="T: row 1 was announced with 1 segments, and this is number 2"):
+        stream.push(ones)
+    with pytest.raises(InputError, match="tokens: expected 2 rows, got 1"):
+        stream.push(ones[:1])
+    with pytest.raises(InputError, match="segment: expected at most 6 tokens, got 7"):
+        stream.push(torch.ones(2, 7, dtype=torch.int64), torch.tensor([7, 0]))
+    with pytest.raises(InputError, match=r"lengths: expected 2 numbers from 0 to 6, got \[7, 0\]"):
+        stream.push(ones, torch.tensor([7, 0]))
+    with pytest.raises(InputError, match="tokens: expected ids from 0 to 15, got 99 to 99"):
+        stream.push(99 * ones)
+    with pytest.raises(InputError, match=r"rows: expected bool of shape \(2,\), got torch.int64 \(2,\)"):
+        stream.reset(torch.tensor([1, 0]))
+    state = stream.state_dict()
+    with pytest.raises(InputError, match="state: expected last, memory, seen, segments, total, got last"):
+        stream.load_state_dict({"last": state["last"]})
+    with pytest.raises(InputError, match=r"state: memory is torch.float64 \(1, 3, 8\), expected torch.float64 \(2, 3"):
+        stream.load_state_dict({**state, "memory": state["memory"][:1]})
+    with pytest.raises(InputError, match="stream: pairs have two streams"):
+        made(config, laws, head="match").stream(1, 1)
+
+
+@pytest.mark.parametrize("name", MEMBERS)
+@torch.no_grad()
+def test_a_decoder_is_the_whole_sequence(config, laws, name):
+    """Token by token and in pieces across segments, against all tokens at once."""
+    model = made(config, laws, name, head="language")
+    tokens = torch.randint(1, 16, (2, 26))
+    inputs = torch.nn.functional.pad(tokens, (1, -1))
+    decoder = Decoder(model, 2, 5 if model.config.memory_rule == "scale" else None)
+    pieces = [decoder.feed(part) for part in (*inputs[:, :14].split(1, dim=1), inputs[:, 14:])]
+    torch.testing.assert_close(torch.cat(pieces, dim=1), model(tokens), rtol=0, atol=1e-12)
