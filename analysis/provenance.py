@@ -14,7 +14,7 @@ from astro_sim.dataset import settings_of
 from rmaat.records import RunRecord
 
 # Filled in from the task or from the settings of the laws, not set by anyone.
-DERIVED = ("vocabulary", "classes", "trainable_laws")
+DERIVED = ("vocabulary", "classes", "head", "trainable_laws")
 
 
 def provenance(inputs: Inputs, paths: Sequence[str], out: str) -> Section:

@@ -41,6 +41,11 @@ def run_sentence(run: RunRecord) -> str:
         return head + state + ", so there is no test accuracy." + laws_used(run)
     accuracy, majority = run.evaluation.get("accuracy"), run.evaluation.get("majority")
     steps = f" after {count(run.evaluation['step'])} steps" if "step" in run.evaluation else ""
+    bits = run.evaluation.get("bits_per_token")
+    if isinstance(bits, int | float):
+        told = head + f"reached {number(bits)} bits a token on the {run.evaluation.get('split', 'test')} split{steps}"
+        told += f"; it finds {percent(accuracy)} of tokens, always the most frequent one {percent(majority)}."
+        return told + segments(run) + laws_used(run)
     told = head + f"reached {percent(accuracy)} {run.evaluation.get('split', 'test')} accuracy{steps}"
     told += against_majority(accuracy, majority, run.evaluation.get("examples"))
     told += against_first_symbol(accuracy, run.evaluation.get("first_symbol"))

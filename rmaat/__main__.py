@@ -29,6 +29,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+TASKS = "One of: listops, text, recall, enwik8."
+
 app.add_typer(laws_verbs.app)
 
 
@@ -174,7 +176,7 @@ def fit(
 
 @app.command()
 def data(
-    task: Annotated[str, typer.Argument(help="listops or text.")],
+    task: Annotated[str, typer.Argument(help=TASKS)],
     out: Annotated[Path | None, typer.Option(help="Data folder to make (required).")] = None,
     source: Annotated[Path | None, typer.Option(help="What you downloaded; without it the task is generated.")] = None,
     seed: Seed = 0,
@@ -197,7 +199,7 @@ def data(
         raise InputError("data: expected --out DIR")
     manifest = prepare(task, out, kind(**parse_assignments(set_ or [])), source, seed)
     rows = [
-        (name, split.examples, split.shortest, split.longest, _majority(split.labels))
+        (name, split.examples, split.shortest, split.longest, _majority(split.labels) if manifest.classes else "-")
         for name, split in manifest.splits.items()
     ]
     table(("split", "examples", "shortest", "longest", "majority share"), rows)
@@ -206,11 +208,11 @@ def data(
 
 @app.command()
 def train(
-    task: Annotated[str, typer.Argument(help="listops or text.")],
+    task: Annotated[str, typer.Argument(help=TASKS)],
     laws: Annotated[Path, typer.Option(help="Laws file.")],
     out: Annotated[Path, typer.Option(help="Run folder to make, or with --resume to go on with.")],
     data: Annotated[Path | None, typer.Option(help="Data folder.  [default: data/TASK]")] = None,
-    model: Annotated[str, typer.Option(help="Model of the family: rmaat.")] = "rmaat",
+    model: Annotated[str, typer.Option(help="Model of the family; rmaat models lists them.")] = "rmaat",
     config: Annotated[Path | None, typer.Option(help="Settings file (TOML); --set goes on top.")] = None,
     set_: Set = None,
     resume: Annotated[
@@ -241,7 +243,34 @@ def train(
     table(("split", "step", "loss", "accuracy"), rows)
     if (total := record.run["data"]["segments"]) > loaded.fitted_cycles:
         print(f"the law is extrapolated: up to {total} segments, {loaded.fitted_cycles} simulated cycles")
+    if idle := record.run["without_effect"]:
+        print(f"without effect on {model}: {', '.join(idle)}")
     print(f"{out}: {record.run['parameters']:,} parameters; measure it with: rmaat evaluate {out}")
+
+
+@app.command()
+def models(
+    config: Annotated[Path | None, typer.Option(help="Settings file (TOML); --set goes on top.")] = None,
+    set_: Set = None,
+    vocabulary: Annotated[int, typer.Option(help="Token ids, padding among them.")] = 257,
+    classes: Annotated[int, typer.Option(help="Classes, where there are some.")] = 2,
+    head: Annotated[str, typer.Option(help="classify, match or language.")] = "classify",
+) -> None:
+    """List the models of the family, and how many parameters each has under these settings.
+
+    Example: rmaat models --set width=128 --set memory_tokens=16
+    """
+    from rmaat.training.settings import build_settings, flatten
+
+    given = flatten(load_toml(config), str(config)) if config else {}
+    given |= flatten(parse_assignments(set_ or []), "--set")
+    built, _, _ = build_settings(given, vocabulary, None if head == "language" else classes, head)
+    from rmaat.family import list_models
+
+    table(
+        ("model", "mixer", "sequence", "parameters", "of rmaat's", "position", "feedforward", "source"),
+        list_models(built),
+    )
 
 
 @app.command()
@@ -264,7 +293,9 @@ def evaluate(
     if json_:
         print_json(result)
     else:
-        table(("split", "examples", "accuracy", "majority", "first symbol", "loss"), [_result_row(result)])
+        names = [name for name in ("accuracy", "majority", "first_symbol", "loss", "bits_per_token") if name in result]
+        row = (result["split"], result["examples"], *(f"{result[name]:.4f}" for name in names))
+        table(("split", "examples", *(name.replace("_", " ") for name in names)), [row])
 
 
 @app.command()
@@ -369,17 +400,6 @@ def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
 
 def _majority(labels: dict[str, int]) -> str:
     return f"{max(labels.values()) / sum(labels.values()):.3f}" if labels else "-"
-
-
-def _result_row(result: dict[str, Any]) -> tuple[Any, ...]:
-    return (
-        result["split"],
-        result["examples"],
-        f"{result['accuracy']:.4f}",
-        f"{result['majority']:.4f}",
-        f"{result['first_symbol']:.4f}",
-        f"{result['loss']:.4f}",
-    )
 
 
 if __name__ == "__main__":

@@ -1,14 +1,9 @@
 """The family: RMAAT and its relatives under one roof, same embedding, width, depth, head and training for all.
 
-    name                mixer          sequence        source
-    transformer         softmax        at once         Vaswani et al. 2017
-    linear-transformer  linear         at once         Katharopoulos et al. 2020
-    at                  astromorphic   at once         AT (arXiv 2312.10925)
-    retnet              retention      at once         Sun et al. 2023
-    s4d                 state space    at once         Gu et al. 2022
-    rmt                 softmax        segments        Bulatov et al. 2022
-    rlt                 linear         segments        RMAAT (arXiv 2601.00426)
-    rmaat               astromorphic   segments        RMAAT (arXiv 2601.00426)
+    transformer, rmt            softmax attention, over the whole sequence and over segments that a memory links
+    linear-transformer, rlt     linear attention, in the same two ways
+    at, rmaat                   astromorphic attention, in the same two ways
+    retnet, s4d                 today's rivals, over the whole sequence: retention and a diagonal state space
 
 Models that recur take any memory rule and any backward setting; without one of their own RMAAT takes `DEFAULT_RULE` and
 the others none.
@@ -74,6 +69,7 @@ class Member:
 
     Attributes
     ----------
+    source : str
     mixer : str
         What it is, for tables.
     make : callable
@@ -84,6 +80,7 @@ class Member:
         Whether astromorphic attention squashes H, where the configuration leaves it open.
     """
 
+    source: str
     mixer: str
     make: MakeMixer
     recurrent: bool
@@ -98,14 +95,14 @@ class Member:
 
 
 MEMBERS = {
-    "transformer": Member("softmax", _plain(SoftmaxAttention), False),
-    "linear-transformer": Member("linear", _plain(LinearAttention), False),
-    "at": Member("astromorphic", _astromorphic, False, ASTROMORPHIC, sigmoid=True),
-    "retnet": Member("retention", _plain(RetNetAttention), False),
-    "s4d": Member("state space", _state_space, False, frozenset(("states",))),
-    "rmt": Member("softmax", _plain(SoftmaxAttention), True),
-    "rlt": Member("linear", _plain(LinearAttention), True),
-    "rmaat": Member("astromorphic", _astromorphic, True, ASTROMORPHIC),
+    "transformer": Member("Vaswani et al. 2017", "softmax", _plain(SoftmaxAttention), False),
+    "linear-transformer": Member("Katharopoulos et al. 2020", "linear", _plain(LinearAttention), False),
+    "at": Member("AT (arXiv 2312.10925)", "astromorphic", _astromorphic, False, ASTROMORPHIC, sigmoid=True),
+    "retnet": Member("Sun et al. 2023", "retention", _plain(RetNetAttention), False),
+    "s4d": Member("Gu et al. 2022", "state space", _state_space, False, frozenset(("states",))),
+    "rmt": Member("Bulatov et al. 2022", "softmax", _plain(SoftmaxAttention), True),
+    "rlt": Member("RMAAT (arXiv 2601.00426)", "linear", _plain(LinearAttention), True),
+    "rmaat": Member("RMAAT (arXiv 2601.00426)", "astromorphic", _astromorphic, True, ASTROMORPHIC),
 }
 
 
@@ -114,6 +111,12 @@ def get(name: str) -> Member:
     if name not in MEMBERS:
         raise InputError(f"unknown model {name!r}; {did_you_mean(name, MEMBERS)}")
     return MEMBERS[name]
+
+
+def without_effect(name: str, config: RMAATConfig) -> list[str]:
+    """Settings that differ from their defaults though this model has no use for them."""
+    fields = RMAATConfig.model_fields
+    return sorted(each for each in get(name).unused if getattr(config, each) != fields[each].default)
 
 
 def resolve(name: str, config: RMAATConfig, laws: Laws | None = None) -> RMAATConfig:
@@ -201,6 +204,22 @@ def count_parameters(model: nn.Module) -> tuple[int, int]:
         p.numel() for part in model.modules() if isinstance(part, RelativePosition) for p in part.parameters()
     )
     return sum(p.numel() for p in model.parameters() if p.requires_grad) - position, position
+
+
+def list_models(config: RMAATConfig) -> list[tuple[str, str, str, str, str, str, int, str]]:
+    """What each model is and how many parameters it has under these settings; a row a model, for a table."""
+    config = config.replace(memory_rule="none", trainable_laws=False)  # so that no laws are needed
+    goal, rows = count_parameters(build_model("rmaat", config))[0], []
+    for name, member in MEMBERS.items():
+        fits = config if member.recurrent or config.readout != "memory" else config.replace(readout="mean")
+        built = build_model(name, fits)
+        found, position = count_parameters(built)
+        how = "segments" if member.recurrent else "at once"
+        share = f"{found / goal:.3f}"
+        rows.append(
+            (name, member.mixer, how, f"{found:,}", share, f"{position:,}", built.config.feedforward, member.source)
+        )
+    return rows
 
 
 def _matched(name: str, config: RMAATConfig) -> RMAATConfig:

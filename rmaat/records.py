@@ -20,10 +20,11 @@ from astro_sim.common.errors import InputError
 from astro_sim.common.files import read_json
 from bridge.laws import Laws
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 TRAINED_LAWS = "laws.trained.json"
 REQUIRED = {
-    "task": str, "model": str, "settings": dict, "laws": dict, "model_config": dict, "data": dict, "laws_digest": str,
+    "task": str, "model": str, "settings": dict, "laws": dict, "model_settings": dict, "model_config": dict,
+    "data": dict, "laws_digest": str,
 }  # fmt: skip
 
 
@@ -35,14 +36,17 @@ class RunRecord:
     ----------
     path : Path
     run : dict
-        Contents of run.json: ``task``, ``model``, ``settings``, ``laws`` (what was done with them), ``model_config``,
-        ``data``, ``laws_digest``, ``parameters`` (their number), ``versions``, ``machine``.
+        Contents of run.json: ``task``, ``model``, ``settings``, ``laws`` (what was done with them), ``model_settings``
+        (as asked), ``model_config`` (nothing left open, as built), ``without_effect`` (settings that were given and
+        that this model has no use for), ``data``, ``laws_digest``, ``parameters`` and ``position_parameters`` (their
+        numbers), ``versions``, ``machine``.
     laws, trained_laws : Laws or None
         Before training, and after it where it moved them.
     metrics : list of dict
         Each with ``split`` ("train" or "valid"), ``step``, ``loss``, ``accuracy`` and ``seconds``.
     evaluation : dict or None
-        ``split``, ``accuracy``, ``loss``, ``examples``, ``majority`` (share of the most frequent class), ``step``.
+        ``split``, ``accuracy``, ``loss``, ``examples``, ``majority`` (share of the most frequent class), ``step``; of
+        language models also ``bits_per_token``.
     finished : bool
         Whether the final weights are there.
     """

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from astro_sim.common.errors import InputError, did_you_mean
 from astro_sim.common.settings import Settings
@@ -17,7 +17,7 @@ Prepare = Callable[[Any, Path | None, int, Path], Any]
 
 @dataclass(frozen=True)
 class Task:
-    """A task of sequence classification.
+    """What a model is asked, and how its data come about.
 
     Attributes
     ----------
@@ -26,20 +26,24 @@ class Task:
     settings : type of Settings
     symbols : int
         Distinct symbols; the vocabulary has one more, 0, for padding.
-    classes : int
+    classes : int or None
+        None where each next symbol is asked for.
     prepare : callable
         ``prepare(settings, source, seed, folder) -> splits``: fill an empty folder and return what
         `storage.write_split` returned for every split.
+    head : {"classify", "match", "language"}
+        As in `rmaat.config.RMAATConfig`.
     """
 
     summary: str
     settings: type[Settings]
     symbols: int
-    classes: int
+    classes: int | None
     prepare: Prepare
+    head: Literal["classify", "match", "language"] = "classify"
 
 
-NAMES = ("listops", "text", "recall")
+NAMES = ("listops", "text", "recall", "enwik8")
 
 
 def get(name: str) -> Task:

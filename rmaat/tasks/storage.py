@@ -51,7 +51,7 @@ class Manifest(BaseModel):
     seed: int
     settings: dict[str, Any]
     vocabulary: int = Field(ge=2, description="symbols and the padding")
-    classes: int = Field(ge=2)
+    classes: int | None = Field(ge=2, description="none where each next symbol is asked for")
     splits: dict[str, SplitSummary]
     digest: str
 
@@ -152,6 +152,11 @@ class Split:
         """Share of the most frequent label: what a model that learned nothing can reach."""
         return float(np.bincount(self.labels).max() / len(self)) if len(self) else float("nan")
 
+    @property
+    def likeliest_symbol(self) -> float:
+        """Share of the most frequent symbol: what a language model that learned nothing else can reach."""
+        return float(np.bincount(self.tokens).max() / len(self.tokens)) if len(self.tokens) else float("nan")
+
     def batch(self, indices: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """Token ids (batch, longest) padded with 0, lengths (batch,), labels (batch,)."""
         lengths = self.lengths[indices]
@@ -226,7 +231,7 @@ def _open(path: Path, name: str, manifest: Manifest) -> Split:
         raise InputError(f"{path}: the split {name!r} does not have the size that manifest.json states")
     sound = len(split.offsets) == len(split) + 1 and split.offsets[0] == 0 and split.offsets[-1] == len(split.tokens)
     sound = sound and (split.lengths > 0).all() and split.tokens.max(initial=0) < manifest.vocabulary - 1
-    if not (sound and ((split.labels >= 0) & (split.labels < manifest.classes)).all()):
+    if not (sound and ((split.labels >= 0) & (split.labels < (manifest.classes or 1))).all()):
         raise InputError(f"{path}: the arrays of the split {name!r} do not fit together; convert or generate again")
     if _split_digest(path, name) != described.digest:
         raise InputError(f"{path}: the digest of the split {name!r} does not hold; the arrays were changed")

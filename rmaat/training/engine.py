@@ -21,7 +21,8 @@ from bridge.laws import Laws
 from bridge.torch import Retention
 from rmaat import records, tasks
 from rmaat.config import RMAATConfig
-from rmaat.family import build_model
+from rmaat.family import build_model, count_parameters, without_effect
+from rmaat.language import LanguageModel
 from rmaat.model import Model
 from rmaat.records import RunRecord, read_run
 from rmaat.tasks import storage
@@ -81,22 +82,29 @@ def train(
     values = flatten(settings or {}, "settings")
     if stored is not None:
         values = {**_given(stored), **values}
-    config, training, law_settings = build_settings(values, opened.manifest.vocabulary, opened.manifest.classes)
+    longest = max(split.longest for split in opened.manifest.splits.values())
+    config, training, law_settings = build_settings(
+        values, opened.manifest.vocabulary, opened.manifest.classes, tasks.get(task).head, longest
+    )
     if stored is None or laws.digest != stored["laws_digest"]:  # else they are the run's own
         laws = law_settings.apply(laws)
     device = _device(training.device)
     torch.manual_seed(training.seed)
     network = build_model(model, config, laws).to(device)
+    parameters, position = count_parameters(network)
     asked = {
         "schema_version": records.SCHEMA_VERSION,
         "task": task,
         "model": model,
         "settings": training.model_dump(mode="json"),
         "laws": law_settings.model_dump(mode="json"),
+        "model_settings": config.model_dump(mode="json"),
         "model_config": network.config.model_dump(mode="json"),
+        "without_effect": without_effect(model, config),
         "data": _data_record(opened, config.segment_length),
         "laws_digest": laws.digest,
-        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "parameters": parameters + position,
+        "position_parameters": position,
         "versions": versions("rmaat", "torch", "numpy", "safetensors"),
         "machine": _machine(device),
     }
@@ -131,7 +139,8 @@ def evaluate(run: str | Path, data: str | Path | None = None, split: str = "test
     dict
         ``split``, ``accuracy``, ``loss``, ``examples``, ``step``, ``data_digest``, and what takes no model:
         ``majority``, the share of the most frequent label, and ``first_symbol``, the accuracy of a table that knows
-        the first symbol alone (made on the training split).
+        the first symbol alone (made on the training split). Of a language model accuracy, loss (nats) and majority
+        are those of tokens, ``bits_per_token`` is the loss in bits, and ``first_symbol`` is left out.
 
     Raises
     ------
@@ -152,14 +161,19 @@ def evaluate(run: str | Path, data: str | Path | None = None, split: str = "test
     device = _device(training.device)
     network = build_model(record.run["model"], RMAATConfig(**record.run["model_config"]), record.laws).to(device)
     checkpoint.load_weights(network, record.path / "model.safetensors", record.laws.digest)
-    loss, accuracy = measure(network, opened.splits[split], training.batch, device)
+    measured = opened.splits[split]
+    loss, accuracy = measure(network, measured, training.batch, device)
+    if isinstance(network, LanguageModel):
+        known = {"bits_per_token": loss / math.log(2), "majority": measured.likeliest_symbol}
+    else:
+        first = storage.first_symbol_accuracy(opened.splits["train"], measured)
+        known = {"majority": measured.majority, "first_symbol": first}
     result = {
         "split": split,
         "accuracy": accuracy,
         "loss": loss,
-        "examples": len(opened.splits[split]),
-        "majority": opened.splits[split].majority,
-        "first_symbol": storage.first_symbol_accuracy(opened.splits["train"], opened.splits[split]),
+        "examples": len(measured),
+        **known,
         "step": training.steps,
         "data_digest": opened.manifest.digest,
     }
@@ -174,22 +188,33 @@ def measure(
 ) -> tuple[float, float]:
     """Mean loss and accuracy over a split, or over ``most`` examples of it; batched by length, dropout off.
 
+    Means are over examples, of a language model over tokens.
+
     The examples are drawn with a fixed seed: a split may be sorted by label, as the reviews of Text are.
     """
     chosen = np.random.default_rng(0).permutation(len(split))[:most]
     order = chosen[np.argsort(split.lengths[chosen], kind="stable")]
     was_training = network.training
     network.eval()
-    loss, right = 0.0, 0
+    loss, right, count = 0.0, 0.0, 0
     with Progress(f"evaluating on {split.name}", len(order)) as progress:
         for start in range(0, len(order), size):
-            tokens, lengths, labels = _tensors(split, order[start : start + size], device)
-            logits = network(tokens, lengths)
-            loss += float(cross_entropy(logits, labels, reduction="sum"))
-            right += int((logits.argmax(-1) == labels).sum())
-            progress.advance(len(labels))
+            batch = _tensors(split, order[start : start + size], device)
+            sums, of = _score(network, batch)
+            loss, right, count = loss + float(sums[0]), right + float(sums[1]), count + of
+            progress.advance(len(batch[2]))
     network.train(was_training)
-    return loss / len(order), right / len(order)
+    return loss / count, right / count
+
+
+def _score(network: Model, batch: Batch) -> tuple[Tensor, int]:
+    """Loss and right answers of a batch, summed, (2,), and over how many: examples, or tokens of a language model."""
+    tokens, lengths, labels = batch
+    if isinstance(network, LanguageModel):
+        return network(tokens, lengths, scores=True).sum(0), int(lengths.sum())
+    logits = network(tokens, lengths)
+    right = (logits.detach().argmax(-1) == labels).sum()
+    return torch.stack([cross_entropy(logits, labels, reduction="sum"), right]), len(labels)
 
 
 class _Loop:
@@ -232,11 +257,11 @@ class _Loop:
             progress.advance(done)
             for step in range(done, s.steps):
                 started = time.perf_counter()
-                loss, right, batch = self._step(step)
+                loss, right, count, batch = self._step(step)
                 sums = {
-                    "loss": sums.get("loss", 0.0) + loss * batch[2].numel(),
+                    "loss": sums.get("loss", 0.0) + loss * count,
                     "right": sums.get("right", 0) + right,
-                    "examples": sums.get("examples", 0) + batch[2].numel(),
+                    "count": sums.get("count", 0) + count,
                     "tokens": sums.get("tokens", 0) + int(batch[1].sum()),
                     "seconds": sums.get("seconds", 0.0) + time.perf_counter() - started,
                 }
@@ -258,8 +283,8 @@ class _Loop:
         return {
             "split": "train",
             "step": step + 1,
-            "loss": sums["loss"] / sums["examples"],
-            "accuracy": sums["right"] / sums["examples"],
+            "loss": sums["loss"] / sums["count"],
+            "accuracy": sums["right"] / sums["count"],
             "learning_rate": self._rate(step),
             "tokens": sums["tokens"],
             "segments_shown": self._shown(step),
@@ -273,12 +298,13 @@ class _Loop:
         seconds = time.perf_counter() - started
         return {"split": split.name, "step": step + 1, "loss": loss, "accuracy": accuracy, "seconds": seconds}
 
-    def _step(self, step: int) -> tuple[float, int, Batch]:
+    def _step(self, step: int) -> tuple[float, float, int, Batch]:
+        """Loss, right answers, over how many, and the batch."""
         for group in self.optimizer.param_groups:
             group["lr"] = self._rate(step)
-        tokens, lengths, labels = batch = self._batch(step)
-        logits = self.network(tokens, lengths)
-        loss = cross_entropy(logits, labels)
+        batch = self._batch(step)
+        sums, count = _score(self.network, batch)
+        loss = sums[0] / count
         if not math.isfinite(value := float(loss.detach())):
             raise InputError(f"step {step + 1}: the loss is {value}; try a smaller learning_rate")
         self.optimizer.zero_grad(set_to_none=True)
@@ -287,7 +313,7 @@ class _Loop:
         if not math.isfinite(norm):
             raise InputError(f"step {step + 1}: the norm of the gradient is {norm}; try a smaller learning_rate")
         self.optimizer.step()
-        return value, int((logits.argmax(-1) == labels).sum()), batch
+        return value, float(sums[1].detach()), count, batch
 
     def _batch(self, step: int) -> Batch:
         """The examples of a step, cut to what the stage of the curriculum shows."""
@@ -362,7 +388,7 @@ def _machine(device: torch.device) -> dict[str, str]:
 
 def _given(stored: Mapping[str, Any]) -> dict[str, Any]:
     """Settings of a stored run, without what is decided elsewhere."""
-    model = {name: value for name, value in stored["model_config"].items() if name not in DECIDED}
+    model = {name: value for name, value in stored["model_settings"].items() if name not in DECIDED}
     return {**model, **stored["settings"], **{f"laws.{name}": value for name, value in stored["laws"].items()}}
 
 
@@ -373,7 +399,7 @@ def _require_same(run: Path, stored: Mapping[str, Any], asked: Mapping[str, Any]
         raise InputError(f"{run}: started with other laws (digest {was}, these have {now})")
     if stored["data"]["digest"] != asked["data"]["digest"]:
         raise InputError(f"{run}: started on other data ({stored['data']['path']})")
-    for part in ("task", "model", "settings", "laws", "model_config"):
+    for part in ("task", "model", "settings", "laws", "model_config", "model_settings"):
         old, new = stored[part], asked[part]
         pairs = [(part, old, new)] if isinstance(old, str) else [(name, old.get(name), new[name]) for name in new]
         for name, was, now in pairs:

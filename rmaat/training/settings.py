@@ -59,6 +59,7 @@ PREFIXED = ("laws",)  # tables whose settings keep the table's name in front
 DECIDED = {
     "vocabulary": "the task's data decide it; leave it out",
     "classes": "the task's data decide it; leave it out",
+    "head": "the task decides it; leave it out",
     "trainable_laws": "expected laws.trainable instead",
 }
 
@@ -107,9 +108,11 @@ def describe_settings() -> list[tuple[str, Any, str, str]]:
 
 
 def build_settings(
-    values: Mapping[str, Any], vocabulary: int, classes: int
+    values: Mapping[str, Any], vocabulary: int, classes: int | None, head: str = "classify", longest: int | None = None
 ) -> tuple[RMAATConfig, TrainSettings, LawSettings]:
     """Share out flat settings between model, training and laws; tables of a TOML file (one level) are opened.
+
+    ``longest`` is the ``max_length`` of models without segments, where the settings do not give one.
 
     Raises
     ------
@@ -124,5 +127,8 @@ def build_settings(
     laws = LawSettings(**{name.removeprefix(mark): value for name, value in flat.items() if name.startswith(mark)})
     rest = {name: value for name, value in flat.items() if not name.startswith(mark)}
     model, training = split_settings(rest, RMAATConfig, TrainSettings)
-    config = RMAATConfig(vocabulary=vocabulary, classes=classes, trainable_laws=laws.trainable, **model)
+    if longest is not None:
+        model = {"max_length": longest, **model}
+    decided = {"vocabulary": vocabulary, "classes": classes, "head": head}
+    config = RMAATConfig(**decided, trainable_laws=laws.trainable, **model)
     return config, TrainSettings(**training), laws

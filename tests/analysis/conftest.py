@@ -14,7 +14,7 @@ import bridge
 from bridge.laws import Laws
 
 RUN: dict[str, Any] = {
-    "schema_version": 2,
+    "schema_version": 3,
     "task": "listops",
     "model": "rmaat",
     "settings": {"seed": 3, "steps": 400, "batch": 32, "learning_rate": 2e-3},

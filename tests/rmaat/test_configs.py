@@ -6,10 +6,21 @@ import pytest
 
 from astro_sim.common.settings import load_toml
 from rmaat.tasks import storage
+from rmaat.tasks.enwik8 import Enwik8Settings
 from rmaat.tasks.text import TextSettings
 from rmaat.training.engine import train
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.toml"))
+
+
+@pytest.fixture(scope="module")
+def enwik8(tmp_path_factory) -> Path:
+    """A dump of two thousand bytes."""
+    root = tmp_path_factory.mktemp("enwik8")
+    (root / "enwik8").write_bytes(b"<mediawiki> some words of text </mediawiki> " * 50)
+    settings = Enwik8Settings(window=600, train=1200, valid=400, test=400)
+    storage.prepare("enwik8", root / "data", settings, source=root)
+    return root / "data"
 
 
 @pytest.fixture(scope="module")
@@ -31,11 +42,11 @@ def test_there_are_configurations():
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
-def test_configuration_trains(path, listops, text, laws, tmp_path):
+def test_configuration_trains(path, listops, text, enwik8, laws, tmp_path):
     task = path.stem
     asked = load_toml(path)
     two_steps = {**asked["training"], "steps": 2, "batch": 4, "device": "cpu"}
-    record = train(task, {"listops": listops, "text": text}[task], laws, tmp_path / "run",
+    record = train(task, {"listops": listops, "text": text, "enwik8": enwik8}[task], laws, tmp_path / "run",
                    settings={"model": asked["model"], "training": two_steps})  # fmt: skip
     assert record.finished
     for name, value in asked["model"].items():

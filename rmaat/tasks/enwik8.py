@@ -1,0 +1,79 @@
+"""enwik8: the first 10^8 bytes of an English Wikipedia dump, predicted byte by byte.
+
+The split is the field's: 90 million bytes to train, 5 million to validate, 5 million to test (Al-Rfou et al. 2018,
+arXiv 1808.04444). Bytes are cut into windows, and a model starts anew in each: bits per byte are those of a context
+that reaches back to the beginning of the window.
+"""
+
+import gzip
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from astro_sim.common.errors import InputError
+from astro_sim.common.progress import track
+from astro_sim.common.settings import Settings, quantity
+from rmaat.tasks import Task
+from rmaat.tasks.storage import SplitSummary, write_split
+
+SPLIT = "Al-Rfou et al. 2018"
+NAMES = ("enwik8", "enwik8.gz", "enwik8.zip")
+
+
+class Enwik8Settings(Settings):
+    """How the bytes become examples."""
+
+    window: int = quantity(4_096, "bytes", "bytes of an example", "chosen", ge=2, le=2**20)
+    train: int = quantity(90_000_000, "bytes", "from the beginning of the file", SPLIT, ge=1)
+    valid: int = quantity(5_000_000, "bytes", "after those", SPLIT, ge=0)
+    test: int = quantity(5_000_000, "bytes", "after those", SPLIT, ge=0)
+
+
+def read_bytes(source: Path) -> bytes:
+    """The dump, from the file itself, packed or not, or from the folder that holds it."""
+    if source.is_dir():
+        found = [source / name for name in NAMES if (source / name).is_file()]
+        if not found:
+            raise InputError(f"{source}: no enwik8 inside; expected one of {', '.join(NAMES)}")
+        source = found[0]
+    if not source.is_file():
+        raise InputError(f"{source}: no such file; expected {', '.join(NAMES)} or the folder of one")
+    try:
+        if source.suffix == ".gz":
+            with gzip.open(source) as stream:
+                return stream.read()
+        if source.suffix == ".zip":
+            with zipfile.ZipFile(source) as archive:
+                return archive.read("enwik8")
+    except (OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        raise InputError(f"{source}: not readable as a packed enwik8, perhaps truncated ({error})") from None
+    return source.read_bytes()
+
+
+def prepare(settings: Enwik8Settings, source: Path | None, seed: int, folder: Path) -> dict[str, SplitSummary]:
+    """Cut the dump into splits and windows."""
+    if source is None:
+        raise InputError("enwik8: expected --source PATH, the file enwik8 (or .gz, .zip); it cannot be generated")
+    sizes = {"train": settings.train, "valid": settings.valid, "test": settings.test}
+    data = read_bytes(source)
+    if len(data) < sum(sizes.values()):
+        raise InputError(
+            f"{source}: expected at least {sum(sizes.values()):,} bytes for these splits, got {len(data):,}"
+        )
+
+    def windows(part: memoryview, name: str) -> Iterator[tuple[bytes, int]]:
+        starts = range(0, len(part), settings.window)
+        for start in track(starts, f"enwik8, {name}", len(starts)):
+            yield bytes(part[start : start + settings.window]), 0
+
+    splits, place, view = {}, 0, memoryview(data)
+    for name, size in sizes.items():
+        splits[name] = write_split(folder, name, windows(view[place : place + size], name))
+        place += size
+    return splits
+
+
+TASK = Task(
+    "bytes of Wikipedia, each predicted from those before it", Enwik8Settings, 256, None, prepare, head="language"
+)
