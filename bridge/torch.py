@@ -8,7 +8,8 @@ where a makes s = 0 the fitted value and c makes s a step on the line: at first,
 leave its bounds whatever an optimiser does, every s starts at 0, and weight decay pulls towards the biology.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Self
 
 import numpy as np
 import torch
@@ -60,14 +61,22 @@ class Retention(nn.Module):
         width = np.array([float(p.to_line(p.high)) for p in axes]) - low
         line = np.array([float(p.to_line(v)) for p, v in zip(axes, values, strict=True)])
         share = np.clip((line - low) / width, EDGE, 1.0 - EDGE)
-        for name, value in {
+        self._constants = {
             "start": np.log(share) - np.log1p(-share),
             "low": low,
             "width": width,
             "fixed": values,
-        }.items():
+        }
+        for name, value in self._constants.items():
             self.register_buffer(name, torch.from_numpy(value), persistent=False)
         self.shift = nn.Parameter(torch.zeros(len(axes))) if trainable else None
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """A change of precision of the model leaves the constants of the law as they are."""
+        super()._apply(fn, recurse)
+        for name, value in self._constants.items():
+            setattr(self, name, torch.from_numpy(value).to(getattr(self, name).device))
+        return self
 
     def values(self) -> dict[str, Tensor]:
         """Parameters of the law as they are now, scalars in float64."""

@@ -29,7 +29,15 @@ _HOME = {
     "from_pretrained": "rmaat.pretrained",
 }
 
-__all__ = ["RMAAT", "AstromorphicAttention", "RMAATConfig", "RelativePosition", "Rule", "build_model", "from_pretrained"]
+__all__ = [
+    "RMAAT",
+    "AstromorphicAttention",
+    "RMAATConfig",
+    "RelativePosition",
+    "Rule",
+    "build_model",
+    "from_pretrained",
+]
 
 
 def __getattr__(name: str) -> Any:

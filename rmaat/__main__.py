@@ -287,7 +287,7 @@ def evaluate(
     from rmaat.records import read_run
 
     read_run(run)  # a wrong folder is told before torch is loaded
-    from rmaat.training.engine import evaluate as measure
+    from rmaat.training.evaluation import evaluate as measure
 
     result = measure(run, data, split)
     if json_:
@@ -296,6 +296,38 @@ def evaluate(
         names = [name for name in ("accuracy", "majority", "first_symbol", "loss", "bits_per_token") if name in result]
         row = (result["split"], result["examples"], *(f"{result[name]:.4f}" for name in names))
         table(("split", "examples", *(name.replace("_", " ") for name in names)), [row])
+
+
+@app.command()
+def inspect(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")],
+    data: Annotated[Path | None, typer.Option(help="Data folder; by default the one of the run.")] = None,
+    examples: Annotated[int, typer.Option(help="Examples to look at, the longest of the split.")] = 16,
+    split: Annotated[str, typer.Option(help="Split they are of.")] = "test",
+    json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Look at the memory of a finished run at work: which segments reach the output, and what is kept of the first.
+
+    Example: rmaat inspect runs/listops
+    """
+    from rmaat.records import read_run
+
+    read_run(run)
+    from rmaat.training.evaluation import inspect as look
+
+    found = look(run, data, examples, split)
+    if json_:
+        print_json(found)
+        return
+    norms = found["memory_norm"] or [None] * len(found["influence"])
+    rows = [(t, f"{a:.3g}", "-" if b is None else f"{b:.3g}")
+            for t, (a, b) in enumerate(zip(found["influence"], norms, strict=True), start=1)]  # fmt: skip
+    table(("segment", "gradient of the output", "memory norm after"), rows)
+    if found["first"]:
+        print()
+        table(("T", "kept of segment 1", "by the rule alone"),
+              [(row["T"], f"{row['measured']:.3g}", f"{row['direct']:.3g}") for row in found["first"]])  # fmt: skip
+    print(f"{run / 'diagnostics.json'}: {found['examples']} examples of {split}")
 
 
 @app.command()

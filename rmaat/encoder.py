@@ -204,7 +204,9 @@ class SegmentEncoder(Encoder):
 
     def carry(self, step: Step, segments: Sequence[tuple[Any, ...]], batch: int) -> tuple[Tensor, list[Tensor]]:
         """Run ``step`` over segments from mem_1 on, by the backward setting of the configuration."""
-        c, memory = self.config, self.begin(batch)
+        # Strides of a slice tell the length of the whole, and a compiled step would be compiled anew for each.
+        segments = [tuple(x.contiguous() if isinstance(x, Tensor) else x for x in segment) for segment in segments]
+        c, memory = self.config, self.begin(batch).contiguous()
         keep = 1 if c.kept_segments is None else c.kept_segments
         if c.replay_mb is not None and c.backward == "amrb" and torch.is_grad_enabled():
             kind = (len(segments), *(tuple(segments[t][0].shape) for t in (0, -1)), memory.dtype,

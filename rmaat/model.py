@@ -40,8 +40,12 @@ class Model(Pretrained, nn.Module):
         raise NotImplementedError
 
     def compile_segments(self, **options: Any) -> Self:
-        """Hand the step of a segment to `torch.compile`; it is compiled once for each shape. Returns the model."""
-        self._step = torch.compile(self.segment, **options)
+        """Hand the step of a segment to `torch.compile`; it is compiled once for each shape. Returns the model.
+
+        With torch's own ``dynamic=None``, code for any shape follows a second one, and the replay of a segment could
+        meet other code than its forward pass did, which the checkpoint refuses.
+        """
+        self._step = torch.compile(self.segment, **{"dynamic": False, **options})
         return self
 
     def stream(self, batch: int = 1, total: int | Tensor | None = None) -> "Stream":

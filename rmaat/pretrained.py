@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, cast
 
 import torch
 from huggingface_hub import PyTorchModelHubMixin, snapshot_download
+from huggingface_hub.errors import HFValidationError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from astro_sim.common.errors import InputError
@@ -206,7 +207,9 @@ class Pretrained(
         )
 
     @classmethod
-    def _from_pretrained(cls, *, model_id: str | Path, map_location: str | torch.device, **download: Any) -> Self:
+    def _from_pretrained(
+        cls, *, model_id: str | Path, map_location: str | torch.device = "cpu", **download: Any
+    ) -> Self:
         folder = Path(model_id)
         return cls._read(folder if folder.exists() else _download(model_id, download), map_location)
 
@@ -216,7 +219,7 @@ class Pretrained(
 
         if not folder.is_dir():
             raise InputError(f"{folder}: a file; expected the folder of a model")
-        _refuse_pickles(folder)
+        refuse_pickles(folder)
         description = _describe(folder / CONFIG)
         laws = _read_laws(folder, description.laws_digest)
         try:
@@ -230,7 +233,8 @@ class Pretrained(
                 f"{folder}: holds {description.model!r}, a {type(model).__name__}, expected a {cls.__name__}; "
                 "rmaat.from_pretrained builds whatever it is"
             )
-        model.to(getattr(torch, description.dtype))
+        if description.dtype != "float32":  # which it has; asked for anew it would round constants in float64
+            model.to(getattr(torch, description.dtype))
         load_weights(model, folder / WEIGHTS, NO_LAWS if laws is None else laws.digest)
         return model.to(device).eval()
 
@@ -246,12 +250,14 @@ def _download(model_id: str | Path, options: dict[str, Any]) -> Path:
         raise InputError(f"{model_id}: no such folder")
     try:
         return Path(snapshot_download(model_id, allow_patterns=[CONFIG, WEIGHTS, LAWS], **options))
+    except HFValidationError:
+        raise InputError(f"{model_id}: no such folder, and not a name on the Hub (owner/name)") from None
     except Exception as error:  # the Hub's errors, and those of its HTTP client, have no base in common
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise InputError(f"{model_id}: no such folder, and nothing to be had from the Hub ({reason})") from None
 
 
-def _refuse_pickles(folder: Path) -> None:
+def refuse_pickles(folder: Path) -> None:
     """Say what is wrong where a pickle stands for the weights, under its own name or under theirs."""
     weights = folder / WEIGHTS
     if not weights.is_file():

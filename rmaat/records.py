@@ -6,12 +6,14 @@
     RUN/metrics.jsonl        one line a logged step: split, step, loss, accuracy, ..., parameters of trainable laws
     RUN/model.safetensors    the weights at the end, the laws' digest in the metadata
     RUN/evaluation.json      accuracy on the test split, written by `rmaat evaluate`
+    RUN/diagnostics.json     how its memory works, written by `rmaat inspect`
     RUN/checkpoints/         what `--resume` continues from
 
 This module reads it without importing torch.
 """
 
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from bridge.laws import Laws
 
 SCHEMA_VERSION = 3
 TRAINED_LAWS = "laws.trained.json"
+DIAGNOSTICS, DIAGNOSTICS_VERSION = "diagnostics.json", 1
 REQUIRED = {
     "task": str, "model": str, "settings": dict, "laws": dict, "model_settings": dict, "model_config": dict,
     "data": dict, "laws_digest": str,
@@ -47,6 +50,8 @@ class RunRecord:
     evaluation : dict or None
         ``split``, ``accuracy``, ``loss``, ``examples``, ``majority`` (share of the most frequent class), ``step``; of
         language models also ``bits_per_token``.
+    diagnostics : dict or None
+        ``split``, ``examples``, and what `rmaat.diagnostics.look` says: ``influence``, ``memory_norm`` and ``first``.
     finished : bool
         Whether the final weights are there.
     """
@@ -57,6 +62,7 @@ class RunRecord:
     trained_laws: Laws | None
     metrics: list[dict[str, Any]]
     evaluation: dict[str, Any] | None
+    diagnostics: dict[str, Any] | None
     finished: bool
 
 
@@ -95,11 +101,35 @@ def read_run(path: str | Path) -> RunRecord:
         trained_laws=Laws.load(trained) if trained.is_file() else None,
         metrics=read_metrics(path / "metrics.jsonl"),
         evaluation=result,
+        diagnostics=_read_diagnostics(path / DIAGNOSTICS),
         finished=(path / "model.safetensors").is_file(),
     )
 
 
-def _numbers(row: dict[str, Any], names: tuple[str, ...]) -> bool:
+def _read_diagnostics(path: Path) -> dict[str, Any] | None:
+    if not path.is_file():
+        return None
+    found = read_json(path, "diagnostics")
+    version = found.get("schema_version") if isinstance(found, dict) else None
+    if version != DIAGNOSTICS_VERSION:
+        raise InputError(f"{path}: diagnostics schema {version}; this version reads {DIAGNOSTICS_VERSION}")
+    influence, norm, first = found.get("influence"), found.get("memory_norm"), found.get("first")
+    sound = isinstance(influence, list) and influence and _numbers(dict(enumerate(influence)), range(len(influence)))
+    for values, names in ((norm, None), (first, ("T", "measured", "direct"))):
+        if values is not None and sound:
+            rows = values if isinstance(values, list) else [None]
+            if names is None:
+                sound = _numbers(dict(enumerate(rows)), range(len(rows)))
+            else:
+                sound = all(isinstance(row, dict) and _numbers(row, names) for row in rows)
+    if not sound:
+        raise InputError(
+            f"{path}: expected lists of numbers influence and memory_norm, and first with T, measured, direct"
+        )
+    return found
+
+
+def _numbers(row: Mapping[Any, Any], names: Iterable[Any]) -> bool:
     values = [row.get(name) for name in names]
     return all(isinstance(value, int | float) and abs(value) < 1e15 for value in values)  # NaN compares as false
 

@@ -34,6 +34,9 @@ FRONT_DOOR = ("rmaat.__main__", "rmaat.laws_verbs")  # may import every room, bu
 ONLY_IN = {
     "torch": ("rmaat", "rmaat.*", "bridge.torch*"),
     "safetensors": ("rmaat", "rmaat.*"),
+    "huggingface_hub": ("rmaat.pretrained",),
+    "transformers": ("rmaat.huggingface",),
+    "rmaat.huggingface": (),  # nor does any module load transformers through it: it is an extra
     "brian2": ("astro_sim", "astro_sim.*"),
     "distributed": ("astro_sim", "astro_sim.*"),
     "dask": ("astro_sim", "astro_sim.*"),
@@ -162,6 +165,9 @@ def test_imports_point_upstream_and_narrowly(room):
         ("rmaat.model", "from astro_sim.dataset import read"),
         ("rmaat.model", "import analysis"),
         ("rmaat.model", "import matplotlib.pyplot as plt"),
+        ("rmaat.model", "from huggingface_hub import snapshot_download"),
+        ("rmaat.pretrained", "import transformers"),
+        ("rmaat.__main__", "def f():\n    from rmaat.huggingface import RMAATForSequenceClassification"),
         ("rmaat.model", "import pickle"),
         ("rmaat.model", "def f():\n    from pickle import load"),
         ("rmaat.model", "import torch\nweights = torch.load('x')"),
@@ -228,7 +234,7 @@ def test_importing_the_rooms_loads_nothing_heavy():
     loaded = loaded_after("import astro_sim, bridge, rmaat, analysis")
     assert set(ROOMS) <= loaded
     assert not loaded & {"torch", "numba", "xarray", "scipy", "lmfit", "matplotlib", "plotly", "brian2"}
-    assert not loaded & {"dask", "distributed"}
+    assert not loaded & {"dask", "distributed", "huggingface_hub", "transformers"}
 
 
 def test_simulating_does_not_load_torch():

@@ -108,9 +108,9 @@ class DiagonalStateSpace(Mixer):
 
     def _discrete(self) -> tuple[Tensor, Tensor]:
         """dt A and (exp(dt A) - 1) / A, complex (d, n)."""
-        a = torch.complex(-torch.exp(self.log_decay), self.frequency)
-        step = torch.exp(self.log_step)[:, None] * a
+        a = torch.complex(-torch.exp(wide(self.log_decay)), wide(self.frequency))
+        step = torch.exp(wide(self.log_step))[:, None] * a
         return step, torch.expm1(step) / a
 
     def _c(self) -> Tensor:
-        return torch.view_as_complex(self.read.contiguous())
+        return torch.view_as_complex(wide(self.read).contiguous())

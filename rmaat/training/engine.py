@@ -1,4 +1,4 @@
-"""The training loop, and evaluation of what it leaves behind."""
+"""The training loop."""
 
 import json
 import math
@@ -9,10 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch import nn
 
 from astro_sim.common.errors import InputError
 from astro_sim.common.files import require_free, versions, write_json, write_text
@@ -20,18 +18,15 @@ from astro_sim.common.progress import Progress
 from bridge.laws import Laws
 from bridge.torch import Retention
 from rmaat import records, tasks
-from rmaat.config import RMAATConfig
 from rmaat.family import build_model, count_parameters, without_effect
-from rmaat.language import LanguageModel
 from rmaat.model import Model
 from rmaat.records import RunRecord, read_run
 from rmaat.tasks import storage
 from rmaat.tasks.storage import Split
 from rmaat.training import checkpoint
 from rmaat.training.batches import Batches
+from rmaat.training.evaluation import Batch, device_of, measure, score, tensors
 from rmaat.training.settings import DECIDED, TrainSettings, build_settings, flatten
-
-Batch = tuple[Tensor, Tensor, Tensor]
 
 
 def train(
@@ -88,7 +83,7 @@ def train(
     )
     if stored is None or laws.digest != stored["laws_digest"]:  # else they are the run's own
         laws = law_settings.apply(laws)
-    device = _device(training.device)
+    device = device_of(training.device)
     torch.manual_seed(training.seed)
     network = build_model(model, config, laws).to(device)
     parameters, position = count_parameters(network)
@@ -119,102 +114,6 @@ def train(
         retention.trained().save(run / records.TRAINED_LAWS)
     checkpoint.save_weights(network, run / "model.safetensors", laws.digest)
     return read_run(run)
-
-
-def evaluate(run: str | Path, data: str | Path | None = None, split: str = "test") -> dict[str, Any]:
-    """Measure a finished run on a whole split.
-
-    The test split of the run's own data goes to RUN/evaluation.json, which the report reads. Other splits are kept
-    beside it as RUN/evaluation.SPLIT.json; results on other data are returned only.
-
-    Parameters
-    ----------
-    run : path
-    data : path, optional
-        Data folder; by default the one the run was trained on.
-    split : {"test", "valid", "train"}
-
-    Returns
-    -------
-    dict
-        ``split``, ``accuracy``, ``loss``, ``examples``, ``step``, ``data_digest``, and what takes no model:
-        ``majority``, the share of the most frequent label, and ``first_symbol``, the accuracy of a table that knows
-        the first symbol alone (made on the training split). Of a language model accuracy, loss (nats) and majority
-        are those of tokens, ``bits_per_token`` is the loss in bits, and ``first_symbol`` is left out.
-
-    Raises
-    ------
-    InputError
-        A run that is not finished, weights of other laws or of another shape, data that are not there.
-    """
-    record = read_run(run)
-    if record.laws is None:
-        raise InputError(f"{record.path}: laws.json is missing")
-    if record.laws.digest != record.run["laws_digest"]:
-        raise InputError(f"{record.path / 'laws.json'}: not the laws that the run was started with")
-    if not record.finished:
-        raise InputError(f"{record.path}: the run is not finished (model.safetensors is missing); go on with --resume")
-    opened = storage.load(data or record.run["data"]["path"], record.run["task"])
-    if split not in opened.splits or not len(opened.splits[split]):
-        raise InputError(f"{opened.path}: no examples in the split {split!r}")
-    training = TrainSettings(**record.run["settings"])
-    device = _device(training.device)
-    network = build_model(record.run["model"], RMAATConfig(**record.run["model_config"]), record.laws).to(device)
-    checkpoint.load_weights(network, record.path / "model.safetensors", record.laws.digest)
-    measured = opened.splits[split]
-    loss, accuracy = measure(network, measured, training.batch, device)
-    if isinstance(network, LanguageModel):
-        known = {"bits_per_token": loss / math.log(2), "majority": measured.likeliest_symbol}
-    else:
-        first = storage.first_symbol_accuracy(opened.splits["train"], measured)
-        known = {"majority": measured.majority, "first_symbol": first}
-    result = {
-        "split": split,
-        "accuracy": accuracy,
-        "loss": loss,
-        "examples": len(measured),
-        **known,
-        "step": training.steps,
-        "data_digest": opened.manifest.digest,
-    }
-    if opened.manifest.digest == record.run["data"]["digest"]:
-        write_json(record.path / ("evaluation.json" if split == "test" else f"evaluation.{split}.json"), result)
-    return result
-
-
-@torch.no_grad()
-def measure(
-    network: Model, split: Split, size: int, device: torch.device, most: int | None = None
-) -> tuple[float, float]:
-    """Mean loss and accuracy over a split, or over ``most`` examples of it; batched by length, dropout off.
-
-    Means are over examples, of a language model over tokens.
-
-    The examples are drawn with a fixed seed: a split may be sorted by label, as the reviews of Text are.
-    """
-    chosen = np.random.default_rng(0).permutation(len(split))[:most]
-    order = chosen[np.argsort(split.lengths[chosen], kind="stable")]
-    was_training = network.training
-    network.eval()
-    loss, right, count = 0.0, 0.0, 0
-    with Progress(f"evaluating on {split.name}", len(order)) as progress:
-        for start in range(0, len(order), size):
-            batch = _tensors(split, order[start : start + size], device)
-            sums, of = _score(network, batch)
-            loss, right, count = loss + float(sums[0]), right + float(sums[1]), count + of
-            progress.advance(len(batch[2]))
-    network.train(was_training)
-    return loss / count, right / count
-
-
-def _score(network: Model, batch: Batch) -> tuple[Tensor, int]:
-    """Loss and right answers of a batch, summed, (2,), and over how many: examples, or tokens of a language model."""
-    tokens, lengths, labels = batch
-    if isinstance(network, LanguageModel):
-        return network(tokens, lengths, scores=True).sum(0), int(lengths.sum())
-    logits = network(tokens, lengths)
-    right = (logits.detach().argmax(-1) == labels).sum()
-    return torch.stack([cross_entropy(logits, labels, reduction="sum"), right]), len(labels)
 
 
 class _Loop:
@@ -303,7 +202,7 @@ class _Loop:
         for group in self.optimizer.param_groups:
             group["lr"] = self._rate(step)
         batch = self._batch(step)
-        sums, count = _score(self.network, batch)
+        sums, count = score(self.network, batch)
         loss = sums[0] / count
         if not math.isfinite(value := float(loss.detach())):
             raise InputError(f"step {step + 1}: the loss is {value}; try a smaller learning_rate")
@@ -317,7 +216,7 @@ class _Loop:
 
     def _batch(self, step: int) -> Batch:
         """The examples of a step, cut to what the stage of the curriculum shows."""
-        tokens, lengths, labels = _tensors(self.train, self.batches.at(step), self.device)
+        tokens, lengths, labels = tensors(self.train, self.batches.at(step), self.device)
         if shown := self._shown(step):
             most = shown * self.segment_length
             tokens, lengths = tokens[:, :most], lengths.clamp(max=most)
@@ -351,17 +250,6 @@ def _trainable(network: Model) -> Retention | None:
 def _write_line(stream: Any, row: dict[str, Any]) -> None:
     stream.write(json.dumps(row) + "\n")
     stream.flush()
-
-
-def _tensors(split: Split, indices: np.ndarray, device: torch.device) -> Batch:
-    tokens, lengths, labels = (torch.from_numpy(part).to(device) for part in split.batch(indices))
-    return tokens, lengths, labels
-
-
-def _device(name: str) -> torch.device:
-    if name == "cuda" and not torch.cuda.is_available():
-        raise InputError("device: 'cuda' is not available here; expected cpu or auto")
-    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
 
 
 def _data_record(data: storage.Data, segment_length: int) -> dict[str, Any]:

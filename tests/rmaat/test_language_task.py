@@ -13,7 +13,8 @@ from rmaat.records import read_run
 from rmaat.tasks import recall, storage
 from rmaat.tasks.enwik8 import Enwik8Settings
 from rmaat.tasks.recall import RecallSettings
-from rmaat.training.engine import evaluate, train
+from rmaat.training.engine import train
+from rmaat.training.evaluation import evaluate
 
 DUMP = bytes(range(32, 127)) * 30  # 2,850 bytes
 SMALL = Enwik8Settings(window=100, train=2_000, valid=450, test=400)
@@ -155,4 +156,4 @@ def test_recall_is_generated_into_a_data_folder(tmp_path):
 def test_the_command_line_names_every_task():
     from rmaat.__main__ import TASKS
 
-    assert TASKS == f"One of: {', '.join(tasks.NAMES)}."
+    assert f"One of: {', '.join(tasks.NAMES)}." == TASKS

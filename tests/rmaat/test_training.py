@@ -17,7 +17,8 @@ from rmaat.records import read_metrics, read_run
 from rmaat.tasks import storage
 from rmaat.training import engine
 from rmaat.training.batches import Batches
-from rmaat.training.engine import evaluate, train
+from rmaat.training.engine import train
+from rmaat.training.evaluation import evaluate, measure
 from rmaat.training.settings import flatten
 
 SMALL = {
@@ -345,7 +346,7 @@ def test_measuring_a_part_of_a_sorted_split_sees_every_label(listops, laws):
     offsets = np.concatenate([[0], np.cumsum(split.lengths[order])])
     tokens = np.concatenate([split.tokens[split.offsets[i] : split.offsets[i + 1]] for i in order])
     ordered = storage.Split("train", tokens, offsets, split.labels[order])
-    loss, accuracy = engine.measure(Recorder(), ordered, 8, torch.device("cpu"), most=32)
+    loss, accuracy = measure(Recorder(), ordered, 8, torch.device("cpu"), most=32)
     assert len(seen) == 32
     assert loss == pytest.approx(np.log(10))
     assert accuracy < (ordered.labels[:32] == 0).mean()  # the first 32 would hold every 0 there is

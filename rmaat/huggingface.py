@@ -1,0 +1,275 @@
+"""The classifiers of the family as models of `transformers` (the extra ``hf``).
+
+Importing this module makes ``AutoConfig`` and ``AutoModelForSequenceClassification`` know the model type "rmaat":
+
+>>> import rmaat.huggingface
+>>> model = rmaat.huggingface.RMAATForSequenceClassification.wrap(rmaat.build_model("rmaat", config, laws))
+>>> model.save_pretrained("FOLDER")
+>>> model = transformers.AutoModelForSequenceClassification.from_pretrained("FOLDER")
+>>> model.model  # the model itself, a `rmaat.model.SequenceClassifier`
+
+Without `transformers`, `rmaat.from_pretrained` and `Model.save_pretrained` do the same with folders of their own.
+"""
+
+from os import PathLike
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import torch
+from safetensors import SafetensorError
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from astro_sim.common.errors import InputError
+from bridge.laws import Laws
+from rmaat.attention.features import wide
+from rmaat.config import RMAATConfig
+from rmaat.family import build_model
+from rmaat.model import SequenceClassifier
+from rmaat.pretrained import MODEL_TYPE, refuse_pickles
+
+try:
+    from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedConfig, PreTrainedModel
+    from transformers.modeling_outputs import SequenceClassifierOutput
+except ImportError:
+    raise InputError("rmaat.huggingface: needs transformers 5 or later; pip install 'rmaat[hf]'") from None
+
+
+class RMAATPreTrainedConfig(PreTrainedConfig):
+    """What config.json of `transformers` holds.
+
+    Attributes
+    ----------
+    model : str
+        Name in the family.
+    settings : dict
+        Those of `RMAATConfig`.
+    laws : dict, optional
+        The contents of laws.json. They stand here rather than beside, for `transformers` fetches, copies and uploads
+        config.json and the weights on its own, and would leave a file that it does not know behind.
+
+    Raises
+    ------
+    InputError
+        A folder that `Model.save_pretrained` wrote; another number of labels than the model has classes.
+    """
+
+    model_type: ClassVar[str] = MODEL_TYPE
+
+    model: str = "rmaat"
+    settings: dict[str, Any] | None = None
+    laws: dict[str, Any] | None = None
+    pad_token_id: int | None = 0
+
+    def __post_init__(self, **kwargs: Any) -> None:
+        if "schema_version" in kwargs:
+            raise InputError(
+                "config.json: written by rmaat's own save_pretrained; expected rmaat.from_pretrained, and "
+                "RMAATForSequenceClassification.wrap of what it gives"
+            )
+        classes = (self.settings or {}).get("classes")
+        if classes is not None and self.id2label is None:
+            kwargs.setdefault("num_labels", classes)
+        super().__post_init__(**kwargs)
+        if classes is not None and self.num_labels != classes:
+            raise InputError(f"labels: expected {classes}, the classes of the model, got {self.num_labels}")
+
+    def build(self) -> SequenceClassifier:
+        """The model itself, with new weights.
+
+        Raises
+        ------
+        InputError
+            No settings or wrong ones, laws that are no laws, a model that does not classify.
+        """
+        laws = None if self.laws is None else Laws.from_json(self.laws, "config.json: laws")
+        return _classifier(build_model(self.model, RMAATConfig(**self.settings or {}), laws))
+
+
+class RMAATForSequenceClassification(PreTrainedModel):
+    """A classifier of the family, whose inputs, outputs and files are those of `transformers`.
+
+    Parameters
+    ----------
+    config : RMAATPreTrainedConfig
+    model : SequenceClassifier, optional
+        Built by ``config``; by default it is built here.
+    """
+
+    config_class = RMAATPreTrainedConfig
+    config: RMAATPreTrainedConfig
+    base_model_prefix = "model"
+    main_input_name = "input_ids"
+    # The loss is the mean over a batch: a trainer that adds up several batches divides by their number.
+    accepts_loss_kwargs = False
+
+    def __init__(self, config: RMAATPreTrainedConfig, model: SequenceClassifier | None = None) -> None:
+        super().__init__(config)
+        self.model = _built(config) if model is None else model
+        saved = self.model.state_dict()
+        self._constants = {name: value.clone() for name, value in self.model.named_buffers() if name not in saved}
+        self.post_init()
+
+    @classmethod
+    def wrap(cls, model: nn.Module) -> Self:
+        """Take a model of the family as it is, weights and laws included.
+
+        Raises
+        ------
+        InputError
+            It is not a `SequenceClassifier`.
+        """
+        model = _classifier(model)
+        laws = None if model.retention is None else model.retention.laws
+        config = RMAATPreTrainedConfig(
+            model=model.name,
+            settings=model.config.model_dump(mode="json"),
+            laws=None if laws is None else {**laws.document.model_dump(mode="json"), "digest": laws.digest},
+        )
+        return cls(config, model)
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        labels: Tensor | None = None,
+        return_dict: bool | None = None,
+        **_: Any,
+    ) -> SequenceClassifierOutput | tuple[Tensor, ...]:
+        """Classify.
+
+        Parameters
+        ----------
+        input_ids : Tensor of int64, (batch, length); for pairs (batch, 2, length)
+            0 is padding.
+        attention_mask : Tensor, of the shape of ``input_ids``, optional
+            1 on tokens, 0 on the padding that follows them; by default all are tokens.
+        labels : Tensor of int64, (batch,), optional
+        return_dict : bool, optional
+            False: a tuple; by default as the configuration says.
+
+        Returns
+        -------
+        SequenceClassifierOutput
+            ``logits``, (batch, classes), and with labels ``loss``, their mean cross-entropy in nats.
+
+        Raises
+        ------
+        InputError
+            Padding on the left or between tokens, a row without tokens, a mask of another shape, ids out of range.
+        """
+        logits = self.model(input_ids, None if attention_mask is None else right_lengths(input_ids, attention_mask))
+        loss = None if labels is None else cross_entropy(wide(logits), labels)
+        output = SequenceClassifierOutput(loss=loss, logits=logits)  # pyright: ignore[reportArgumentType]
+        wanted = self.config.return_dict if return_dict is None else return_dict
+        return output if wanted else output.to_tuple()
+
+    def get_input_embeddings(self) -> nn.Module:
+        """The table of tokens."""
+        return self.model.encoder.embedding
+
+    def _init_weights(self, module: nn.Module) -> None:
+        """Nothing: the model has initialised itself, by other rules than those of `transformers`."""
+
+    @classmethod
+    def get_init_context(cls, *arguments: Any, **named: Any) -> list[Any]:
+        """Contexts in which `from_pretrained` builds the model: those of `transformers` but for the meta device.
+
+        Tensors there have no values, and the constants of a model must have theirs: they stand in no file.
+        """
+        contexts = super().get_init_context(*arguments, **named)
+        return [each for each in contexts if not isinstance(each, torch.device)]
+
+    @classmethod
+    def from_pretrained(  # pyright: ignore[reportIncompatibleMethodOverride]
+        cls, pretrained_model_name_or_path: str | PathLike[str] | None, *model_args: Any, **kwargs: Any
+    ) -> Any:
+        """Load, as in `transformers`, but from safetensors alone and only what is complete.
+
+        Raises
+        ------
+        InputError
+            A pickle, or ``use_safetensors=False``, which asks for one; weights that are truncated; tensors of another
+            shape, missing, or unknown to the model; what the configuration and `RMAATPreTrainedConfig.build` refuse.
+        """
+        where = pretrained_model_name_or_path
+        if kwargs.pop("use_safetensors", None) is False:
+            raise InputError("use_safetensors: False would read a pickle; only safetensors are read")
+        if where is not None and Path(where).is_dir():
+            refuse_pickles(Path(where))
+        told = kwargs.pop("output_loading_info", False)
+        # Other shapes are let through there to be refused here, in one line.
+        kwargs.update(use_safetensors=True, ignore_mismatched_sizes=True, output_loading_info=True)
+        try:
+            loaded: Any = super().from_pretrained(where, *model_args, **kwargs)
+        except SafetensorError as error:
+            raise InputError(f"{where}: weights that are not readable, perhaps truncated ({error})") from None
+        model, info = loaded
+        for key, what in (
+            ("mismatched_keys", "of another shape"),
+            ("missing_keys", "missing"),
+            ("unexpected_keys", "unknown to the model"),
+        ):
+            if found := info.get(key):
+                names = sorted(each if isinstance(each, str) else each[0] for each in found)
+                raise InputError(f"{where}: tensors {what}: {', '.join(names)}")
+        # The loader puts empty tensors in place of all that no file holds.
+        with torch.no_grad():
+            buffers = dict(model.model.named_buffers())
+            for name, value in model._constants.items():
+                buffers[name].copy_(value)
+        return (model, info) if told else model
+
+    def save_pretrained(self, save_directory: str | PathLike[str], *arguments: Any, **named: Any) -> None:
+        """Write config.json and model.safetensors, as in `transformers`.
+
+        Raises
+        ------
+        InputError
+            The folder's place is taken by a file.
+        """
+        if Path(save_directory).is_file():  # of which transformers only logs something
+            raise InputError(f"{save_directory}: a file; expected a folder, or a place for one")
+        super().save_pretrained(save_directory, *arguments, **named)
+
+
+def right_lengths(input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+    """Real tokens of every row, of a mask that has its zeros on the right.
+
+    Raises
+    ------
+    InputError
+        Another shape, zeros before a one, a row of zeros.
+    """
+    if attention_mask.shape != input_ids.shape:
+        wanted, got = [*input_ids.shape], [*attention_mask.shape]
+        raise InputError(f"attention_mask: expected the shape of input_ids, {wanted}, got {got}")
+    real = attention_mask.bool()
+    lengths = real.sum(-1)
+    places = torch.arange(real.shape[-1], device=real.device)
+    if not torch.equal(real, places < lengths[..., None]):
+        raise InputError("attention_mask: expected padding on the right alone, got some before or between tokens")
+    if int(lengths.min()) < 1:
+        raise InputError("attention_mask: expected a token in every row, got a row of padding")
+    return lengths
+
+
+def _classifier(model: nn.Module) -> SequenceClassifier:
+    if not isinstance(model, SequenceClassifier):
+        raise InputError(f"{type(model).__name__}: expected a model that classifies (head classify or match)")
+    return model
+
+
+def _built(config: RMAATPreTrainedConfig) -> SequenceClassifier:
+    """The model in the type that is the default now, with constants as if it had been converted to that afterwards."""
+    dtype = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    try:
+        model = config.build()
+        return model if dtype == torch.float32 else model.to(dtype)  # to float32 it would round constants in float64
+    finally:
+        torch.set_default_dtype(dtype)
+
+
+AutoConfig.register(MODEL_TYPE, RMAATPreTrainedConfig, exist_ok=True)
+AutoModelForSequenceClassification.register(RMAATPreTrainedConfig, RMAATForSequenceClassification, exist_ok=True)

@@ -1,0 +1,178 @@
+"""What a run has learned: its accuracy on a whole split, and how its memory works."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from astro_sim.common.errors import InputError
+from astro_sim.common.files import write_json
+from astro_sim.common.progress import Progress
+from rmaat import diagnostics, records
+from rmaat.config import RMAATConfig
+from rmaat.family import build_model
+from rmaat.language import LanguageModel
+from rmaat.model import Model
+from rmaat.records import RunRecord, read_run
+from rmaat.tasks import storage
+from rmaat.tasks.storage import Split
+from rmaat.training import checkpoint
+from rmaat.training.settings import TrainSettings
+
+Batch = tuple[Tensor, Tensor, Tensor]
+
+
+def evaluate(run: str | Path, data: str | Path | None = None, split: str = "test") -> dict[str, Any]:
+    """Measure a finished run on a whole split.
+
+    The test split of the run's own data goes to RUN/evaluation.json, which the report reads. Other splits are kept
+    beside it as RUN/evaluation.SPLIT.json; results on other data are returned only.
+
+    Parameters
+    ----------
+    run : path
+    data : path, optional
+        Data folder; by default the one the run was trained on.
+    split : {"test", "valid", "train"}
+
+    Returns
+    -------
+    dict
+        ``split``, ``accuracy``, ``loss``, ``examples``, ``step``, ``data_digest``, and what takes no model:
+        ``majority``, the share of the most frequent label, and ``first_symbol``, the accuracy of a table that knows
+        the first symbol alone (made on the training split). Of a language model accuracy, loss (nats) and majority
+        are those of tokens, ``bits_per_token`` is the loss in bits, and ``first_symbol`` is left out.
+
+    Raises
+    ------
+    InputError
+        A run that is not finished, weights of other laws or of another shape, data that are not there.
+    """
+    record, network, opened = _open(run, data, split)
+    settings, device = TrainSettings(**record.run["settings"]), next(network.parameters()).device
+    measured = opened.splits[split]
+    loss, accuracy = measure(network, measured, settings.batch, device)
+    if isinstance(network, LanguageModel):
+        known = {"bits_per_token": loss / math.log(2), "majority": measured.likeliest_symbol}
+    else:
+        first = storage.first_symbol_accuracy(opened.splits["train"], measured)
+        known = {"majority": measured.majority, "first_symbol": first}
+    result = {
+        "split": split,
+        "accuracy": accuracy,
+        "loss": loss,
+        "examples": len(measured),
+        **known,
+        "step": settings.steps,
+        "data_digest": opened.manifest.digest,
+    }
+    if opened.manifest.digest == record.run["data"]["digest"]:
+        write_json(record.path / ("evaluation.json" if split == "test" else f"evaluation.{split}.json"), result)
+    return result
+
+
+def inspect(run: str | Path, data: str | Path | None = None, examples: int = 16, split: str = "test") -> dict[str, Any]:
+    """Look at the memory of a finished run at work, and leave RUN/diagnostics.json, which the report reads.
+
+    Parameters
+    ----------
+    run : path
+    data : path, optional
+        Data folder; by default the one the run was trained on.
+    examples : int
+        How many to look at: the longest of the split, so that there are segments to see.
+    split : {"test", "valid", "train"}
+
+    Returns
+    -------
+    dict
+        What `rmaat.diagnostics.look` found, with ``split``, ``examples`` and ``data_digest``.
+
+    Raises
+    ------
+    InputError
+        As `evaluate`; a number of examples below 1.
+    """
+    if examples < 1:
+        raise InputError(f"examples: expected at least 1, got {examples}")
+    record, network, opened = _open(run, data, split)
+    chosen = np.argsort(-opened.splits[split].lengths, kind="stable")[:examples]
+    tokens, lengths, _ = tensors(opened.splits[split], chosen, next(network.parameters()).device)
+    result = {
+        "schema_version": records.DIAGNOSTICS_VERSION,
+        "split": split,
+        "examples": len(chosen),
+        "data_digest": opened.manifest.digest,
+        **diagnostics.look(network.eval(), tokens, lengths),
+    }
+    write_json(record.path / records.DIAGNOSTICS, result)
+    return result
+
+
+def _open(run: str | Path, data: str | Path | None, split: str) -> tuple[RunRecord, Model, storage.Data]:
+    """A finished run with its model and its data."""
+    record = read_run(run)
+    if record.laws is None:
+        raise InputError(f"{record.path}: laws.json is missing")
+    if record.laws.digest != record.run["laws_digest"]:
+        raise InputError(f"{record.path / 'laws.json'}: not the laws that the run was started with")
+    if not record.finished:
+        raise InputError(f"{record.path}: the run is not finished (model.safetensors is missing); go on with --resume")
+    opened = storage.load(data or record.run["data"]["path"], record.run["task"])
+    if split not in opened.splits or not len(opened.splits[split]):
+        raise InputError(f"{opened.path}: no examples in the split {split!r}")
+    training = TrainSettings(**record.run["settings"])
+    device = device_of(training.device)
+    network = build_model(record.run["model"], RMAATConfig(**record.run["model_config"]), record.laws).to(device)
+    checkpoint.load_weights(network, record.path / "model.safetensors", record.laws.digest)
+    return record, network, opened
+
+
+@torch.no_grad()
+def measure(
+    network: Model, split: Split, size: int, device: torch.device, most: int | None = None
+) -> tuple[float, float]:
+    """Mean loss and accuracy over a split, or over ``most`` examples of it; batched by length, dropout off.
+
+    Means are over examples, of a language model over tokens.
+
+    The examples are drawn with a fixed seed: a split may be sorted by label, as the reviews of Text are.
+    """
+    chosen = np.random.default_rng(0).permutation(len(split))[:most]
+    order = chosen[np.argsort(split.lengths[chosen], kind="stable")]
+    was_training = network.training
+    network.eval()
+    loss, right, count = 0.0, 0.0, 0
+    with Progress(f"evaluating on {split.name}", len(order)) as progress:
+        for start in range(0, len(order), size):
+            batch = tensors(split, order[start : start + size], device)
+            sums, of = score(network, batch)
+            loss, right, count = loss + float(sums[0]), right + float(sums[1]), count + of
+            progress.advance(len(batch[2]))
+    network.train(was_training)
+    return loss / count, right / count
+
+
+def score(network: Model, batch: Batch) -> tuple[Tensor, int]:
+    """Loss and right answers of a batch, summed, (2,), and over how many: examples, or tokens of a language model."""
+    tokens, lengths, labels = batch
+    if isinstance(network, LanguageModel):
+        return network(tokens, lengths, scores=True).sum(0), int(lengths.sum())
+    logits = network(tokens, lengths)
+    right = (logits.detach().argmax(-1) == labels).sum()
+    return torch.stack([cross_entropy(logits, labels, reduction="sum"), right]), len(labels)
+
+
+def tensors(split: Split, indices: np.ndarray, device: torch.device) -> Batch:
+    tokens, lengths, labels = (torch.from_numpy(part).to(device) for part in split.batch(indices))
+    return tokens, lengths, labels
+
+
+def device_of(name: str) -> torch.device:
+    if name == "cuda" and not torch.cuda.is_available():
+        raise InputError("device: 'cuda' is not available here; expected cpu or auto")
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")

@@ -1,0 +1,368 @@
+"""Folders of models: what is saved is what comes back, and whatever else lies there is refused in one line."""
+
+import copy
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from huggingface_hub import HfApi
+from huggingface_hub.hub_mixin import PyTorchModelHubMixin
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+import rmaat
+from astro_sim.common.errors import InputError
+from rmaat.family import MEMBERS, RMAAT, build_model
+from rmaat.language import LanguageModel
+from rmaat.model import Model, SequenceClassifier
+from rmaat.pretrained import Pretrained
+
+FILES = ["config.json", "laws.json", "model.safetensors"]
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def same(one, other, batch) -> bool:
+    one.eval()
+    with torch.no_grad():
+        return torch.equal(one(*batch), other(*batch))
+
+
+@pytest.fixture
+def folder(config, laws, tmp_path) -> Path:
+    """RMAAT with laws, saved."""
+    RMAAT(config, laws).save_pretrained(tmp_path / "model")
+    return tmp_path / "model"
+
+
+def edit(folder: Path, **changes):
+    path = folder / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+# --- what comes back
+
+
+@pytest.mark.parametrize("name", MEMBERS)
+def test_every_model_comes_back(config, laws, batch, tmp_path, name):
+    model = build_model(name, config.replace(feedforward=90), laws)
+    assert model.save_pretrained(tmp_path / "new" / "model") is None
+    loaded = rmaat.from_pretrained(tmp_path / "new" / "model")
+    assert type(loaded) is type(model)
+    assert loaded.name == name
+    assert loaded.config == model.config
+    assert not loaded.training
+    assert same(model, loaded, batch)
+    for (name, value), (_, other) in zip(model.named_buffers(), loaded.named_buffers(), strict=True):
+        assert value.dtype == other.dtype, name  # constants, some of them in float64
+        assert torch.equal(value, other), name
+    assert names(tmp_path / "new" / "model") == (FILES if model.retention else [FILES[0], FILES[2]])
+
+
+@pytest.mark.parametrize("name", ["rmaat", "retnet"])
+def test_heads_come_back(config, laws, batch, tmp_path, name):
+    tokens, lengths = batch
+    language = build_model(name, config.replace(head="language", classes=None), laws)
+    language.save_pretrained(tmp_path / "language")
+    loaded = LanguageModel.from_pretrained(tmp_path / "language")
+    assert isinstance(loaded, LanguageModel)
+    assert same(language, loaded, batch)
+    matching = build_model(name, config.replace(head="match"), laws)
+    matching.save_pretrained(tmp_path / "match")
+    pairs = torch.stack([tokens, tokens.flip(0)], 1), torch.stack([lengths, lengths.flip(0)], 1)
+    assert same(matching, SequenceClassifier.from_pretrained(tmp_path / "match"), pairs)
+
+
+@pytest.mark.parametrize("rule", ["scale", "consolidate"])
+def test_laws_that_were_trained_come_back(config, laws, batch, tmp_path, rule):
+    model = RMAAT(config.replace(trainable_laws=True, memory_rule=rule), laws)
+    with torch.no_grad():
+        model.retention.shift.fill_(0.4)
+    model.save_pretrained(tmp_path)
+    loaded = RMAAT.from_pretrained(tmp_path)
+    assert loaded.retention.trained().digest == model.retention.trained().digest != laws.digest
+    assert loaded.retention.laws.digest == laws.digest  # where training began
+    assert same(model, loaded, batch)
+
+
+@pytest.mark.parametrize("kind", ["random", "reversed", "slower"])
+def test_perturbed_laws_come_back(config, laws, batch, tmp_path, kind):
+    model = RMAAT(config, laws.perturbed(kind))
+    model.save_pretrained(tmp_path)
+    assert same(model, rmaat.from_pretrained(tmp_path), batch)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("name", ["rmaat", "retnet"])
+def test_the_type_of_the_numbers_comes_back(config, laws, batch, tmp_path, name, dtype):
+    model = build_model(name, config, laws).to(dtype)
+    model.save_pretrained(tmp_path)
+    loaded = rmaat.from_pretrained(tmp_path)
+    assert loaded(*batch).dtype == dtype
+    assert same(model, loaded, batch)
+
+
+def test_it_can_be_saved_again_and_copied(folder, batch, tmp_path):
+    loaded = rmaat.from_pretrained(str(folder))
+    loaded.save_pretrained(tmp_path / "again")
+    for name in FILES[:2]:
+        assert (tmp_path / "again" / name).read_bytes() == (folder / name).read_bytes()
+    once, again = (load_file(each / FILES[2]) for each in (folder, tmp_path / "again"))
+    assert once.keys() == again.keys()
+    assert all(torch.equal(once[name], again[name]) for name in once)
+    copied = copy.deepcopy(loaded)
+    assert same(loaded, copied, batch)
+    with torch.no_grad():
+        copied.encoder.memory.zero_()
+    assert not same(loaded, copied, batch)
+
+
+def test_what_stands_in_the_folder(folder, config, laws):
+    described = json.loads((folder / "config.json").read_text())
+    assert (described["model_type"], described["model"], described["schema_version"]) == ("rmaat", "rmaat", 1)
+    assert set(described["config"]) == set(type(config).model_fields)
+    assert described["laws_digest"] == laws.digest
+    assert described["dtype"] == "float32"
+    assert set(described["versions"]) == {"rmaat", "torch", "safetensors"}
+    with safe_open(folder / "model.safetensors", "pt") as file:
+        assert file.metadata() == {"laws_digest": laws.digest, "format": "pt"}
+
+
+def test_saving_replaces_another_model_and_leaves_other_files(folder, config, batch):
+    (folder / "notes.txt").write_text("mine")
+    model = build_model("transformer", config)
+    model.save_pretrained(folder)
+    assert names(folder) == ["config.json", "model.safetensors", "notes.txt"]
+    assert same(model, rmaat.from_pretrained(folder), batch)
+
+
+def test_the_mixin_keeps_no_configuration_of_its_own(config, laws):
+    model = RMAAT(config=config, laws=laws)
+    assert isinstance(model, PyTorchModelHubMixin)
+    assert model._hub_mixin_config is None
+
+
+# --- the hub
+
+
+def test_pushing_uploads_what_is_saved(config, laws, batch, tmp_path, monkeypatch):
+    created, uploaded = [], []
+
+    class Url:
+        repo_id = "owner/model"
+
+    def create(self, **options):
+        created.append(options["repo_id"])
+        return Url
+
+    def upload(self, *, folder_path, **options):
+        uploaded.append(names(folder_path))
+        shutil.copytree(folder_path, tmp_path / f"copy {len(uploaded)}")
+        return "address"
+
+    monkeypatch.setattr(HfApi, "create_repo", create)
+    monkeypatch.setattr(HfApi, "upload_folder", upload)
+    model = RMAAT(config, laws)
+    assert model.push_to_hub("owner/model") == "address"
+    assert model.save_pretrained(tmp_path / "here", push_to_hub=True, model_card_kwargs={}) == "address"
+    assert created == ["owner/model", "here"]
+    assert uploaded == [FILES, sorted(["README.md", *FILES])]
+    assert "library_name: rmaat" in (tmp_path / "here" / "README.md").read_text()
+    assert same(model, rmaat.from_pretrained(tmp_path / "copy 1"), batch)
+
+
+def test_pushing_goes_through_save_pretrained_and_its_hook(config, laws, tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(Pretrained, "_save_pretrained", lambda self, path: seen.append(path))
+    RMAAT(config, laws).save_pretrained(tmp_path)
+    assert seen == [tmp_path]
+    assert Pretrained.push_to_hub is PyTorchModelHubMixin.push_to_hub
+
+
+def test_a_repository_that_was_fetched_before_is_read_offline(folder, config, laws, batch, tmp_path):
+    commit = "0123456789" * 4
+    repository = tmp_path / "cache" / "models--owner--model"
+    shutil.copytree(folder, repository / "snapshots" / commit)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text(commit)
+    options = {"cache_dir": tmp_path / "cache", "local_files_only": True}
+    loaded = rmaat.from_pretrained("owner/model", **options)
+    assert same(rmaat.from_pretrained(folder), loaded, batch)
+    with pytest.raises(InputError, match="owner/model: no such folder, and nothing to be had from the Hub"):
+        rmaat.from_pretrained("owner/model", revision="other", **options)
+    with pytest.raises(InputError, match="owner/nothing: no such folder, and nothing to be had from the Hub"):
+        rmaat.from_pretrained("owner/nothing", **options)
+
+
+def test_only_the_three_files_are_fetched(folder, batch, monkeypatch):
+    asked = []
+
+    def download(repo_id, **options):
+        asked.append((repo_id, options["allow_patterns"], options["revision"]))
+        return str(folder)
+
+    monkeypatch.setattr("rmaat.pretrained.snapshot_download", download)
+    assert same(rmaat.from_pretrained("owner/model", revision="v1"), rmaat.from_pretrained(folder), batch)
+    assert asked == [("owner/model", ["config.json", "model.safetensors", "laws.json"], "v1")]
+
+
+def test_no_network_is_one_line(monkeypatch):
+    def download(repo_id, **options):
+        raise ConnectionError("no route to the Hub\nand a long story")
+
+    monkeypatch.setattr("rmaat.pretrained.snapshot_download", download)
+    with pytest.raises(InputError, match=r"^runs/best: no such folder, and .* \(no route to the Hub\)$"):
+        rmaat.from_pretrained("runs/best")
+
+
+# --- what is refused
+
+
+def test_a_folder_that_is_none(tmp_path):
+    with pytest.raises(InputError, match="missing: no such folder$"):
+        rmaat.from_pretrained(tmp_path / "missing")
+    with pytest.raises(InputError, match="missing: no such folder, and not a name on the Hub"):
+        rmaat.from_pretrained(str(tmp_path / "missing"))
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="file: a file; expected the folder of a model"):
+        rmaat.from_pretrained(tmp_path / "file")
+
+
+def test_another_class(folder, config, laws, tmp_path):
+    build_model("rmt", config, laws).save_pretrained(tmp_path / "rmt")
+    with pytest.raises(InputError, match=r"holds 'rmt', a SequenceClassifier, expected a RMAAT; rmaat\.from_pre"):
+        RMAAT.from_pretrained(tmp_path / "rmt")
+    with pytest.raises(InputError, match="holds 'rmaat', a RMAAT, expected a LanguageModel"):
+        LanguageModel.from_pretrained(folder)
+    assert type(Model.from_pretrained(folder)) is RMAAT
+    with pytest.raises(InputError, match="unknown strict; the model is as its config.json says"):
+        RMAAT.from_pretrained(folder, strict=False)
+
+
+def test_a_place_that_is_taken(config, laws, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    model = RMAAT(config, laws)
+    for target in ("file", "file/inside"):
+        with pytest.raises(InputError, match="expected a folder, or a place for one; a file is in the way"):
+            model.save_pretrained(tmp_path / target)
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_models_that_could_not_be_loaded_again_are_not_saved(config, laws, tmp_path):
+    model = RMAAT(config, laws)
+    with pytest.raises(InputError, match="config: expected None"):
+        model.save_pretrained(tmp_path, config={"width": 3})
+    with pytest.raises(InputError, match="unknown model 'mine'"):
+        SequenceClassifier("mine", model.encoder).save_pretrained(tmp_path)
+    model.head.double()
+    with pytest.raises(InputError, match="weights: expected one type .* got torch.float32, torch.float64"):
+        model.save_pretrained(tmp_path)
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model_type": "bert"}, "not the configuration of a model of rmaat .model_type 'bert'"),
+        ({"schema_version": 2}, "model schema 2; this version reads 1"),
+        ({"transformers_version": "5"}, "written through transformers; expected AutoModelForSequenceClassification"),
+        ({"modle": 1}, "unknown setting 'modle' of Description; did you mean 'model'"),
+        ({"model": "rmat"}, "unknown model 'rmat'; did you mean"),
+        ({"dtype": "int8"}, "dtype: expected"),
+        ({"laws_digest": "abc"}, "laws_digest: expected|laws_digest: "),
+        ({"laws_digest": None}, "'scale'"),
+        ({"laws_digest": 64 * "0"}, r"laws.json: other laws \(digest \w+, config.json names 000000000000"),
+        ({"model": "transformer"}, "laws_digest: expected null, 'transformer' has no memory"),
+    ],
+)
+def test_a_wrong_config(folder, changes, message):
+    edit(folder, **changes)
+    with pytest.raises(InputError, match=message) as caught:
+        rmaat.from_pretrained(folder)
+    assert str(folder) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"widht": 8}, "unknown setting 'widht' of RMAATConfig; did you mean 'width'"),
+        ({"width": "wide"}, "width: expected a valid integer"),
+        ({"width": 16}, r"model.safetensors: '.*' has the shape \[.*8\], expected \[.*16\]"),
+        ({"depth": 3}, r"model.safetensors: the tensor '.*blocks\.2.*' is missing"),
+        ({"depth": 1}, "model.safetensors: tensors that the model does not have: .*blocks"),
+    ],
+)
+def test_a_wrong_setting(folder, change, message):
+    edit(folder, config={**json.loads((folder / "config.json").read_text())["config"], **change})
+    with pytest.raises(InputError, match=message):
+        rmaat.from_pretrained(folder)
+
+
+@pytest.mark.parametrize("text", ["{", "[1, 2]", '"rmaat"', "null", "\x00\x01"])
+def test_a_config_that_is_none(folder, text):
+    (folder / "config.json").write_text(text)
+    with pytest.raises(InputError, match=r"config.json: not (a model configuration|the configuration of a model)"):
+        rmaat.from_pretrained(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("config.json", "config.json: no such model configuration"),
+        ("laws.json", "laws.json: no such laws file"),
+        ("model.safetensors", "model.safetensors: no such weights"),
+    ],
+)
+def test_a_missing_file(folder, name, message):
+    (folder / name).unlink()
+    with pytest.raises(InputError, match=message):
+        rmaat.from_pretrained(folder)
+
+
+def test_other_laws(folder, config, laws, other_laws, tmp_path):
+    other_laws.save(folder / "laws.json")
+    with pytest.raises(InputError, match="laws.json: other laws"):
+        rmaat.from_pretrained(folder)
+    edit(folder, laws_digest=other_laws.digest)  # now only the weights remember
+    with pytest.raises(InputError, match="model.safetensors: made with other laws"):
+        rmaat.from_pretrained(folder)
+
+
+def test_a_missing_tensor(folder, laws):
+    weights = load_file(folder / "model.safetensors")
+    del weights["encoder.memory"]
+    save_file(weights, folder / "model.safetensors", {"laws_digest": laws.digest})
+    with pytest.raises(InputError, match="the tensor 'encoder.memory' is missing"):
+        rmaat.from_pretrained(folder)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.99])
+def test_truncated_weights(folder, share):
+    path = folder / "model.safetensors"
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(InputError, match="not a readable safetensors file, perhaps truncated"):
+        rmaat.from_pretrained(folder)
+
+
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "best.pt", "best.pth", "last.CKPT", "model.pkl"])
+@pytest.mark.parametrize("described", [True, False])
+def test_a_pickle_beside(folder, name, described):
+    (folder / "model.safetensors").rename(folder / name)
+    if not described:
+        (folder / "config.json").unlink()
+    with pytest.raises(InputError, match=f"{name}: a pickle can run code when it is read; only safetensors are read"):
+        rmaat.from_pretrained(folder)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_pickle_under_the_name_of_weights(folder, zipped):
+    model = rmaat.from_pretrained(folder)
+    torch.save(model.state_dict(), folder / "model.safetensors", _use_new_zipfile_serialization=zipped)
+    with pytest.raises(InputError, match="model.safetensors: a pickle under another name; only safetensors are read"):
+        rmaat.from_pretrained(folder)
