@@ -45,7 +45,11 @@ NAMES = {
     "law-sensitivity": "law_sensitivity",
     "fit-speed": "fit_speed",
     "amrb-memory": "amrb_memory",
+    "replay-budget": "replay_budget",
+    "model": "model",
+    "length": "length",
     "recall": "recall",
+    "memory-rules": "memory_rules",
 }
 
 

@@ -18,6 +18,7 @@ from astro_sim.common.progress import Progress
 from bridge.laws import Laws
 from bridge.torch import Retention
 from rmaat import records, tasks
+from rmaat.attention.mixer import Projection
 from rmaat.family import build_model, count_parameters, without_effect
 from rmaat.model import Model
 from rmaat.records import RunRecord, read_run
@@ -133,7 +134,7 @@ class _Loop:
         self.train, self.valid = data.splits["train"], data.splits.get("valid")
         self.laws_digest, self.segment_length = laws_digest, segment_length
         self.batches = Batches(self.train.lengths, settings.batch, settings.seed)
-        linear = {id(module.weight) for module in network.modules() if isinstance(module, nn.Linear)}
+        linear = {id(module.weight) for module in network.modules() if isinstance(module, nn.Linear | Projection)}
         matrices = [p for p in network.parameters() if id(p) in linear]
         others = [p for p in network.parameters() if id(p) not in linear]
         self.optimizer = torch.optim.AdamW(

@@ -1,12 +1,14 @@
 """The command line: every verb by hand, and one clear line with exit status 2 for every kind of bad input."""
 
 import json
+import shutil
 import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+import torch
 
 from astro_sim.dataset import read
 from rmaat.__main__ import main
@@ -155,6 +157,39 @@ BAD = {
         "run: started with other laws",
     ),
     "no such run": (lambda line, at: ["evaluate", "nowhere"], "nowhere: no such run folder"),
+    "no such run to inspect": (lambda line, at: ["inspect", "nowhere"], "nowhere: no such run folder"),
+    "nothing to inspect": (
+        lambda line, at: ["inspect", str(line / "run"), "--examples", "0"],
+        "examples: expected at least 1, got 0",
+    ),
+    "weights that are a pickle": (
+        lambda line, at: ["evaluate", pickled(line, at / "pickled")],
+        "model.safetensors: not a readable safetensors file",
+    ),
+    "unknown model of the family": (
+        lambda line, at: [*train(line), "--model", "rmmt"],
+        "unknown model 'rmmt'; did you mean 'rmt'?",
+    ),
+    "a readout that the model cannot have": (
+        lambda line, at: [
+            *train(line),
+            "--model",
+            "retnet",
+            "--set",
+            "readout=memory",
+            "--set",
+            "match_parameters=false",
+        ],
+        "readout: 'memory' needs a model with memory, and 'retnet' has none",
+    ),
+    "a head that is none": (
+        lambda line, at: ["models", "--head", "tag"],
+        "head: expected 'classify', 'match' or 'language', got 'tag'",
+    ),
+    "segments of no length": (
+        lambda line, at: ["models", "--set", "segment_length=0"],
+        "segment_length: expected greater than or equal to 1 (tokens), got 0",
+    ),
     "nothing to report": (lambda line, at: ["report", "nowhere", "--out", "x.html"], "nowhere: "),
     "unknown benchmark": (
         lambda line, at: ["bench", "amrb-memry"],
@@ -196,6 +231,12 @@ def train(line: Path, laws: str | None = None, data: str | None = None, out: str
         "train", "listops", "--laws", laws or str(line / "laws.json"),
         "--data", data or str(line / "listops"), "--out", out, *TRAINING,
     ]  # fmt: skip
+
+
+def pickled(line: Path, at: Path) -> str:
+    shutil.copytree(line / "run", at)
+    torch.save({"weights": torch.zeros(3)}, at / "model.safetensors")
+    return str(at)
 
 
 def other_laws(at: Path) -> str:
@@ -245,6 +286,22 @@ def test_settings_of_every_verb_are_listed(words, capsys):
     assert len(rows) >= 2
 
 
+def test_models_are_listed_with_their_parameters(capsys):
+    from rmaat.family import MEMBERS
+
+    assert main(["models", "--set", "width=32", "--set", "states=4"]) == 0
+    header, *rows = capsys.readouterr().out.splitlines()
+    assert header.split()[:4] == ["model", "mixer", "sequence", "parameters"]
+    assert [row.split()[0] for row in rows] == list(MEMBERS)
+    assert main(["models", "--head", "language", "--set", "readout=memory"]) == 0
+
+
+def test_settings_without_effect_are_told(line, tmp_path, capsys):
+    out = str(tmp_path / "run")
+    assert main([*train(line, out=out), "--model", "linear-transformer", "--set", "memory_rule=none"]) == 0
+    assert "without effect on linear-transformer: memory_rule, memory_tokens\n" in capsys.readouterr().out
+
+
 def test_version(capsys):
     assert main(["--version"]) == 0
     assert capsys.readouterr().out == f"rmaat {version('rmaat')}\n"
@@ -266,7 +323,9 @@ def test_warnings_are_one_line(tmp_path):
     assert done.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("verb", ["simulate", "fit", "data", "train", "evaluate", "report", "bench", "demo"])
+@pytest.mark.parametrize(
+    "verb", ["simulate", "fit", "data", "train", "models", "evaluate", "inspect", "report", "bench", "demo"]
+)
 def test_every_verb_has_help_with_an_example(verb, capsys):
     assert main([verb, "--help"]) == 0
     assert f"Example: rmaat {verb}" in capsys.readouterr().out

@@ -417,3 +417,22 @@ def test_metrics_with_a_cut_line_are_read(tmp_path):
     path.write_text(lines[: len(lines) // 2] + '{"step\n{"step": 3}\n')
     with pytest.raises(InputError, match=r"metrics.jsonl, line 2: not JSON"):
         read_metrics(path)
+
+
+def test_weight_decay_acts_on_matrices_alone(listops, laws):
+    """Every W of attention, feed-forward part and head; not embeddings, mem_1, relative position, norms, biases."""
+    from rmaat.config import RMAATConfig
+    from rmaat.family import build_model
+    from rmaat.training.settings import TrainSettings
+
+    network = build_model("rmaat", RMAATConfig(vocabulary=16, classes=10, depth=1), laws)
+    data = storage.load(listops)
+    loop = engine._Loop(network, data, TrainSettings(), None, "", 16, torch.device("cpu"))
+    decayed = {id(p) for p in loop.optimizer.param_groups[0]["params"]}
+    names = {name for name, p in network.named_parameters() if id(p) in decayed}
+    block = "encoder.blocks.0"
+    assert names == {
+        f"{block}.attention.project.weight", f"{block}.attention.out.weight", f"{block}.feedforward.0.weight",
+        f"{block}.feedforward.2.weight", "head.1.weight",
+    }  # fmt: skip
+    assert loop.optimizer.param_groups[1]["weight_decay"] == 0.0
