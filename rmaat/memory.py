@@ -60,5 +60,5 @@ def update(rule: str, memory: Tensor, written: Tensor, factor: Tensor, active: T
     elif rule == "consolidate":
         after = memory + factor * (written - memory)
     else:
-        after = written
+        after = written.clone()  # a view would keep all rows of its segment in memory
     return after if active is None else torch.where(active[:, None, None], after, memory)
