@@ -1,7 +1,8 @@
 """Figures for print (matplotlib): the same curves as the report's, on paper."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -20,6 +21,7 @@ from analysis.curves import (
     series,
     stimulus_on,
 )
+from astro_sim.common.errors import InputError
 from astro_sim.common.files import require_suffix, whole_file
 from bridge.effects import OUTPUTS, Sensitivity
 from bridge.laws import Laws
@@ -35,6 +37,10 @@ MARKERS = "osD^v"
 STYLES = ("-", "--", "-.", ":")  # layouts can coincide
 INCHES = (9.0, 6.5)
 DPI = 150  # of a PNG
+RULES = ("scale", "consolidate", "none")  # of the memory
+STAGES = (8, 16)  # T of the curriculum that are drawn
+ASKED = ("accuracy", "at 2 T", "at 4 T")
+CHANCE = 1 / 8  # of recall: its values are 8
 
 
 def overview(datasets: Sequence[xr.Dataset], laws: Laws, record: RunRecord | None = None, *, path: str | Path) -> None:
@@ -87,12 +93,91 @@ def sensitivity(found: Sensitivity, *, path: str | Path) -> None:
     save(figure, path)
 
 
+def recall(rows: Sequence[Mapping[str, Any]], path: str | Path) -> None:
+    """Draw which memory rule carries a value over k segments: from scratch, and beyond the length of a curriculum.
+
+    Parameters
+    ----------
+    rows : sequence of mapping
+        Of the benchmark "recall", all or those that are done: ``training``, ``rule``, ``seed``, ``T``, ``accuracy``,
+        ``at 2 T``, ``at 4 T``.
+    path : path
+        As of `save`.
+
+    Raises
+    ------
+    InputError
+        Nothing in the rows that is drawn.
+    """
+    counts = sorted(len(seeds) for seeds in _seeds(rows).values())
+    if not counts:
+        raise InputError("recall: expected rows of runs from scratch, or of a curriculum")
+    scratch = [row for row in rows if row["training"] == "from scratch"]
+    figure = Figure(figsize=(10.0, 3.6), layout="constrained")
+    panels = figure.subplots(1, 1 + len(STAGES), sharey=True, width_ratios=[1.4] + [1.0] * len(STAGES))
+    panels[0].set(title="Trained from scratch at T = k + 1", xlabel="segments k between value and answer")
+    lags = sorted({row["T"] - 1 for row in scratch})
+    _by_rule(panels[0], [str(k) for k in lags], scratch, lambda row: {lags.index(row["T"] - 1): row["accuracy"]})
+    for axes, stage in zip(panels[1:], STAGES, strict=True):
+        axes.set(title=f"Curriculum up to T = {stage}", xlabel="T it is asked at")
+        found = [row for row in rows if row["training"] == "curriculum" and row["T"] == stage]
+        ticks = [f"{factor} T = {factor * stage}".removeprefix("1 ") for factor in (1, 2, 4)]
+        _by_rule(axes, ticks, found, lambda row: {at: row[key] for at, key in enumerate(ASKED)})
+    of = " to ".join(map(str, dict.fromkeys((counts[0], counts[-1]))))
+    panels[0].set(ylim=(0.0, 1.05))
+    panels[0].set_ylabel(f"accuracy (dots: seeds; line: mean of {of})", fontsize=8)
+    panels[0].yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    handles = {text: line for axes in panels for line, text in zip(*axes.get_legend_handles_labels(), strict=True)}
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4, frameon=False, fontsize=8)
+    for letter, axes in zip("abc", panels, strict=True):
+        axes.set_title(f"{letter}  {axes.get_title()}", loc="left", fontsize=9, fontweight="bold")
+        axes.set_title("")
+        axes.spines[["top", "right"]].set_visible(False)
+    save(figure, path)
+
+
 def save(figure: Figure, path: str | Path) -> None:
     """Write a figure as PNG, SVG or PDF, whole or not at all; `InputError` on another suffix."""
     require_suffix(path, *METADATA)
     # The salt names the parts of an SVG; without one they are random.
     with matplotlib.rc_context({"svg.hashsalt": "rmaat"}), whole_file(path) as temporary:
         figure.savefig(temporary, dpi=DPI, metadata=METADATA[Path(path).suffix.lower()])
+
+
+def _seeds(rows: Sequence[Mapping[str, Any]]) -> dict[tuple[Any, ...], set[Any]]:
+    """Which seeds of every point that is drawn are there."""
+    found: dict[tuple[Any, ...], set[Any]] = {}
+    for row in rows:
+        if row["training"] == "from scratch" or (row["training"] == "curriculum" and row["T"] in STAGES):
+            found.setdefault((row["training"], row["rule"], row["T"]), set()).add(row["seed"])
+    return found
+
+
+def _by_rule(
+    axes: Axes,
+    ticks: Sequence[str],
+    rows: Sequence[Mapping[str, Any]],
+    points: Callable[[Mapping[str, Any]], dict[int, float | None]],
+) -> None:
+    """Mean over seeds and every seed as a dot, a colour and marker a rule, beside one another at each tick."""
+    if not rows:
+        return _nothing(axes, "not measured yet")
+    axes.axhline(CHANCE, color="#606060", linestyle=":", linewidth=1, label="chance")
+    for index, rule in enumerate(RULES):
+        values: dict[int, list[float]] = {}
+        for row in rows:
+            if row["rule"] == rule:
+                for at, value in points(row).items():
+                    if value is not None:
+                        values.setdefault(at, []).append(value)
+        aside = 0.14 * (index - 1)  # rules often agree, at 1 or at chance
+        for at, seeds in values.items():
+            axes.plot([at + aside] * len(seeds), seeds, "o", color=colour(index), alpha=0.5, markersize=3)
+        at = sorted(values)
+        axes.plot([x + aside for x in at], [np.mean(values[x]) for x in at], STYLES[index], color=colour(index),
+                  marker=MARKERS[index], markersize=5, markerfacecolor="none", linewidth=1.2, label=rule)  # fmt: skip
+    axes.set_xticks(range(len(ticks)), ticks)
+    axes.set_xlim(-0.5, len(ticks) - 0.5)
 
 
 def _one_cycle(axes: Axes, datasets: Sequence[xr.Dataset]) -> None:
@@ -167,7 +252,8 @@ def _training(axes: Axes, record: RunRecord | None) -> None:
         return _nothing(axes, "no run given" if record is None else "no logged steps yet")
     majority = ((record and record.evaluation) or {}).get("majority")
     if majority is not None:
-        axes.axhline(majority, color="#808080", linestyle=":", label="majority class (test)")
+        most = "most frequent token" if "bits_per_token" in ((record and record.evaluation) or {}) else "majority class"
+        axes.axhline(majority, color="#808080", linestyle=":", label=f"{most} (test)")
     axes.set_ylim(bottom=0)
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     axes.legend(frameon=False, fontsize=8)

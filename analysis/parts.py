@@ -30,12 +30,16 @@ class Plots:
 
 @dataclass(frozen=True)
 class Table:
-    """A table; the first cell of a row is its header. ``text`` names the columns that are not numbers."""
+    """A table; the first cell of a row is its header. ``text`` names the columns that are not numbers.
+
+    A ``sortable`` one is put in order of a column by its head, once the page's script runs.
+    """
 
     caption: str
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
     text: Sequence[str] = ()
+    sortable: bool = False
     kind: str = "table"
 
 

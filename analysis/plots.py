@@ -245,8 +245,11 @@ def online(laws: Laws, total: int = TOTALS[-1]) -> go.Figure:
     return figure.update_xaxes(title_text="segment t")
 
 
-def training(runs: Sequence[tuple[str, RunRecord]]) -> go.Figure:
-    """Loss and accuracy over steps, a colour a run, training thin and validation with markers."""
+def training(runs: Sequence[tuple[str, RunRecord]], tokens: bool = False) -> go.Figure:
+    """Loss and accuracy over steps, a colour a run, training thin and validation with markers.
+
+    ``tokens``: they are those of next tokens, as language models have them.
+    """
     figure = new(2)
     for index, (label, run) in enumerate(runs):
         for row, name in enumerate(("loss", "accuracy"), start=1):
@@ -266,11 +269,12 @@ def training(runs: Sequence[tuple[str, RunRecord]]) -> go.Figure:
                 figure.add_trace(line(steps, values, f"{label}, {split}", index, **more, **shown), row, 1)
         if run.evaluation is not None and isinstance(run.evaluation.get("majority"), float) and run.metrics:
             ends = [0, max(row["step"] for row in run.metrics if isinstance(row.get("step"), int))]
-            label_ = f"{label}, majority class"
+            label_ = f"{label}, {'most frequent token' if tokens else 'majority class'}"
             level = [run.evaluation["majority"]] * 2
             figure.add_trace(line(ends, level, label_, index, line={"dash": "dot", "width": 1.5}), 2, 1)
-    figure.update_yaxes(title_text="loss (nats)", row=1, col=1)
-    figure.update_yaxes(title_text="accuracy", tickformat=".0%", rangemode="tozero", row=2, col=1)
+    figure.update_yaxes(title_text="loss (nats a token)" if tokens else "loss (nats)", row=1, col=1)
+    name = "accuracy of next tokens" if tokens else "accuracy"
+    figure.update_yaxes(title_text=name, tickformat=".0%", rangemode="tozero", row=2, col=1)
     return figure.update_xaxes(title_text="step", row=2, col=1)
 
 

@@ -136,9 +136,11 @@ def _laws(each: LawsFile) -> list[str]:
 def _run(run: RunRecord) -> list[list[str]]:
     record = run.run
     rows = [["folder", str(run.path)]]
-    for name in ("task", "model", "parameters", "laws_digest"):
+    for name in ("task", "model", "parameters", "position_parameters", "laws_digest"):
         if record.get(name) is not None:
             rows.append([name, count(record[name])])
+    if isinstance(idle := record.get("without_effect"), list):
+        rows.append(["without_effect", ", ".join(map(str, idle)) or "none"])
     for split in ("train", "valid", "test"):
         if (examples := examples_of(run, split)) is not None:
             rows.append([f"{split} examples", count(examples)])

@@ -10,6 +10,7 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from analysis.collect import Inputs, collect
+from analysis.memory import memory
 from analysis.parts import Bullets, Plot, Section, Text
 from analysis.provenance import provenance
 from analysis.runs import results, training
@@ -70,6 +71,7 @@ def sections(inputs: Inputs, paths: Sequence[str] = (), out: str = "report.html"
         retention(inputs),
         *more(inputs),
         training(inputs),
+        memory(inputs),
         results(inputs),
         provenance(inputs, paths, out),
     ]

@@ -44,12 +44,20 @@ def training(inputs: Inputs) -> Section:
             for split in ("train", "valid")
             if len(values := series(run.metrics, split, "loss")[1])
         ]
+        tokens = any(is_language(run) for _, run in logged)
+        caption = f"{task}: training (thin) and validation (thick); dotted: share of the most frequent "
+        caption += f"{'token' if tokens else 'class'} in the test split."
+        if tokens:
+            caption += (
+                " Loss and accuracy are those of next tokens; a loss in nats over ln 2 = 0.693 is one in bits a token."
+            )
         section.add(
             Plot(
-                plots.training(logged),
-                f"Loss and accuracy over training steps on {task}: " + "; ".join(last) + ".",
-                f"{task}: training (thin) and validation (thick); dotted: share of the most frequent class "
-                "in the test split.",
+                plots.training(logged, tokens),
+                f"Loss and accuracy {'of next tokens ' if tokens else ''}over training steps on {task}: "
+                + "; ".join(last)
+                + ".",
+                caption,
                 560,
             )
         )
@@ -111,8 +119,18 @@ def _moved(label: str, run: RunRecord) -> list[Any]:
 
 
 def results(inputs: Inputs) -> Section:
-    """Test accuracy of every run beside the paper's number, and the paper's own tables."""
+    """Test accuracy of every run beside the paper's number, and the paper's own tables.
+
+    Language models bring columns of their own: what the accuracy is of, and bits a token.
+    """
     section = Section("results", "Results beside the paper’s")
+    tokens = any(is_language(run) for run in inputs.runs)
+    caption = "Test accuracy; difference in percentage points, ours minus the paper's"
+    if tokens:
+        caption += (
+            ". Of language models accuracy and majority are those of next tokens, and say less than bits a token; the "
+            "paper has none to set beside. They have no interval: tokens of one text are no independent examples"
+        )
     if inputs.runs:
         section.add(
             Text(
@@ -122,21 +140,16 @@ def results(inputs: Inputs) -> Section:
                 note=True,
             ),
             Table(
-                "Test accuracy; difference in percentage points, ours minus the paper's",
+                caption,
                 [
-                    "run",
-                    "task",
-                    "model",
-                    "ours",
-                    "95 % interval",
-                    "majority",
-                    "first symbol",
-                    "paper",
-                    "difference",
-                    "comparable?",
+                    *("run", "task", "model"),
+                    *(["accuracy of"] if tokens else []),
+                    *("ours", "95 % interval", "majority", "first symbol"),
+                    *(["bits a token"] if tokens else []),
+                    *("paper", "difference", "comparable?"),
                 ],
-                [_result(label, run) for label, run in zip(labels(inputs.runs), inputs.runs, strict=True)],
-                ["task", "model", "comparable?"],
+                [_result(label, run, tokens) for label, run in zip(labels(inputs.runs), inputs.runs, strict=True)],
+                ["task", "model", "accuracy of", "comparable?"],
             ),
         )
         for label, run in zip(labels(inputs.runs), inputs.runs, strict=True):
@@ -149,23 +162,26 @@ def results(inputs: Inputs) -> Section:
     return section
 
 
-def _result(label: str, run: RunRecord) -> list[str]:
-    task, model = _task(run), str(run.run.get("model", "?"))
-    theirs = paper.accuracy(task, model)
+def _result(label: str, run: RunRecord, tokens: bool) -> list[str]:
+    """A row of the results; ``tokens``: with the columns that language models bring."""
+    task, model, language = _task(run), str(run.run.get("model", "?")), is_language(run)
+    theirs = None if language else paper.accuracy(task, model)
     found = run.evaluation or {}
-    ours, examples = found.get("accuracy"), found.get("examples")
+    ours, examples, bits = found.get("accuracy"), found.get("examples"), found.get("bits_per_token")
     between = "–"
-    if isinstance(ours, int | float) and isinstance(examples, int) and examples > 0:
+    if not language and isinstance(ours, int | float) and isinstance(examples, int) and examples > 0:
         low, high = wilson(ours, examples)
         between = f"{percent(low)} to {percent(high)}"
     return [
         label,
         paper.TASKS.get(task, task),
         model,
+        *(["next tokens" if language else "examples"] if tokens else []),
         "not evaluated" if ours is None else percent(ours),
         between,
         percent(found.get("majority")),
         percent(found.get("first_symbol")),
+        *(["–" if bits is None else number(bits)] if tokens else []),
         "–" if theirs is None else f"{theirs:.1f} %",
         "–" if theirs is None or ours is None else f"{100 * ours - theirs:+.1f}".replace("-", "−"),
         "no: " + "; ".join(_differences(run, theirs)),
@@ -186,9 +202,14 @@ def _differences(run: RunRecord, theirs: float | None) -> list[str]:
         why.append(f"{count(settings['steps'])} steps")
     if "width" in model and "depth" in model:
         why.append(f"width {model['width']}, depth {model['depth']}")
-    if model.get("memory_rule") not in (None, "scale"):
+    if run.run.get("model") == "rmaat" and model.get("memory_rule") not in (None, "scale"):
         why.append(f"memory rule {model['memory_rule']}, the paper's is scale")
     return [*why, "one seed"]
+
+
+def is_language(run: RunRecord) -> bool:
+    """Whether the run's accuracy is of next tokens, not of examples."""
+    return (run.run.get("model_config") or {}).get("head") == "language" or "bits_per_token" in (run.evaluation or {})
 
 
 def examples_of(run: RunRecord, split: str) -> int | None:

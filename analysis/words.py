@@ -5,6 +5,7 @@ from typing import Any
 
 from analysis.collect import Inputs
 from analysis.law_words import REFERENCE_TOTAL, law_sentences, moved, perturbation_told
+from analysis.memory_words import look, memory_sentences
 from analysis.parts import count, number, percent, quantity
 from rmaat.records import RunRecord
 
@@ -18,7 +19,10 @@ def summary(inputs: Inputs) -> list[str]:
         prefix = f"{each.path}: " if len(inputs.laws) > 1 else ""
         told = law_sentences(each.laws)
         sentences += [prefix + told[0], *told[1:]]
-    sentences += [run_sentence(run) for run in inputs.runs]
+    for index, run in enumerate(inputs.runs):
+        sentences.append(run_sentence(run))
+        if (found := look(index, run.path.name, run)) is not None:
+            sentences.append(memory_sentences(found))
     return sentences
 
 

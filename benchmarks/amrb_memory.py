@@ -14,7 +14,9 @@ from rmaat.diagnostics import peak_extra_bytes
 from rmaat.family import RMAAT
 
 BATCH, REPEATS = 4, 5
-SEGMENTS = (1, 4, 8, 16, 32)
+SEGMENTS = (1, 4, 8, 16, 32, 64, 128)
+BPTT_UP_TO = 32  # beyond, it would need gigabytes
+REFERENCE = 16  # segments at which growth is 1
 CONFIG = RMAATConfig(
     vocabulary=257, classes=2, width=128, depth=2, heads=4, feedforward=256, segment_length=512, memory_tokens=16,
     memory_rule="none", presynaptic_exponent=0.25, spatial_decay=1.0,
@@ -53,7 +55,8 @@ def measure() -> list[dict[str, Any]]:
     rows = []
     for segments in SEGMENTS:
         tokens = _tokens(segments)
-        models = {backward: _model(backward) for backward in ("amrb", "bptt")}
+        both = segments <= BPTT_UP_TO
+        models = {backward: _model(backward) for backward in (("amrb", "bptt") if both else ("amrb",))}
         peaks, seconds = {}, {backward: [] for backward in models}
         for backward, model in models.items():
             _step(model, tokens)  # warm-up
@@ -68,14 +71,17 @@ def measure() -> list[dict[str, Any]]:
         rows.append(
             {
                 "segments": segments,
-                "bptt_mb": round(peaks["bptt"] / 1e6, 1),
+                "bptt_mb": round(peaks["bptt"] / 1e6, 1) if both else None,
                 "amrb_mb": round(peaks["amrb"] / 1e6, 1),
-                "bptt/amrb": round(peaks["bptt"] / peaks["amrb"], 2),
-                "bptt_cpu_s": round(medians["bptt"], 3),
+                "bptt/amrb": round(peaks["bptt"] / peaks["amrb"], 2) if both else None,
+                "bptt_cpu_s": round(medians["bptt"], 3) if both else None,
                 "amrb_cpu_s": round(medians["amrb"], 3),
-                "amrb/bptt": round(medians["amrb"] / medians["bptt"], 2),
+                "amrb/bptt": round(medians["amrb"] / medians["bptt"], 2) if both else None,
             }
         )
+    (reference,) = (row["amrb_mb"] for row in rows if row["segments"] == REFERENCE)
+    for row in rows:
+        row["amrb growth from 16"] = round(row["amrb_mb"] / reference, 3)
     return rows
 
 

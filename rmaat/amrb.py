@@ -15,6 +15,7 @@ A budget lies between the two: the ``keep`` most recent segments keep their acti
 Source: RMAAT (arXiv 2601.00426).
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
@@ -38,6 +39,7 @@ def run_segments(
     backward: Backward = "amrb",
     keep: int = 1,
     truncate_after: int = 1,
+    draws: bool = True,
 ) -> tuple[Tensor, list[Tensor]]:
     """Carry a memory through segments.
 
@@ -58,6 +60,8 @@ def run_segments(
         needed at once, so 1 costs no more memory than 0.
     truncate_after : int
         Truncated: the gradient is cut each time so many segments have passed.
+    draws : bool
+        AMRB: whether the step draws random numbers. If not, their state (5 kB a segment) need not be kept.
 
     Returns
     -------
@@ -81,7 +85,7 @@ def run_segments(
         if backward == "truncated" and t > 0 and t % truncate_after == 0:
             memory = memory.detach()
         if t < replayed:
-            memory, output = checkpoint(step, memory, *segment, use_reentrant=False, preserve_rng_state=True)
+            memory, output = checkpoint(step, memory, *segment, use_reentrant=False, preserve_rng_state=draws)
         else:
             memory, output = step(memory, *segment)
         outputs.append(output)
@@ -135,9 +139,9 @@ def affordable(step: Step, memory: Tensor, segments: Sequence[tuple[Any, ...]], 
     stored = len(segments) * memory.numel() * memory.element_size()
     room = megabytes * 1e6 - stored - RESERVE * one
     if room < one:
-        least = (stored + (1 + RESERVE) * one) / 1e6
+        least = math.ceil((stored + (1 + RESERVE) * one) / 1e5) / 10
         raise InputError(
-            f"replay_mb: expected at least {least:.1f} for segments of this size (all replayed), got {megabytes:g}"
+            f"replay_mb: expected at least {least} for segments of this size (all replayed), got {megabytes:g}"
         )
     # Before the backward pass reaches a segment that is replayed, it has let go of all that were kept.
     return min(len(segments), int(room / one))

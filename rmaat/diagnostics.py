@@ -4,6 +4,7 @@ All gradients here are taken through streams, that is by full back-propagation t
 backward setting: the two agree.
 """
 
+import gc
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -28,6 +29,7 @@ def peak_extra_bytes(work: Callable[[], object]) -> int:
     From the profiler's own record of allocations, so those inside operators count too; resident memory would mislead
     by a factor of 2 to 4.
     """
+    gc.collect()  # what is collected while the work runs would count as freed by it
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as record:
         work()
     profiler: Any = record.profiler
@@ -158,7 +160,7 @@ def look(model: Model, tokens: Tensor, lengths: Tensor) -> dict[str, Any]:
         if totals := [total for total in TOTALS if total <= whole]:
             kept = kept_of_first(model, tokens, totals)
             result["first"] = [
-                {"T": total, "measured": value / kept[0], "direct": direct_weight(model, total)}
+                {"T": total, "measured": value / kept[0] if kept[0] else 0.0, "direct": direct_weight(model, total)}
                 for total, value in zip(totals, kept, strict=True)
             ]
     return result
@@ -213,10 +215,11 @@ def _derivative_norms(output: Tensor, inputs: Sequence[Tensor], seed: int) -> li
     else:  # random signs: the mean of squared products is the squared norm
         signs = torch.randint(0, 2, (PROBES, count), generator=torch.Generator().manual_seed(seed))
         directions = (2.0 * signs - 1.0).to(output.dtype) * PROBES**-0.5
-    totals = [torch.zeros(part.shape[:2], dtype=output.dtype, device=output.device) for part in inputs]
+    # In float64: what is kept of a segment goes below what squares in float32 can hold.
+    totals = [torch.zeros(part.shape[:2], dtype=torch.float64, device=output.device) for part in inputs]
     for direction in directions.to(output.device):
         grads = torch.autograd.grad(
             (output * direction).sum(), inputs, retain_graph=True, allow_unused=True, materialize_grads=True
         )
-        totals = [total + grad.square().sum(-1) for total, grad in zip(totals, grads, strict=True)]
+        totals = [total + grad.double().square().sum(-1) for total, grad in zip(totals, grads, strict=True)]
     return [total.sqrt() for total in totals]

@@ -204,9 +204,7 @@ class SegmentEncoder(Encoder):
 
     def carry(self, step: Step, segments: Sequence[tuple[Any, ...]], batch: int) -> tuple[Tensor, list[Tensor]]:
         """Run ``step`` over segments from mem_1 on, by the backward setting of the configuration."""
-        # Strides of a slice tell the length of the whole, and a compiled step would be compiled anew for each.
-        segments = [tuple(x.contiguous() if isinstance(x, Tensor) else x for x in segment) for segment in segments]
-        c, memory = self.config, self.begin(batch).contiguous()
+        c, memory = self.config, self.begin(batch)
         keep = 1 if c.kept_segments is None else c.kept_segments
         if c.replay_mb is not None and c.backward == "amrb" and torch.is_grad_enabled():
             kind = (len(segments), *(tuple(segments[t][0].shape) for t in (0, -1)), memory.dtype,
@@ -214,7 +212,8 @@ class SegmentEncoder(Encoder):
             if kind not in self._kept:
                 self._kept[kind] = affordable(step, memory, segments, c.replay_mb)
             keep = self._kept[kind]
-        return run_segments(step, memory, segments, c.backward, keep, c.truncate_after)
+        draws = c.dropout > 0 and self.training
+        return run_segments(step, memory, segments, c.backward, keep, c.truncate_after, draws)
 
 
 class SequenceEncoder(Encoder):

@@ -94,7 +94,7 @@ class LanguageModel(Model):
             span = cut.span(t)
             targets = cut.tokens[:, span] if scores else None
             steps.append((inputs[:, span], targets, cut.real(t), factor[:, t], cut.active(t), shared))
-        _, outputs = encoder.carry(self._step, steps, len(inputs))
+        _, outputs = encoder.carry(self.step, steps, len(inputs))
         if not scores and (short := inputs.shape[1] - cut.segments * self.config.segment_length) > 0:
             outputs.append(outputs[0].new_zeros(len(inputs), short, self.config.vocabulary))
         return outputs

@@ -33,7 +33,7 @@ class Model(Pretrained, nn.Module):
     def __init__(self, name: str, encoder: SegmentEncoder | SequenceEncoder) -> None:
         super().__init__()
         self.name, self.config, self.encoder = name, encoder.config, encoder
-        self._step: Step = self.segment
+        self._compiled: Step | None = None
 
     def segment(self, *arguments: Any, **named: Any) -> tuple[Tensor, Tensor]:
         """One segment, of the form that `rmaat.amrb` carries a memory through: the memory is its first argument."""
@@ -45,8 +45,19 @@ class Model(Pretrained, nn.Module):
         With torch's own ``dynamic=None``, code for any shape follows a second one, and the replay of a segment could
         meet other code than its forward pass did, which the checkpoint refuses.
         """
-        self._step = torch.compile(self.segment, **{"dynamic": False, **options})
+        self._compiled = torch.compile(type(self).segment, **{"dynamic": False, **options})
         return self
+
+    @property
+    def step(self) -> Step:
+        """The step of a segment, compiled if `compile_segments` was called."""
+        return self.segment if self._compiled is None else self._compiled_segment
+
+    def _compiled_segment(self, *arguments: Any) -> tuple[Tensor, Tensor]:
+        assert self._compiled is not None
+        # Strides of a slice tell the length of the whole, and there would be code for each. Copied here, inside of
+        # what is replayed, the copies are not held.
+        return self._compiled(self, *(x.contiguous() if isinstance(x, Tensor) else x for x in arguments))
 
     def stream(self, batch: int = 1, total: int | Tensor | None = None) -> "Stream":
         """Sequences that arrive a segment at a time; see `rmaat.streaming.Stream`."""
@@ -216,7 +227,7 @@ class SequenceClassifier(Model):
             )
             for t in range(cut.segments)
         ]
-        _, outputs = encoder.carry(self._step, steps, len(tokens))
+        _, outputs = encoder.carry(self.step, steps, len(tokens))
         return torch.stack(outputs, dim=1)
 
     def _at_once(self, cut: Cut) -> Tensor:

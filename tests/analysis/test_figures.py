@@ -1,5 +1,6 @@
-"""The figure for print."""
+"""The figures for print."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from PIL import Image
 import bridge
 from analysis import figures
 from astro_sim.common.errors import InputError
+from benchmarks import recall_figure
 from bridge.effects import Effect, Sensitivity
 from bridge.laws import Laws
 from rmaat.records import read_run
@@ -87,3 +89,63 @@ def test_sensitivity_has_a_bar_a_parameter_and_a_panel_an_output(tmp_path, monke
     assert [text.get_text() for text in panels[0].get_yticklabels()] == ["x", "y"]
     for axes in panels:  # whatever the order of the effects, a parameter has one place
         assert [bar.get_width() for bar in axes.patches] == [-0.8, 0.3]
+
+
+def recall_rows() -> list[dict]:
+    """Two seeds from scratch, one by curriculum: accuracies that tell rule, T and seed apart."""
+    rows = [
+        {"training": "from scratch", "rule": rule, "seed": seed, "T": total, "steps": 9,
+         "accuracy": 0.2 + 0.1 * index + 0.01 * total + 0.002 * seed, "at 2 T": None, "at 4 T": None}
+        for index, rule in enumerate(figures.RULES) for total in (2, 4, 8, 16) for seed in (0, 1)
+    ]  # fmt: skip
+    rows += [
+        {"training": "curriculum", "rule": rule, "seed": 0, "T": total, "steps": 9,
+         "accuracy": 0.9, "at 2 T": 0.5 + 0.1 * index, "at 4 T": 0.01 * total}
+        for index, rule in enumerate(figures.RULES) for total in (2, 4, 8, 16)
+    ]  # fmt: skip
+    return [*rows, {**rows[0], "training": "no memory", "rule": "none", "accuracy": 0.125}]
+
+
+def test_recall_draws_every_seed_their_mean_and_chance(tmp_path, monkeypatch):
+    kept = []
+    monkeypatch.setattr(figures, "save", lambda figure, path: kept.append(figure))
+    figures.recall(recall_rows(), tmp_path / "recall.png")
+    scratch, eight, sixteen = kept[0].axes
+    assert [text.get_text() for text in scratch.get_xticklabels()] == ["1", "3", "7", "15"]
+    assert [text.get_text() for text in eight.get_xticklabels()] == ["T = 8", "2 T = 16", "4 T = 32"]
+    assert "mean of 1 to 2" in scratch.get_ylabel()
+    for axes in kept[0].axes:
+        (chance,) = [line for line in axes.lines if line.get_label() == "chance"]
+        assert list(chance.get_ydata()) == [0.125, 0.125]
+        assert chance.get_linestyle() == ":"
+    for index, rule in enumerate(figures.RULES):
+        means = {axes: next(line for line in axes.lines if line.get_label() == rule) for axes in kept[0].axes}
+        expected = [0.2 + 0.1 * index + 0.01 * total + 0.001 for total in (2, 4, 8, 16)]
+        np.testing.assert_allclose(means[scratch].get_ydata(), expected)
+        np.testing.assert_allclose(means[eight].get_ydata(), [0.9, 0.5 + 0.1 * index, 0.08])
+        np.testing.assert_allclose(means[sixteen].get_ydata(), [0.9, 0.5 + 0.1 * index, 0.16])
+        colour = means[scratch].get_color()
+        dots = [line for line in scratch.lines if line.get_linestyle() == "None" and line.get_color() == colour]
+        np.testing.assert_allclose([line.get_ydata() for line in dots], np.add.outer(expected, (-0.001, 0.001)))
+    assert len({line.get_marker() for line in scratch.lines if line.get_label() in figures.RULES}) == 3
+
+
+def test_recall_of_a_part_says_what_is_missing(tmp_path):
+    rows = [row for row in recall_rows() if row["training"] == "from scratch"]
+    figures.recall(rows, tmp_path / "part.svg")
+    assert (tmp_path / "part.svg").read_text().count("not measured yet") == 2
+    with pytest.raises(InputError, match="expected rows of runs from scratch, or of a curriculum"):
+        figures.recall([row for row in recall_rows() if row["training"] == "no memory"], tmp_path / "none.svg")
+
+
+def test_recall_is_drawn_from_a_whole_file_or_from_its_parts(tmp_path, monkeypatch):
+    rows = recall_rows()
+    (tmp_path / "recall.json").write_text(json.dumps({"name": "recall", "rows": rows}))
+    lines = [json.dumps([f"part {at}", [row]]) + "\n" for at, row in enumerate(rows)]
+    (tmp_path / "recall.parts.jsonl").write_text("".join(lines) + '["cut off", [{"tra')
+    for name in ("recall.json", "recall.parts.jsonl"):
+        assert recall_figure.read_rows(tmp_path / name) == rows
+    monkeypatch.setattr("sys.argv", ["recall_figure", str(tmp_path / "recall.json"), str(tmp_path / "recall.png")])
+    recall_figure.main()
+    with Image.open(tmp_path / "recall.png") as image:
+        assert image.size == (10 * figures.DPI, 3.6 * figures.DPI)

@@ -1,0 +1,256 @@
+"""The memory at work: what is drawn, what is said, and what of it language models have."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from analysis import build_report, memory_plots
+from analysis.collect import Inputs, collect
+from analysis.memory import memory
+from analysis.memory_words import left_out, look, memory_sentences
+from analysis.parts import Bullets, Plot, Section, Table, Text
+from analysis.provenance import provenance
+from analysis.report import sections
+from analysis.runs import results, training
+from analysis.words import summary
+from bridge.laws import Laws
+from rmaat.records import read_run
+
+Writer = Callable[..., Path]
+LANGUAGE: dict[str, Any] = {
+    "task": "enwik8", "model_config": {"head": "language", "segment_length": 512, "memory_rule": "scale", "width": 64},
+}  # fmt: skip
+BITS = {
+    "split": "test", "accuracy": 0.55, "loss": 1.386, "examples": 1221, "majority": 0.134, "bits_per_token": 2.0,
+    "step": 100,
+}  # fmt: skip
+
+
+def section_of(*runs: Path) -> Section:
+    return memory(Inputs(runs=[read_run(run) for run in runs]))
+
+
+def plots(section: Section) -> list[Plot]:
+    return [part for part in section.parts if isinstance(part, Plot)]
+
+
+def notes(section: Section) -> list[str]:
+    return [part.text for part in section.parts if isinstance(part, Text) and part.note]
+
+
+def told(section: Section) -> list[str]:
+    return [item for part in section.parts if isinstance(part, Bullets) for item in part.items]
+
+
+def test_figures_draw_the_diagnostics(tmp_path: Path, laws: Laws, write_run: Writer, diagnostics) -> None:
+    write_run(tmp_path / "one", laws, diagnostics=diagnostics)
+    diagnostics["influence"] = [5.0, 6.0]
+    write_run(tmp_path / "two", laws, diagnostics=diagnostics)
+    influence, norms, kept = plots(section_of(tmp_path / "one", tmp_path / "two"))
+    lines = {trace.name: trace for trace in influence.figure.data}
+    np.testing.assert_array_equal(lines["one"].x, [1, 2, 3, 4])
+    np.testing.assert_array_equal(lines["one"].y, [0.03, 0.1, 0.4, 1.0])
+    np.testing.assert_array_equal(lines["two"].y, [5.0, 6.0])
+    assert lines["one"].line.color != lines["two"].line.color
+    assert influence.figure.layout.yaxis.type == "log"
+    np.testing.assert_array_equal(norms.figure.data[0].y, [2.0, 2.5, 2.25, 2.125])
+    assert norms.figure.layout.yaxis.type != "log"
+    lines = {trace.name: trace for trace in kept.figure.data}
+    measured, alone = lines["one (consolidate), measured"], lines["one (consolidate), by the rule alone"]
+    np.testing.assert_array_equal(measured.x, [1, 2, 4])
+    np.testing.assert_array_equal(measured.y, [1.0, 0.5, 0.125])
+    np.testing.assert_array_equal(alone.y, [1.0, 0.25, 0.0625])
+    assert measured.line.color == alone.line.color != lines["two (consolidate), measured"].line.color
+    assert (measured.line.dash, alone.line.dash) == ("solid", "dash")
+    assert all(len(plot.alt) > 30 for plot in (influence, norms, kept))
+    assert "one (consolidate) 0.12 at T = 4, by the rule alone 0.062" in kept.alt
+
+
+def test_what_single_precision_would_lose_is_drawn(tmp_path: Path, laws: Laws, write_run: Writer, diagnostics) -> None:
+    diagnostics["first"][-1] = {"T": 4, "measured": 1e-60, "direct": 1e-80}
+    run = write_run(tmp_path / "run", laws, diagnostics=diagnostics)
+    measured, alone = plots(section_of(run))[2].figure.data
+    assert (measured.y[-1], alone.y[-1]) == (1e-60, 1e-80)
+
+
+def test_the_table_has_a_row_a_t_and_can_be_sorted(made: Path) -> None:
+    (table,) = [part for part in section_of(made / "runs" / "done").parts if isinstance(part, Table)]
+    assert table.sortable
+    assert table.rows[2] == ["done", "consolidate", "4", "0.125", "0.0625", "2"]
+    assert [row[2] for row in table.rows] == ["1", "2", "4"]
+
+
+def test_the_page_can_sort_that_table_alone(page: str) -> None:
+    assert page.count('<table class="sortable">') == 1
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ((0.25, 0.0625), "0.25 of what the memory knew of segment 1 is left after 4 segments (by the rule alone "
+                         "0.062)."),
+        ((1.2e-5, 3.1e-10), "1.2e−05 of what the memory knew of segment 1 is left after 4 segments (by the rule alone "
+                            "3.1e−10)."),
+        ((2.5, 1.0), "the memory depends on segment 1 2.5 times as strongly after 4 segments as after one (by the rule "
+                     "alone 1)."),
+        ((0.0, 6e-22), "nothing of what the memory knew of segment 1 is left after 4 segments, to the precision of the "
+                       "model's numbers (by the rule alone 6e−22)."),
+    ],
+)  # fmt: skip
+def test_what_is_kept_in_words(made: Path, laws: Laws, tmp_path: Path, write_run: Writer, diagnostics, row, words):
+    diagnostics["first"][-1] = {"T": 4, "measured": row[0], "direct": row[1]}
+    run = write_run(tmp_path / "run", laws, diagnostics=diagnostics)
+    expected = f"Run run: with the memory rule consolidate, {words}"
+    assert told(section_of(run))[0].startswith(expected)
+    assert [each.startswith(expected) for each in summary(Inputs(runs=[read_run(run)]))] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("influence", "words"),
+    [
+        ([0.03, 0.5, 1.0], "is moved by segment 1 0.03 times as much as by the last of 3 segments."),
+        ([0.0, 1.0], "is not moved by segment 1, to the precision of the model's numbers."),
+        ([2.0, 0.0], "is moved by segment 1 (derivative 2), and not by the last segment of 2."),
+        ([0.0, 0.0], "is moved not at all, and not by the last segment of 2."),
+        ([1.0], "have one segment, so there is no other to compare its part in run to."),
+    ],
+)
+def test_influence_in_words(laws: Laws, tmp_path: Path, write_run: Writer, diagnostics, influence, words):
+    diagnostics["influence"] = influence
+    run = write_run(tmp_path / "run", laws, diagnostics=diagnostics)
+    assert told(section_of(run))[0].endswith(words)
+
+
+def test_a_readout_that_passes_the_memory_by_is_named(laws: Laws, tmp_path: Path, write_run: Writer, diagnostics):
+    for readout in ("mean", "memory"):
+        config = {"memory_rule": "none", "readout": readout}
+        write_run(tmp_path / readout, laws, diagnostics=diagnostics, model_config=config)
+    pooled, read = told(section_of(tmp_path / "mean", tmp_path / "memory"))
+    assert pooled.endswith(
+        "It reads the mean over all segments, so this shows no use of memory: there is a way past it."
+    )
+    assert "way past it" not in read
+
+
+def test_zeros_are_left_out_and_told(laws: Laws, tmp_path: Path, write_run: Writer, diagnostics) -> None:
+    diagnostics["influence"] = [0.0, 0.0, 0.4, 1.0]
+    diagnostics["first"][-1]["measured"] = 0.0
+    influence, _, kept = plots(section_of(write_run(tmp_path / "run", laws, diagnostics=diagnostics)))
+    np.testing.assert_array_equal(influence.figure.data[0].y, [np.nan, np.nan, 0.4, 1.0])
+    told_ = " Left out, being 0, which a logarithmic axis cannot show: run"
+    assert influence.caption.endswith(f"{told_} at segment 1, 2.")
+    np.testing.assert_array_equal(kept.figure.data[0].y, [1.0, 0.5, np.nan])
+    assert kept.caption.endswith(f"{told_}, measured at T = 4.")
+    assert left_out([("run", "segment", [(1, 1e-300)])]) == ""
+    build_report([tmp_path / "run"], tmp_path / "report.html")  # gaps are no obstacle
+
+
+def test_a_model_without_memory(laws: Laws, tmp_path: Path, write_run: Writer, diagnostics) -> None:
+    diagnostics |= {"memory_norm": None, "first": None}
+    section = section_of(write_run(tmp_path / "run", laws, diagnostics=diagnostics, model="transformer"))
+    assert len(plots(section)) == 1
+    assert not any(isinstance(part, Table) for part in section.parts)
+    assert told(section)[0].startswith("Run run: the model transformer has no memory. The output of run is moved by")
+
+
+@pytest.mark.parametrize("first", [None, [{"T": 1, "measured": 1.0, "direct": 1.0}]])
+def test_examples_too_short_to_forget(laws: Laws, tmp_path: Path, write_run: Writer, diagnostics, first) -> None:
+    diagnostics["first"] = first
+    section = section_of(write_run(tmp_path / "run", laws, diagnostics=diagnostics))
+    assert len(plots(section)) == 2
+    assert "so what the memory rule consolidate keeps of segment 1 was not measured." in told(section)[0]
+
+
+def test_examples_looked_at_are_told(laws: Laws, tmp_path: Path, write_run: Writer, diagnostics) -> None:
+    write_run(tmp_path / "one", laws, diagnostics=diagnostics)
+    write_run(tmp_path / "two", laws, diagnostics=diagnostics | {"examples": 4, "split": "valid"})
+    assert "Looked at: 16 examples of the test split." in plots(section_of(tmp_path / "one"))[0].caption
+    both = plots(section_of(tmp_path / "one", tmp_path / "two"))[0].caption
+    assert "Looked at: one, 16 examples of the test split; two, 4 examples of the valid split." in both
+
+
+def test_what_nobody_looked_into_comes_with_the_command(laws: Laws, tmp_path: Path, write_run: Writer) -> None:
+    run = write_run(tmp_path / "run", laws)
+    half = write_run(tmp_path / "half", laws, finished=False)
+    section = section_of(run, half)
+    assert notes(section) == [
+        f"run: not looked into (diagnostics.json is missing); make it with: rmaat inspect {run}"
+    ]  # an unfinished run is not asked for it
+    assert not plots(section)
+    assert notes(section_of(half)) == ["None of the runs is finished, so there is no memory to look into yet."]
+    assert "then rmaat inspect RUN" in notes(memory(Inputs()))[0]
+    assert len(summary(Inputs(runs=[read_run(run)]))) == 1
+
+
+def test_a_colour_stays_with_its_run(laws: Laws, tmp_path: Path, write_run: Writer, diagnostics) -> None:
+    write_run(tmp_path / "first", laws)
+    run = read_run(write_run(tmp_path / "second", laws, diagnostics=diagnostics))
+    each = look(1, "second", run)
+    assert each is not None
+    assert look(0, "first", read_run(tmp_path / "first")) is None
+    drawn = plots(section_of(tmp_path / "first", tmp_path / "second"))[0].figure.data[0]
+    assert drawn.line.color == memory_plots.influence([each]).data[0].line.color
+    assert memory_sentences(each).startswith("Run second: ")
+
+
+def test_language_models_are_not_taken_for_classifiers(laws: Laws, tmp_path: Path, write_run: Writer, diagnostics):
+    run = write_run(tmp_path / "run", laws, evaluation=BITS, diagnostics=diagnostics, **LANGUAGE)
+    write_run(tmp_path / "other", laws)
+    inputs = Inputs(runs=[read_run(run), read_run(tmp_path / "other")])
+    table = next(part for part in results(inputs).parts if isinstance(part, Table))
+    rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+    text = {"accuracy of": "next tokens", "ours": "55.0\N{NO-BREAK SPACE}%", "95 % interval": "–", "paper": "–"}
+    text |= {"bits a token": "2", "first symbol": "–", "difference": "–"}
+    assert text.items() <= rows[0].items()
+    assert {"accuracy of": "examples", "bits a token": "–", "paper": "38.9 %"}.items() <= rows[1].items()
+    assert "say less than bits a token" in table.caption
+    tokens, classes = [part for part in training(inputs).parts if isinstance(part, Plot)]
+    assert tokens.figure.layout.yaxis.title.text == "loss (nats a token)"
+    assert tokens.figure.layout.yaxis2.title.text == "accuracy of next tokens"
+    assert "run, most frequent token" in [trace.name for trace in tokens.figure.data]
+    assert "most frequent token in the test split" in tokens.caption
+    assert classes.figure.layout.yaxis2.title.text == "accuracy"
+    assert "most frequent class in the test split" in classes.caption
+    assert not any("way past it" in each for each in summary(inputs))
+
+
+def test_a_language_model_that_was_not_evaluated(laws: Laws, tmp_path: Path, write_run: Writer) -> None:
+    run = write_run(tmp_path / "run", laws, finished=False, **LANGUAGE)
+    table = next(part for part in results(collect([run])).parts if isinstance(part, Table))
+    row = dict(zip(table.columns, table.rows[0], strict=True))
+    assert (row["ours"], row["bits a token"], row["paper"]) == ("not evaluated", "–", "–")
+
+
+def test_classifiers_alone_have_no_columns_of_language_models(made: Path) -> None:
+    table = next(part for part in results(collect([made / "runs"])).parts if isinstance(part, Table))
+    assert not {"accuracy of", "bits a token"} & set(table.columns)
+
+
+def test_the_paper_s_rule_is_asked_of_rmaat_alone(laws: Laws, tmp_path: Path, write_run: Writer) -> None:
+    run = write_run(tmp_path / "run", laws, model="transformer", model_config={"memory_rule": "none"})
+    table = next(part for part in results(collect([run])).parts if isinstance(part, Table))
+    assert "memory rule" not in table.rows[0][-1]
+
+
+def test_provenance_names_idle_settings_and_positions(made: Path, laws: Laws, tmp_path: Path, write_run) -> None:
+    write_run(tmp_path / "idle", laws, without_effect=[])
+    inputs = Inputs(runs=[read_run(made / "runs" / "done"), read_run(tmp_path / "idle")])
+    tables = [dict(part.rows) for part in provenance(inputs, [], "out.html").parts if isinstance(part, Table)]
+    assert [rows["without_effect"] for rows in tables] == ["max_length", "none"]
+    assert [rows["position_parameters"] for rows in tables] == ["8,192", "8,192"]
+
+
+def test_the_section_stands_between_training_and_results(made: Path) -> None:
+    names = [section.anchor for section in sections(collect([made]))]
+    assert names[names.index("training") :] == ["training", "memory", "results", "provenance"]
+
+
+def test_broken_diagnostics_are_refused_in_one_line(laws: Laws, tmp_path: Path, write_run: Writer, diagnostics) -> None:
+    run = write_run(tmp_path / "run", laws, diagnostics=diagnostics | {"influence": ["much"]})
+    with pytest.raises(ValueError, match="expected lists of numbers influence and memory_norm"):
+        collect([run])
+    assert json.loads((run / "diagnostics.json").read_text())["influence"] == ["much"]
