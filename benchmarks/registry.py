@@ -47,20 +47,27 @@ NAMES = {
     "amrb-memory": "amrb_memory",
     "replay-budget": "replay_budget",
     "model": "model",
+    "profile": "profile_step",
     "length": "length",
+    "accelerator": "accelerator",
     "recall": "recall",
     "memory-rules": "memory_rules",
 }
 
+BY_NAME = ("recall", "memory-rules", "accelerator")
+
 
 def run(names: Sequence[str], out: Path | None = None) -> list[dict[str, Any]]:
-    """Run benchmarks by name (all if none is named), with machine and commit; keep each as JSON in ``out``."""
+    """Run benchmarks, with machine and commit, and keep each as JSON in ``out``.
+
+    Without names, all but those that take an hour or a GPU (`BY_NAME`).
+    """
     for name in names:
         if name not in NAMES:
             raise InputError(f"unknown benchmark {name!r}; {did_you_mean(name, NAMES)}")
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # torch's profiler otherwise prints a line a start and stop
     results = []
-    for name in names or NAMES:
+    for name in names or [name for name in NAMES if name not in BY_NAME]:
         benchmark: Benchmark = import_module(f"benchmarks.{NAMES[name]}").BENCHMARK
         benchmark.check()
         kept = Kept(out / f"{name}.parts.jsonl" if out is not None and benchmark.resumable else None)

@@ -348,7 +348,9 @@ def report(
 
 @app.command()
 def bench(
-    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME...]", help="Benchmarks; all by default.")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME...]", help="Benchmarks; by default all that are short.")
+    ] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     out: Annotated[Path | None, typer.Option(help="Folder to keep the results in, a JSON file each.")] = None,
 ) -> None:
@@ -382,7 +384,7 @@ def demo(
     """
     from rmaat.demo import run
 
-    verbs = {each.__name__: each for each in (simulate, fit, data, train, evaluate, report)}
+    verbs = {each.__name__: each for each in (simulate, fit, data, train, evaluate, inspect, report)}
     run(out, seed, {**verbs, "overview": _overview})
 
 

@@ -41,6 +41,7 @@ def run(out: Path, seed: int, verbs: Mapping[str, Callable[..., None]]) -> None:
     step("data", "data", "listops", out=data, seed=seed, set_=DATA)
     step("train", "train", "listops", laws=laws, data=data, out=folder, set_=[*TRAINING, f"seed={seed}"])
     step("evaluate", "evaluate", folder)
+    step("inspect", "inspect", folder)
     step("report", "report", [*datasets.values(), laws, folder], out=html)
     step("report", "overview", [*datasets.values()], laws, folder, out / "overview.png")
 

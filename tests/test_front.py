@@ -6,15 +6,20 @@ import shlex
 import shutil
 import subprocess
 import sys
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from benchmarks.registry import NAMES, run
+from astro_sim.common.errors import InputError
+from benchmarks import accelerator
+from benchmarks.registry import BY_NAME, NAMES, Benchmark, run
 from bridge import evidence
 from rmaat.__main__ import main
+from rmaat.family import build_model
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -133,9 +138,64 @@ def test_the_example_shows_that_the_law_matters(tmp_path):
     assert float(out.rsplit(":", 1)[1]) > 1e-4  # float32 logits of order one
 
 
-@pytest.mark.parametrize("name", NAMES.values())
+@pytest.mark.parametrize("name", [name for name in NAMES.values() if name != "accelerator"])
 def test_what_the_benchmarks_compare_computes_the_same(name):
     import_module(f"benchmarks.{name}").BENCHMARK.check()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_without_a_gpu_its_benchmark_says_so_and_is_none_of_all(monkeypatch):
+    with pytest.raises(InputError, match="bench accelerator: no CUDA device here"):
+        run(["accelerator"])
+    ran = []
+    monkeypatch.setattr("benchmarks.registry.import_module", lambda name: ran.append(name) or _Nothing)
+    run([])
+    assert ran == [f"benchmarks.{module}" for name, module in NAMES.items() if name not in BY_NAME]
+
+
+class _Nothing:
+    BENCHMARK = Benchmark("nothing", lambda: None, list)
+
+
+def test_a_step_of_the_gpu_benchmark_runs_in_half_precision():
+    """On the CPU, uncompiled and small: every model of that table learns from it."""
+    small = accelerator.CONFIG.replace(width=16, depth=1, heads=2, feedforward=16, segment_length=16, memory_tokens=2)
+    tokens = torch.randint(1, small.vocabulary, (2, 40))
+    for name, backward in accelerator.MODELS:
+        how = {} if backward == "-" else {"backward": backward}
+        model = build_model(name, small.replace(max_length=40, **how))
+        accelerator.step(model, tokens)
+        assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
+        assert model.encoder.embedding.weight.grad.abs().max() > 0
+
+
+def test_an_interrupted_benchmark_goes_on(tmp_path, monkeypatch):
+    """Parts that are done are not done again; at the end the file of parts is gone."""
+    done = []
+
+    def measure(kept, stop=None):
+        rows = []
+        for number in range(3):
+            if number == stop:
+                raise KeyboardInterrupt
+            rows += kept(f"part {number}", lambda number=number: [done.append(number) or {"n": number}])
+        return rows
+
+    for stop in (2, None):
+        part = Benchmark("parts", lambda: None, partial(measure, stop=stop), resumable=True)
+        monkeypatch.setattr(
+            "benchmarks.registry.import_module", lambda name, part=part: type("M", (), {"BENCHMARK": part})
+        )
+        if stop is None:
+            (result,) = run(["recall"], tmp_path)
+        else:
+            with pytest.raises(KeyboardInterrupt):
+                run(["recall"], tmp_path)
+            with (tmp_path / "recall.parts.jsonl").open("a") as stream:
+                stream.write('["part 2", [{"n"')  # a line that was cut off
+    assert done == [0, 1, 2]
+    assert result["rows"] == [{"n": 0}, {"n": 1}, {"n": 2}]
+    assert [path.name for path in tmp_path.iterdir()] == ["recall.json"]
 
 
 def test_a_benchmark_keeps_machine_and_commit(tmp_path):
