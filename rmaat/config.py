@@ -45,7 +45,7 @@ class RMAATConfig(Settings):
     memory_rule: Literal["scale", "consolidate", "none"] | None = quantity(
         None,
         "1",
-        "how the retention law acts on the memory; by default the model's own: scale, consolidate or none",
+        "how the retention law acts on the memory; by default consolidate for rmaat and none for the others",
         "scale: " + PAPER + "; consolidate: ours",
     )
     readout: Literal["memory", "last", "mean"] = quantity(

@@ -33,7 +33,7 @@ from rmaat.encoder import SegmentEncoder, SequenceEncoder
 from rmaat.language import LanguageModel
 from rmaat.model import Model, SequenceClassifier
 
-DEFAULT_RULE = "scale"
+DEFAULT_RULE = "consolidate"  # RMAAT's; why: docs/decisions.md, results/recall.json
 
 MakeMixer = Callable[[RMAATConfig], Mixer]
 

@@ -16,7 +16,7 @@ def test_demo_learns_listops_and_writes_everything(tmp_path, capsys):
     assert record.evaluation["examples"] == 1000
     assert record.evaluation["accuracy"] > 0.25
     assert record.run["model_config"]["backward"] == "amrb"
-    assert record.run["model_config"]["memory_rule"] == "scale"
+    assert record.run["model_config"]["memory_rule"] == "consolidate"
     assert Laws.load(out / "laws.json").family.name == "exponential"
     assert {"report.html", "overview.png", "listops", "datasets"} <= {path.name for path in out.iterdir()}
     printed = capsys.readouterr().out

@@ -92,7 +92,7 @@ def test_each_is_what_its_name_says(config, laws, name):
     assert isinstance(model, RMAAT if name == "rmaat" else SequenceClassifier)
     assert model.name == name
     assert isinstance(build_model(name, config.replace(head="language"), laws), LanguageModel)
-    rule = {"rmaat": "scale", "rmt": "none", "rlt": "none"}.get(name)
+    rule = {"rmaat": "consolidate", "rmt": "none", "rlt": "none"}.get(name)
     if rule is not None:
         assert model.config.memory_rule == rule
     assert model.config.sigmoid == (name == "at")

@@ -175,5 +175,5 @@ def test_models_are_built_by_name(config, laws):
     assert isinstance(build_model("rmaat", config, laws), RMAAT)
     with pytest.raises(InputError, match=r"unknown model 'rmat'; did you mean 'rmaat'\?"):
         build_model("rmat", config, laws)
-    with pytest.raises(InputError, match="memory_rule: 'scale' needs laws"):
+    with pytest.raises(InputError, match="memory_rule: 'consolidate' needs laws"):
         build_model("rmaat", config)

@@ -274,7 +274,7 @@ def test_models_that_could_not_be_loaded_again_are_not_saved(config, laws, tmp_p
         ({"model": "rmat"}, "unknown model 'rmat'; did you mean"),
         ({"dtype": "int8"}, "dtype: expected"),
         ({"laws_digest": "abc"}, "laws_digest: expected|laws_digest: "),
-        ({"laws_digest": None}, "'scale'"),
+        ({"laws_digest": None}, "'consolidate'"),
         ({"laws_digest": 64 * "0"}, r"laws.json: other laws \(digest \w+, config.json names 000000000000"),
         ({"model": "transformer"}, "laws_digest: expected null, 'transformer' has no memory"),
     ],

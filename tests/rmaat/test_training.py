@@ -113,7 +113,7 @@ def test_resume_refuses_other_laws_data_and_settings(finished, listops, laws, ot
         train("listops", listops, other_laws, run, resume=True)
     with pytest.raises(InputError, match="started with learning_rate = 0.002, cannot go on with 0.1"):
         train("listops", listops, laws, run, settings={"learning_rate": 0.1}, resume=True)
-    with pytest.raises(InputError, match="started with memory_rule = 'scale', cannot go on with 'none'"):
+    with pytest.raises(InputError, match="started with memory_rule = 'consolidate', cannot go on with 'none'"):
         train("listops", listops, laws, run, settings={"memory_rule": "none"}, resume=True)
     copy = tmp_path / "data"
     shutil.copytree(listops, copy)
