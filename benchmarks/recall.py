@@ -1,7 +1,9 @@
 """Which memory rule carries a value over k segments: from scratch, by a curriculum, and beyond the trained length.
 
 The model reads its memory alone, after the last segment. A run from scratch trains at T = k + 1; a curriculum doubles T
-until 16, going on when a stage is solved or its steps are used up. Training is by BPTT, whose gradients are AMRB's.
+until 16, going on when a stage is solved or its steps are used up. There the value stands in the first segment, which a
+concave law weighs most; so a third kind of run trains with the value anywhere, a place a batch, and is examined for every
+place. Training is by BPTT, whose gradients are AMRB's.
 """
 
 from functools import partial
@@ -43,14 +45,15 @@ class Learner:
         self.generator = np.random.default_rng(seed)
         self.steps = 0
 
-    def train(self, segments: int, most: int, shown: int | None = None) -> int:
+    def train(self, segments: int, most: int, shown: int | None = None, anywhere: bool = False) -> int:
         """Train at T = ``segments`` until solved; steps taken. ``shown`` segments at the end are all that is seen."""
         right: list[float] = []
         while len(right) < most:
             self.steps += 1
             for group in self.optimizer.param_groups:
                 group["lr"] = RATE * min(1.0, self.steps / WARMUP)
-            tokens, labels = _batch(self.generator, BATCH, segments, segments - 1, shown)
+            lag = int(self.generator.integers(segments)) if anywhere else segments - 1
+            tokens, labels = _batch(self.generator, BATCH, segments, lag, shown)
             logits = self.model(tokens)
             self.optimizer.zero_grad()
             cross_entropy(logits, labels).backward()
@@ -109,6 +112,19 @@ def curriculum(rule: str, seed: int) -> list[dict[str, Any]]:
     return rows
 
 
+def anywhere(rule: str, seed: int) -> list[dict[str, Any]]:
+    """The curriculum with the value in any segment; a row a stage, each with the accuracy for every k at that T."""
+    learner, rows = Learner(rule, seed), []
+    for segments in STAGES:
+        steps = learner.train(segments, STAGE_STEPS, anywhere=True)
+        each = [learner.accuracy(segments, lag) for lag in range(segments)]
+        row = _row("anywhere", rule, seed, segments, learner, steps)
+        rows.append(
+            {**row, "accuracy": round(sum(each) / segments, 3), "at 2 T": None, "at 4 T": None, "every k": each}
+        )
+    return rows
+
+
 def without_memory(seed: int) -> list[dict[str, Any]]:
     """A model that is shown the last segment alone, which is all that one without memory can know."""
     learner = Learner("none", seed)
@@ -137,6 +153,9 @@ def measure(kept: Kept) -> list[dict[str, Any]]:
         for lag in LAGS:
             for rule in RULES:
                 rows += kept(f"scratch {rule} {seed} {lag}", partial(scratch, rule, seed, lag))
+    for seed in SEEDS:
+        for rule in RULES:
+            rows += kept(f"anywhere {rule} {seed}", partial(anywhere, rule, seed))
     return [{"every k": None, **row} for row in rows]
 
 
