@@ -113,12 +113,16 @@ def recall(rows: Sequence[Mapping[str, Any]], path: str | Path) -> None:
     if not counts:
         raise InputError("recall: expected rows of runs from scratch, or of a curriculum")
     scratch = [row for row in rows if row["training"] == "from scratch"]
-    figure = Figure(figsize=(10.0, 3.6), layout="constrained")
-    panels = figure.subplots(1, 1 + len(STAGES), sharey=True, width_ratios=[1.4] + [1.0] * len(STAGES))
+    figure = Figure(figsize=(12.5, 3.6), layout="constrained")
+    panels = figure.subplots(1, 2 + len(STAGES), sharey=True, width_ratios=[1.4] + [1.0] * len(STAGES) + [1.6])
     panels[0].set(title="Trained from scratch at T = k + 1", xlabel="segments k between value and answer")
     lags = sorted({row["T"] - 1 for row in scratch})
     _by_rule(panels[0], [str(k) for k in lags], scratch, lambda row: {lags.index(row["T"] - 1): row["accuracy"]})
-    for axes, stage in zip(panels[1:], STAGES, strict=True):
+    anywhere = [row for row in rows if row["training"] == "anywhere" and row["T"] == STAGES[-1]]
+    panels[-1].set(title=f"Value anywhere, T = {STAGES[-1]}", xlabel="segments k between value and answer")
+    every = [str(k) if k % 5 == 0 else "" for k in range(STAGES[-1])]
+    _by_rule(panels[-1], every, anywhere, lambda row: dict(enumerate(row["every k"])))
+    for axes, stage in zip(panels[1:-1], STAGES, strict=True):
         axes.set(title=f"Curriculum up to T = {stage}", xlabel="T it is asked at")
         found = [row for row in rows if row["training"] == "curriculum" and row["T"] == stage]
         ticks = [f"{factor} T = {factor * stage}".removeprefix("1 ") for factor in (1, 2, 4)]
@@ -129,7 +133,7 @@ def recall(rows: Sequence[Mapping[str, Any]], path: str | Path) -> None:
     panels[0].yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     handles = {text: line for axes in panels for line, text in zip(*axes.get_legend_handles_labels(), strict=True)}
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4, frameon=False, fontsize=8)
-    for letter, axes in zip("abc", panels, strict=True):
+    for letter, axes in zip("abcd", panels, strict=True):
         axes.set_title(f"{letter}  {axes.get_title()}", loc="left", fontsize=9, fontweight="bold")
         axes.set_title("")
         axes.spines[["top", "right"]].set_visible(False)

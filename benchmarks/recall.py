@@ -2,8 +2,8 @@
 
 The model reads its memory alone, after the last segment. A run from scratch trains at T = k + 1; a curriculum doubles T
 until 16, going on when a stage is solved or its steps are used up. There the value stands in the first segment, which a
-concave law weighs most; so a third kind of run trains with the value anywhere, a place a batch, and is examined for every
-place. Training is by BPTT, whose gradients are AMRB's.
+concave law weighs most; so a third kind of run trains with the value anywhere, a place a batch, and is examined for
+every place. Training is by BPTT, whose gradients are AMRB's.
 """
 
 from functools import partial

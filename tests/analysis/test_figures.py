@@ -103,6 +103,11 @@ def recall_rows() -> list[dict]:
          "accuracy": 0.9, "at 2 T": 0.5 + 0.1 * index, "at 4 T": 0.01 * total}
         for index, rule in enumerate(figures.RULES) for total in (2, 4, 8, 16)
     ]  # fmt: skip
+    rows += [
+        {"training": "anywhere", "rule": rule, "seed": 0, "T": total, "steps": 9, "accuracy": 0.5, "at 2 T": None,
+         "at 4 T": None, "every k": [0.9 - 0.01 * k - 0.1 * index for k in range(total)]}
+        for index, rule in enumerate(figures.RULES) for total in (2, 16)
+    ]  # fmt: skip
     return [*rows, {**rows[0], "training": "no memory", "rule": "none", "accuracy": 0.125}]
 
 
@@ -110,7 +115,7 @@ def test_recall_draws_every_seed_their_mean_and_chance(tmp_path, monkeypatch):
     kept = []
     monkeypatch.setattr(figures, "save", lambda figure, path: kept.append(figure))
     figures.recall(recall_rows(), tmp_path / "recall.png")
-    scratch, eight, sixteen = kept[0].axes
+    scratch, eight, sixteen, anywhere = kept[0].axes
     assert [text.get_text() for text in scratch.get_xticklabels()] == ["1", "3", "7", "15"]
     assert [text.get_text() for text in eight.get_xticklabels()] == ["T = 8", "2 T = 16", "4 T = 32"]
     assert "mean of 1 to 2" in scratch.get_ylabel()
@@ -124,6 +129,7 @@ def test_recall_draws_every_seed_their_mean_and_chance(tmp_path, monkeypatch):
         np.testing.assert_allclose(means[scratch].get_ydata(), expected)
         np.testing.assert_allclose(means[eight].get_ydata(), [0.9, 0.5 + 0.1 * index, 0.08])
         np.testing.assert_allclose(means[sixteen].get_ydata(), [0.9, 0.5 + 0.1 * index, 0.16])
+        np.testing.assert_allclose(means[anywhere].get_ydata(), 0.9 - 0.01 * np.arange(16) - 0.1 * index)
         colour = means[scratch].get_color()
         dots = [line for line in scratch.lines if line.get_linestyle() == "None" and line.get_color() == colour]
         np.testing.assert_allclose([line.get_ydata() for line in dots], np.add.outer(expected, (-0.001, 0.001)))
@@ -133,7 +139,7 @@ def test_recall_draws_every_seed_their_mean_and_chance(tmp_path, monkeypatch):
 def test_recall_of_a_part_says_what_is_missing(tmp_path):
     rows = [row for row in recall_rows() if row["training"] == "from scratch"]
     figures.recall(rows, tmp_path / "part.svg")
-    assert (tmp_path / "part.svg").read_text().count("not measured yet") == 2
+    assert (tmp_path / "part.svg").read_text().count("not measured yet") == 3
     with pytest.raises(InputError, match="expected rows of runs from scratch, or of a curriculum"):
         figures.recall([row for row in recall_rows() if row["training"] == "no memory"], tmp_path / "none.svg")
 
@@ -148,4 +154,4 @@ def test_recall_is_drawn_from_a_whole_file_or_from_its_parts(tmp_path, monkeypat
     monkeypatch.setattr("sys.argv", ["recall_figure", str(tmp_path / "recall.json"), str(tmp_path / "recall.png")])
     recall_figure.main()
     with Image.open(tmp_path / "recall.png") as image:
-        assert image.size == (10 * figures.DPI, 3.6 * figures.DPI)
+        assert image.size == (12.5 * figures.DPI, 3.6 * figures.DPI)
