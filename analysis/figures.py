@@ -121,7 +121,7 @@ def recall(rows: Sequence[Mapping[str, Any]], path: str | Path) -> None:
     anywhere = [row for row in rows if row["training"] == "anywhere" and row["T"] == STAGES[-1]]
     panels[-1].set(title=f"Value anywhere, T = {STAGES[-1]}", xlabel="segments k between value and answer")
     every = [str(k) if k % 5 == 0 else "" for k in range(STAGES[-1])]
-    _by_rule(panels[-1], every, anywhere, lambda row: dict(enumerate(row["every k"])))
+    _by_rule(panels[-1], every, anywhere, lambda row: dict(enumerate(row["every place"])))
     for axes, stage in zip(panels[1:-1], STAGES, strict=True):
         axes.set(title=f"Curriculum up to T = {stage}", xlabel="T it is asked at")
         found = [row for row in rows if row["training"] == "curriculum" and row["T"] == stage]

@@ -82,46 +82,42 @@ def _batch(
     return torch.from_numpy(symbols.astype(np.int64) + 1), torch.from_numpy(labels)
 
 
-def _row(how: str, rule: str, seed: int, segments: int, learner: Learner, steps: int) -> dict[str, Any]:
-    return {
-        "training": how,
-        "rule": rule,
-        "seed": seed,
-        "T": segments,
-        "steps": steps,
-        "accuracy": learner.accuracy(segments),
-        "at 2 T": learner.accuracy(2 * segments),
-        "at 4 T": learner.accuracy(4 * segments),
-    }
+def _row(how: str, rule: str, seed: int, segments: int, steps: int, accuracy: float, **more: Any) -> dict[str, Any]:
+    named = {"training": how, "rule": rule, "seed": seed, "T": segments, "steps": steps, "accuracy": accuracy}
+    return {**named, "at 2 T": None, "at 4 T": None, "every k": None, "every place": None, **more}
+
+
+def _longer(learner: Learner, segments: int) -> dict[str, float]:
+    return {"at 2 T": learner.accuracy(2 * segments), "at 4 T": learner.accuracy(4 * segments)}
 
 
 def scratch(rule: str, seed: int, lag: int) -> list[dict[str, Any]]:
     """One run that knows nothing at the start."""
     learner = Learner(rule, seed)
     steps = learner.train(lag + 1, SCRATCH_STEPS)
-    return [_row("from scratch", rule, seed, lag + 1, learner, steps)]
+    total = lag + 1
+    return [_row("from scratch", rule, seed, total, steps, learner.accuracy(total), **_longer(learner, total))]
 
 
 def curriculum(rule: str, seed: int) -> list[dict[str, Any]]:
-    """One run through all stages; a row each, and at the end the accuracy for every k up to the longest."""
+    """One run through all stages; a row each, and at the end the accuracy at T = k + 1 for k up to the longest."""
     learner, rows = Learner(rule, seed), []
     for segments in STAGES:
         steps = learner.train(segments, STAGE_STEPS)
-        rows.append(_row("curriculum", rule, seed, segments, learner, steps))
+        found = learner.accuracy(segments)
+        rows.append(_row("curriculum", rule, seed, segments, steps, found, **_longer(learner, segments)))
     rows[-1]["every k"] = [learner.accuracy(k + 1) for k in range(1, STAGES[-1])]
     return rows
 
 
 def anywhere(rule: str, seed: int) -> list[dict[str, Any]]:
-    """The curriculum with the value in any segment; a row a stage, each with the accuracy for every k at that T."""
+    """The curriculum with the value in any segment; a row a stage, each with the accuracy for k = 0 .. T - 1."""
     learner, rows = Learner(rule, seed), []
     for segments in STAGES:
         steps = learner.train(segments, STAGE_STEPS, anywhere=True)
         each = [learner.accuracy(segments, lag) for lag in range(segments)]
-        row = _row("anywhere", rule, seed, segments, learner, steps)
-        rows.append(
-            {**row, "accuracy": round(sum(each) / segments, 3), "at 2 T": None, "at 4 T": None, "every k": each}
-        )
+        mean = round(sum(each) / segments, 3)
+        rows.append(_row("anywhere", rule, seed, segments, steps, mean, **{"every place": each}))
     return rows
 
 
@@ -129,9 +125,7 @@ def without_memory(seed: int) -> list[dict[str, Any]]:
     """A model that is shown the last segment alone, which is all that one without memory can know."""
     learner = Learner("none", seed)
     steps = learner.train(2, SCRATCH_STEPS, shown=1)
-    accuracy = learner.accuracy(2, shown=1)
-    row = _row("no memory", "none", seed, 2, learner, steps)
-    return [{**row, "accuracy": accuracy, "at 2 T": None, "at 4 T": None}]
+    return [_row("no memory", "none", seed, 2, steps, learner.accuracy(2, shown=1))]
 
 
 def check() -> None:
@@ -156,7 +150,7 @@ def measure(kept: Kept) -> list[dict[str, Any]]:
     for seed in SEEDS:
         for rule in RULES:
             rows += kept(f"anywhere {rule} {seed}", partial(anywhere, rule, seed))
-    return [{"every k": None, **row} for row in rows]
+    return [{"every k": None, "every place": None, **row} for row in rows]
 
 
 BENCHMARK = Benchmark(

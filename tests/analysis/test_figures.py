@@ -105,7 +105,7 @@ def recall_rows() -> list[dict]:
     ]  # fmt: skip
     rows += [
         {"training": "anywhere", "rule": rule, "seed": 0, "T": total, "steps": 9, "accuracy": 0.5, "at 2 T": None,
-         "at 4 T": None, "every k": [0.9 - 0.01 * k - 0.1 * index for k in range(total)]}
+         "at 4 T": None, "every place": [0.9 - 0.01 * k - 0.1 * index for k in range(total)]}
         for index, rule in enumerate(figures.RULES) for total in (2, 16)
     ]  # fmt: skip
     return [*rows, {**rows[0], "training": "no memory", "rule": "none", "accuracy": 0.125}]
