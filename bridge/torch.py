@@ -102,12 +102,14 @@ class Retention(nn.Module):
     def online_at(self, t: Tensor) -> Tensor:
         """delta_t / p_t at single cycles, of the shape of ``t`` (whole numbers from 1), float64.
 
-        In closed form, so that a stream of any length needs no table; perturbed weights have none, and are summed.
+        In closed form, so that a stream of any length needs no table; random weights have none, and are summed.
         """
         if self.laws.needs_total:
             raise InputError("reversed laws need T in advance")
         if not self.laws.parametric:
-            return self.online(int(t.max()))[t - 1]
+            kind = self.laws.document.perturbation
+            flat = kind is not None and kind.kind == "flat"
+            return 1.0 / t.double() if flat else self.online(int(t.max()))[t - 1]
         family, values = self.laws.family, self.values()
         covered = torch.log(-torch.expm1(family.log_survival(t.double(), values, torch)))  # log p_t
         return torch.exp(self._log_increments(t.double()) - covered)

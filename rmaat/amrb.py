@@ -117,6 +117,14 @@ def bytes_kept(step: Step, memory: Tensor, segment: tuple[Any, ...]) -> int:
     return sum(sizes.values())
 
 
+def kinds(segments: Sequence[tuple[Any, ...]]) -> dict[Any, int]:
+    """One segment of each kind: they keep the same where shapes agree and the same arguments are left out."""
+    found: dict[Any, int] = {}
+    for t, segment in enumerate(segments):
+        found.setdefault(tuple((x.shape, x.dtype) if isinstance(x, Tensor) else x for x in segment), t)
+    return found
+
+
 def affordable(step: Step, memory: Tensor, segments: Sequence[tuple[Any, ...]], megabytes: float) -> int:
     """The largest number of segments that may keep their activations within a limit (``keep`` of `run_segments`).
 
@@ -126,7 +134,7 @@ def affordable(step: Step, memory: Tensor, segments: Sequence[tuple[Any, ...]], 
     Parameters
     ----------
     step, memory, segments
-        As for `run_segments`. The first and the last segment are run once each to be measured.
+        As for `run_segments`. One segment of each kind (`kinds`) is run once to be measured.
     megabytes : float
         10^6 bytes.
 
@@ -135,7 +143,9 @@ def affordable(step: Step, memory: Tensor, segments: Sequence[tuple[Any, ...]], 
     InputError
         A limit below what replaying every segment takes.
     """
-    one = max(bytes_kept(step, memory, segments[t]) for t in {0, len(segments) - 1})
+    one = max((bytes_kept(step, memory, segments[t]) for t in kinds(segments).values()), default=0)
+    if one == 0:
+        return len(segments)
     stored = len(segments) * memory.numel() * memory.element_size()
     room = megabytes * 1e6 - stored - RESERVE * one
     if room < one:
@@ -144,7 +154,7 @@ def affordable(step: Step, memory: Tensor, segments: Sequence[tuple[Any, ...]], 
             f"replay_mb: expected at least {least} for segments of this size (all replayed), got {megabytes:g}"
         )
     # Before the backward pass reaches a segment that is replayed, it has let go of all that were kept.
-    return min(len(segments), int(room / one))
+    return int(min(len(segments), room // one))
 
 
 def _storage(tensor: Tensor) -> int:

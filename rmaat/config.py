@@ -98,7 +98,7 @@ class RMAATConfig(Settings):
     )
     feedback: bool = quantity(True, "1", "the calcium's feedback P = 1 / C on what is read", PAPER)
     states: int = quantity(
-        16, "1", "complex states of a feature, of the state space", "S4D: 64, for fewer features", ge=1
+        16, "1", "complex states of a feature, of the state space", "S4D: 32 (N = 64 in conjugate pairs)", ge=1
     )
 
     def model_post_init(self, _: object) -> None:

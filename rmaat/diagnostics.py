@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
 from torch.profiler import ProfilerActivity, profile
 
 from astro_sim.common.errors import InputError
@@ -70,6 +71,8 @@ def segment_influence(model: Model, tokens: Tensor, lengths: Tensor | None = Non
             output = _at_end(output, cut) if isinstance(model, LanguageModel) else output
     norms = _derivative_norms(output, parts, seed)  # per part (B, L)
     places = torch.cat(norms, dim=1)[:, : tokens.shape[1]].square()
+    if isinstance(model, LanguageModel):  # what enters at n is the token before it; the last one is only predicted
+        places = pad(places[:, 1:], (0, 1))
     return torch.stack([places[:, cut.span(t)].sum(1) for t in range(cut.segments)], dim=1).sqrt()
 
 
@@ -108,6 +111,8 @@ def kept_of_first(model: Model, tokens: Tensor, totals: Sequence[int] = TOTALS, 
         A model without segments, or too few tokens.
     """
     size = model.recurrent.config.segment_length
+    if not totals or min(totals) < 1:
+        raise InputError(f"totals: expected numbers of segments from 1, got {list(totals)}")
     if tokens.shape[1] < size * max(totals):
         raise InputError(f"tokens: expected {size * max(totals)} for T = {max(totals)}, got {tokens.shape[1]}")
     found = []
@@ -142,6 +147,8 @@ def look(model: Model, tokens: Tensor, lengths: Tensor) -> dict[str, Any]:
         without memory; ``first``: rows with ``T``, ``measured`` (`kept_of_first`, relative to T = 1) and ``direct``, as
         far as the shortest example reaches, or None.
     """
+    if model.config.head == "match":
+        raise InputError("inspect: pairs have two towers; expected a model of the head classify or language")
     cut = _cut(model, tokens, lengths)
     have = torch.tensor(cut.counts)[:, None] > torch.arange(cut.segments)
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from astro_sim.common.errors import InputError
 from bridge.laws import Laws
 from bridge.torch import Retention
-from rmaat.amrb import Step, affordable, run_segments
+from rmaat.amrb import Step, affordable, kinds, run_segments
 from rmaat.attention import AstromorphicAttention, Mixer, RelativePosition
 from rmaat.config import RMAATConfig
 from rmaat.memory import factors, update
@@ -207,7 +207,7 @@ class SegmentEncoder(Encoder):
         c, memory = self.config, self.begin(batch)
         keep = 1 if c.kept_segments is None else c.kept_segments
         if c.replay_mb is not None and c.backward == "amrb" and torch.is_grad_enabled():
-            kind = (len(segments), *(tuple(segments[t][0].shape) for t in (0, -1)), memory.dtype,
+            kind = (len(segments), frozenset(kinds(segments)), memory.dtype,
                     torch.is_autocast_enabled(memory.device.type), self.training)  # fmt: skip
             if kind not in self._kept:
                 self._kept[kind] = affordable(step, memory, segments, c.replay_mb)

@@ -35,6 +35,8 @@ from rmaat.model import Model, SequenceClassifier
 
 DEFAULT_RULE = "consolidate"  # RMAAT's; why: docs/decisions.md, results/recall.json
 
+CLOSE = 0.01  # share by which numbers of parameters may differ before the feed-forward width is changed
+
 MakeMixer = Callable[[RMAATConfig], Mixer]
 
 
@@ -78,6 +80,8 @@ class Member:
         Settings that this mixer has and others have not.
     sigmoid : bool
         Whether astromorphic attention squashes H, where the configuration leaves it open.
+    ignored : frozenset of str
+        Settings of all others that this mixer does not have.
     """
 
     source: str
@@ -86,12 +90,13 @@ class Member:
     recurrent: bool
     own: frozenset[str] = frozenset()
     sigmoid: bool = False
+    ignored: frozenset[str] = frozenset()
 
     @property
     def unused(self) -> frozenset[str]:
         """Settings without effect on this model."""
         others = ASTROMORPHIC | {"states"} | RECURRENT | AT_ONCE
-        return others - self.own - (RECURRENT if self.recurrent else AT_ONCE)
+        return others - self.own - (RECURRENT if self.recurrent else AT_ONCE) | self.ignored
 
 
 MEMBERS = {
@@ -99,7 +104,9 @@ MEMBERS = {
     "linear-transformer": Member("Katharopoulos et al. 2020", "linear", _plain(LinearAttention), False),
     "at": Member("AT (arXiv 2312.10925)", "astromorphic", _astromorphic, False, ASTROMORPHIC, sigmoid=True),
     "retnet": Member("Sun et al. 2023", "retention", _plain(RetNetAttention), False),
-    "s4d": Member("Gu et al. 2022", "state space", _state_space, False, frozenset(("states",))),
+    "s4d": Member(
+        "Gu et al. 2022", "state space", _state_space, False, frozenset(("states",)), ignored=frozenset(("heads",))
+    ),
     "rmt": Member("Bulatov et al. 2022", "softmax", _plain(SoftmaxAttention), True),
     "rlt": Member("RMAAT (arXiv 2601.00426)", "linear", _plain(LinearAttention), True),
     "rmaat": Member("RMAAT (arXiv 2601.00426)", "astromorphic", _astromorphic, True, ASTROMORPHIC),
@@ -114,9 +121,15 @@ def get(name: str) -> Member:
 
 
 def without_effect(name: str, config: RMAATConfig) -> list[str]:
-    """Settings that differ from their defaults though this model has no use for them."""
+    """Settings that differ from their defaults though this model, or another setting, leaves no use for them."""
     fields = RMAATConfig.model_fields
-    return sorted(each for each in get(name).unused if getattr(config, each) != fields[each].default)
+    idle = set(get(name).unused)
+    idle |= {"readout"} if config.head == "language" else set()
+    idle |= {"kept_segments", "replay_mb"} if config.backward != "amrb" else set()
+    idle |= {"truncate_after"} if config.backward != "truncated" else set()
+    idle |= {"m_scale"} if config.normalisation != "paper" else set()
+    idle |= {"spatial_decay", "tokens_per_spacing"} if not config.relative_position else set()
+    return sorted(each for each in idle if getattr(config, each) != fields[each].default)
 
 
 def resolve(name: str, config: RMAATConfig, laws: Laws | None = None) -> RMAATConfig:
@@ -223,12 +236,15 @@ def list_models(config: RMAATConfig) -> list[tuple[str, str, str, str, str, str,
 
 
 def _matched(name: str, config: RMAATConfig) -> RMAATConfig:
-    """``feedforward`` such that a block has as many parameters as RMAAT's; memory rows are few beside them."""
+    """``feedforward`` such that the model has as many parameters as RMAAT; within a hundredth it is left as it is."""
     plain = config.replace(match_parameters=False)
+    bare = plain.replace(memory_rule="none", trainable_laws=False, readout="mean")  # needs no laws, fits every model
     with torch.device("meta"):
-        goal, own = (sum(p.numel() for p in MEMBERS[each].make(plain).parameters()) for each in ("rmaat", name))
-    # A feature inside the feed-forward part has a row, a column and a bias.
-    features = round(config.feedforward + (goal - own) / (2 * config.width + 1))
+        goal, own = (count_parameters(build_model(each, bare))[0] for each in ("rmaat", name))
+    if abs(own - goal) <= CLOSE * goal:
+        return plain
+    # A feature inside a feed-forward part has a row, a column and a bias.
+    features = config.feedforward + round((goal - own) / (config.depth * (2 * config.width + 1)))
     if features < 1:
         raise InputError(
             f"match_parameters: {name!r} has more parameters than rmaat even without a feed-forward part; "

@@ -1,5 +1,6 @@
 """Causal language modelling: each token predicted from those before it, a segment at a time."""
 
+import math
 from typing import Any
 
 import torch
@@ -9,7 +10,7 @@ from torch.nn.functional import cross_entropy, pad
 from astro_sim.common.errors import InputError
 from rmaat.attention.features import wide
 from rmaat.encoder import SegmentEncoder, SequenceEncoder
-from rmaat.model import Cut, Model
+from rmaat.model import Cut, Model, evaluating
 
 
 class LanguageModel(Model):
@@ -43,7 +44,8 @@ class LanguageModel(Model):
         Returns
         -------
         Tensor
-            Logits (batch, length, vocabulary): at n, of the token at n, from those before it. With ``scores``
+            Logits (batch, length, vocabulary): at n, of the token at n, from those before it; without meaning where
+            there is only padding. With ``scores``
             (batch, 2): surprise in nats, summed over the real tokens of a row, and how many of them were the likeliest.
 
         Raises
@@ -52,16 +54,23 @@ class LanguageModel(Model):
             Ids out of range, another type or shape, lengths that do not fit.
         """
         lengths = self.check_tokens(tokens, lengths)
+        longest = tokens.shape[1] if lengths is None else int(lengths.max())
+        beyond, tokens = tokens.shape[1] - longest, tokens[:, :longest]  # padding for all
         cut = Cut(tokens, lengths, self.config.segment_length)
         inputs = pad(tokens, (1, -1))  # 0, then all but the last
         if isinstance(self.encoder, SegmentEncoder):
             results = self._recurrent(cut, inputs, scores)
-            return torch.stack(results).sum(0) if scores else torch.cat(results, dim=1)
-        real = None
-        if cut.lengths is not None:
-            real = torch.arange(tokens.shape[1], device=tokens.device) < cut.lengths[:, None]
-        logits = self.out(self.encoder(inputs, real))
-        return score(logits, tokens, real) if scores else logits
+            if scores:
+                return torch.stack(results).sum(0)
+            logits = torch.cat(results, dim=1)
+        else:
+            real = None
+            if cut.lengths is not None:
+                real = torch.arange(longest, device=tokens.device) < cut.lengths[:, None]
+            logits = self.out(self.encoder(inputs, real))
+            if scores:
+                return score(logits, tokens, real)
+        return pad(logits, (0, 0, 0, beyond))
 
     def loss(self, tokens: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Mean surprise a token, nats; divided by log 2 it is bits."""
@@ -89,14 +98,11 @@ class LanguageModel(Model):
         factor = encoder.factors(cut.counts, cut.segments).to(inputs.device)
         shared = encoder.shared()
         steps = []
-        # Segments that are only padding have logits too, where these are asked for: the batch has one shape.
         for t in range(cut.segments):
             span = cut.span(t)
             targets = cut.tokens[:, span] if scores else None
             steps.append((inputs[:, span], targets, cut.real(t), factor[:, t], cut.active(t), shared))
         _, outputs = encoder.carry(self.step, steps, len(inputs))
-        if not scores and (short := inputs.shape[1] - cut.segments * self.config.segment_length) > 0:
-            outputs.append(outputs[0].new_zeros(len(inputs), short, self.config.vocabulary))
         return outputs
 
     @torch.no_grad()
@@ -138,23 +144,22 @@ class LanguageModel(Model):
         """
         from rmaat.streaming import Decoder
 
-        if count < 1 or temperature < 0 or (top_k is not None and top_k < 1):
+        whole = isinstance(count, int) and isinstance(top_k, int | None)
+        if not whole or count < 1 or not 0 <= temperature < math.inf or (top_k is not None and top_k < 1):
             raise InputError(
-                f"expected count and top_k from 1 and temperature from 0, got {count}, {top_k} and {temperature}"
+                "expected whole numbers count and top_k from 1 and a finite temperature from 0, "
+                f"got {count}, {top_k} and {temperature}"
             )
-        if prompt.numel():
-            self.check_tokens(prompt, None)
+        self.check_tokens(pad(prompt, (1, 0)) if prompt.ndim == 2 else prompt, None)  # an empty prompt is one, too
         generator = None if seed is None else torch.Generator(prompt.device).manual_seed(seed)
-        was_training = self.training
-        self.eval()
-        decoder = Decoder(self, len(prompt), total)
-        logits = decoder.feed(pad(prompt, (1, 0)))[:, -1]
         written = []
-        for n in range(count):
-            written.append(_draw(logits, temperature, top_k, generator))
-            if n + 1 < count:
-                logits = decoder.feed(written[-1])[:, -1]
-        self.train(was_training)
+        with evaluating(self):
+            decoder = Decoder(self, len(prompt), total)
+            logits = decoder.feed(pad(prompt, (1, 0)))[:, -1]
+            for n in range(count):
+                written.append(_draw(logits, temperature, top_k, generator))
+                if n + 1 < count:
+                    logits = decoder.feed(written[-1])[:, -1]
         return torch.cat(written, dim=1)
 
 
@@ -173,6 +178,8 @@ def _draw(logits: Tensor, temperature: float, top_k: int | None, generator: Any)
     if temperature == 0:
         return logits.argmax(-1, keepdim=True)
     if top_k is not None and top_k < logits.shape[1]:
-        least = logits.topk(top_k, dim=-1).values[:, -1:]
-        logits = logits.masked_fill(logits < least, -torch.inf)
-    return torch.multinomial((logits / temperature).softmax(-1), 1, generator=generator)
+        best = logits.topk(top_k, dim=-1)
+        logits = torch.full_like(logits, -torch.inf).scatter(1, best.indices, best.values)
+    # The largest at 0 before the division, which a small temperature would make overflow.
+    logits = (logits - logits.amax(-1, keepdim=True)) / temperature
+    return torch.multinomial(logits.softmax(-1), 1, generator=generator)

@@ -3,6 +3,8 @@
 `rmaat.family` builds all of them by name, RMAAT among them; `rmaat.language` has the one that predicts each next token.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 import torch
@@ -88,11 +90,29 @@ class Model(Pretrained, nn.Module):
             raise InputError(f"tokens: expected ids from 0 to {self.config.vocabulary - 1}, got {low} to {high}")
         if lengths is None:
             return None
-        if lengths.shape != tokens.shape[:1] or int(lengths.min()) < 1 or int(lengths.max()) > tokens.shape[1]:
-            raise InputError(
-                f"lengths: expected {len(tokens)} numbers from 1 to {tokens.shape[1]}, got {lengths.tolist()}"
-            )
-        return None if int(lengths.min()) == tokens.shape[1] else lengths.to(tokens.device)
+        lengths = check_lengths(lengths, tokens, 1)
+        return None if int(lengths.min()) == tokens.shape[1] else lengths
+
+
+def check_lengths(lengths: Tensor, tokens: Tensor, least: int) -> Tensor:
+    """``lengths`` as int64 beside ``tokens``, or `InputError`: another shape, no whole numbers, or out of range."""
+    longest, whole = tokens.shape[-1], not (lengths.is_floating_point() or lengths.dtype == torch.bool)
+    if lengths.shape != tokens.shape[:-1] or not whole or int(lengths.min()) < least or int(lengths.max()) > longest:
+        what = f"{tokens.shape[:-1].numel()} whole numbers from {least} to {longest}"
+        raise InputError(f"lengths: expected {what}, got {lengths.tolist()}")
+    return lengths.to(tokens.device, torch.int64)
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """The model in evaluation mode, and every part of it afterwards in the mode it was in."""
+    modes = {part: part.training for part in model.modules()}
+    model.eval()
+    try:
+        yield
+    finally:
+        for part, training in modes.items():
+            part.training = training
 
 
 class Cut:
@@ -174,13 +194,15 @@ class SequenceClassifier(Model):
         if self.config.head == "match":
             if tokens.ndim != 3 or tokens.shape[1] != 2:
                 raise InputError(f"tokens: expected pairs, (batch, 2, length), got {tuple(tokens.shape)}")
-            flat = self.features(tokens.flatten(0, 1), None if lengths is None else lengths.flatten())
+            flat_lengths = None if lengths is None else check_lengths(lengths, tokens, 1).flatten()
+            flat = self.features(tokens.flatten(0, 1), flat_lengths)
             return self.head(flat.unflatten(0, (-1, 2)))
         return self.head(self.features(tokens, lengths))
 
     def features(self, tokens: Tensor, lengths: Tensor | None = None) -> Tensor:
         """What the head reads, (batch, width)."""
         lengths = self.check_tokens(tokens, lengths)
+        tokens = tokens if lengths is None else tokens[:, : int(lengths.max())]  # what lies beyond is padding for all
         cut = Cut(tokens, lengths, self.config.segment_length)
         seen = self._recurrent(cut) if isinstance(self.encoder, SegmentEncoder) else self._at_once(cut)
         return (mean_segments if self.config.readout == "mean" else last_segment)(seen, cut.totals)
@@ -236,6 +258,6 @@ class SequenceClassifier(Model):
         real = None
         if cut.lengths is not None:
             real = torch.arange(tokens.shape[1], device=tokens.device) < cut.lengths[:, None]
-        words = encoder(tokens, real)
+        words = encoder(tokens, real)  # (B, L, d)
         spans = [cut.span(t) for t in range(cut.segments)]
         return torch.stack([mean_words(words[:, s], None if real is None else real[:, s]) for s in spans], dim=1)

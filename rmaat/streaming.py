@@ -1,4 +1,8 @@
-"""Sequences that arrive a segment or a token at a time, in constant memory."""
+"""Sequences that arrive a segment or a token at a time, in constant memory.
+
+(Laws that were perturbed to random weights have no closed form: under them a table of factors as long as the stream is
+made anew for each segment.)
+"""
 
 from collections.abc import Mapping
 from typing import Any, Self
@@ -9,7 +13,7 @@ from torch import Tensor
 from astro_sim.common.errors import InputError
 from rmaat.encoder import SegmentEncoder
 from rmaat.language import LanguageModel
-from rmaat.model import Model, SequenceClassifier
+from rmaat.model import Model, SequenceClassifier, check_lengths
 
 
 class Stream:
@@ -72,12 +76,8 @@ class Stream:
         if len(tokens) != self.batch:
             raise InputError(f"tokens: expected {self.batch} rows, got {len(tokens)}")
         if lengths is not None:
-            low, high = (int(value) for value in lengths.aminmax())
-            if lengths.shape != tokens.shape[:1] or low < 0 or high > tokens.shape[1]:
-                raise InputError(
-                    f"lengths: expected {self.batch} numbers from 0 to {tokens.shape[1]}, got {lengths.tolist()}"
-                )
-            if low < tokens.shape[1]:
+            lengths = check_lengths(lengths, tokens, 0)
+            if int(lengths.min()) < tokens.shape[1]:
                 real = torch.arange(tokens.shape[1], device=tokens.device) < lengths[:, None]
                 active = lengths > 0
         factor = factor_at(self.encoder, self.segments, self._total, active)
@@ -132,7 +132,8 @@ class Stream:
             raise InputError(f"rows: expected bool of shape ({self.batch},), got {chosen.dtype} {tuple(chosen.shape)}")
         if total is not None:
             new = _totals(self.encoder, total, self.batch)
-            assert new is not None
+            if new is None or (self._total is None and not chosen.all()):
+                raise InputError("total: the other rows have no T; expected it for all rows or for none")
             self._total = new if self._total is None else torch.where(chosen, new, self._total)
         self.memory = torch.where(chosen[:, None, None], self.encoder.begin(self.batch), self.memory)
         self.segments, self.seen, self.last = (
@@ -210,9 +211,10 @@ class Decoder:
 
     def _words(self, now: Tensor) -> Tensor:
         first = 0
-        if self.memory is not None:
+        if isinstance(self.encoder, SegmentEncoder) and self.memory is not None:
             first = self.model.config.memory_tokens
-            if self.place == 0:
+            if self.place == 0:  # a segment begins; one beyond T is refused here
+                self._factor = factor_at(self.encoder, self.segments, self._total, None)
                 self._extend(self.memory, 0)
         return self._extend(self.encoder.words(now, self.place), first + self.place)
 
@@ -221,9 +223,8 @@ class Decoder:
         if not isinstance(self.encoder, SegmentEncoder) or self.memory is None or self.encoder.write is None:
             raise InputError(f"tokens: the model {self.model.name!r} takes at most max_length = {size} of them")
         m = self.model.config.memory_tokens
-        factor = factor_at(self.encoder, self.segments, self._total, None)
         written = self._extend(self.memory + self.encoder.write, m + size)
-        self.memory = self.encoder.updated(self.memory, written, factor)
+        self.memory = self.encoder.updated(self.memory, written, self._factor)
         self.segments = self.segments + 1
         self.states, self.place = [None] * len(self.states), 0
 
@@ -264,6 +265,8 @@ def _totals(encoder: SegmentEncoder, total: int | Tensor | None, batch: int) -> 
             why = "reversed laws need" if reversed_laws else "the memory rule 'scale' needs"
             raise InputError(f"T: {why} the number of segments in advance; expected total")
         return None
+    if not isinstance(total, int | Tensor) or (isinstance(total, Tensor) and not total.numel()):
+        raise InputError(f"T: expected a whole number of segments from 1, got {total!r}")
     counts = torch.as_tensor(total, device=device)
     if counts.is_floating_point() or counts.dtype == torch.bool or int(counts.min()) < 1:
         raise InputError(f"T: expected a whole number of segments from 1, got {total}")

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from astro_sim.common.errors import InputError
 from rmaat.attention.features import feature_map, power, reciprocal, wide
-from rmaat.attention.mixer import Mixer, Projection, join_heads
+from rmaat.attention.mixer import Mixer, Projection, join_heads, only
 from rmaat.attention.scan import causal_read
 
 
@@ -219,7 +219,7 @@ class AstromorphicAttention(Mixer):
         self, x: Tensor, mask: Tensor | None = None, shared: Tensor | None = None, rows: slice | None = None
     ) -> Tensor:
         """See `Mixer.forward`; ``shared`` is phi(R)."""
-        q, k, v = self.project(x, None if self.causal else rows)
+        q, k, v = self.project(only(x, mask), None if self.causal else rows)
         y = astromorphic(q, k, v, shared, mask, self.rule, self.causal)
         y = y[:, :, rows] if self.causal and rows is not None else y
         return self.out(join_heads(y).to(x.dtype))

@@ -42,6 +42,6 @@ def power(x: Tensor, exponent: float) -> Tensor:
 
 
 def reciprocal(x: Tensor) -> Tensor:
-    """1 / x, 0 where x is 0, with finite gradients."""
-    nonzero = x != 0
+    """1 / x; 0 where x is 0, or so small that the slope 1 / x^2 would overflow (1e-19 in float32)."""
+    nonzero = x.abs() >= torch.finfo(x.dtype).tiny ** 0.5
     return torch.where(nonzero, 1.0 / torch.where(nonzero, x, 1.0), 0.0)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from rmaat.attention.features import feature_map, reciprocal, wide
-from rmaat.attention.mixer import Mixer, Projection, join_heads
+from rmaat.attention.mixer import Mixer, Projection, join_heads, only
 from rmaat.attention.scan import causal_read
 
 State = tuple[Tensor, Tensor]  # H (B, h, m, d_v) and z (B, h, 1, m) of the rows so far
@@ -87,7 +87,7 @@ class LinearAttention(Mixer):
         self, x: Tensor, mask: Tensor | None = None, shared: Tensor | None = None, rows: slice | None = None
     ) -> Tensor:
         """See `Mixer.forward`."""
-        q, k, v = self.project(x, None if self.causal else rows)
+        q, k, v = self.project(only(x, mask), None if self.causal else rows)
         y, _ = linear_attention(q, k, v, mask, self.causal)
         y = y[:, :, rows] if self.causal and rows is not None else y
         return self.out(join_heads(y).to(x.dtype))

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from astro_sim.common.errors import InputError
@@ -68,6 +69,11 @@ class Mixer(nn.Module):
     def _require_causal(self) -> None:
         if not self.causal:
             raise InputError(f"{type(self).__name__}: only a causal one can go on row by row")
+
+
+def only(x: Tensor, mask: Tensor | None) -> Tensor:
+    """Rows that exist; 0 in place of others, so that no NaN of theirs reaches a weight's gradient."""
+    return x if mask is None else torch.where(mask[..., None], x, 0.0)
 
 
 def split_heads(x: Tensor, parts: int, heads: int) -> tuple[Tensor, ...]:

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad, silu
 
+from astro_sim.common.errors import InputError
 from rmaat.attention.features import wide
-from rmaat.attention.mixer import Mixer, Projection, join_heads
+from rmaat.attention.mixer import Mixer, Projection, join_heads, only
 from rmaat.attention.scan import decayed_sums
 
 State = tuple[Tensor, int]  # S (B, h, m, d_v) after the rows so far, and their number
@@ -21,7 +22,7 @@ State = tuple[Tensor, int]  # S (B, h, m, d_v) after the rows so far, and their 
 
 def decays(heads: int) -> Tensor:
     """-log gamma of every head, (heads,)."""
-    return -torch.log1p(-(2.0 ** (-5.0 - torch.arange(heads))))
+    return -torch.log1p(-(2.0 ** (-5.0 - torch.arange(heads, dtype=torch.float64))))
 
 
 def rotate(x: Tensor, start: int = 0) -> Tensor:
@@ -82,23 +83,34 @@ def retention_reference(q: Tensor, k: Tensor, v: Tensor, decay: Tensor, mask: Te
 
 
 class RetNetAttention(Mixer):
-    """Multi-scale retention with its gate."""
+    """Multi-scale retention with its gate.
+
+    Raises
+    ------
+    InputError
+        Heads of an odd width: features are rotated in pairs.
+    """
 
     decay: Tensor
 
     def __init__(self, width: int, heads: int, causal: bool = False) -> None:
         super().__init__(width, heads, causal)
+        if width // heads % 2:
+            raise InputError(
+                f"width: expected an even number of features a head, got {width // heads} (of {heads} heads)"
+            )
         self.project = Projection(width, heads)
         self.gate = nn.Linear(width, width, bias=False)
         self.norm = nn.LayerNorm(width // heads, elementwise_affine=False)  # of each head
         self.out = nn.Linear(width, width)
-        self.register_buffer("decay", decays(heads).double(), persistent=False)
+        self.register_buffer("decay", decays(heads), persistent=False)
 
     def forward(
         self, x: Tensor, mask: Tensor | None = None, shared: Tensor | None = None, rows: slice | None = None
     ) -> Tensor:
         """See `Mixer.forward`."""
-        q, k, v = self._project(x, mask, 0)
+        x = only(x, mask)
+        q, k, v = self._project(x, 0)
         with torch.autocast(x.device.type, enabled=False):
             y, _ = retention(q, k, v, self.decay)
             if not self.causal:
@@ -112,16 +124,13 @@ class RetNetAttention(Mixer):
         """See `Mixer.extend`."""
         self._require_causal()
         before, start = (None, 0) if state is None else state
-        q, k, v = self._project(x, None, start)
+        q, k, v = self._project(x, start)
         with torch.autocast(x.device.type, enabled=False):
             y, after = retention(q, k, v, self.decay, before=before)
         return self._finish(x, y), (after, start + x.shape[1])
 
-    def _project(self, x: Tensor, mask: Tensor | None, start: int) -> tuple[Tensor, Tensor, Tensor]:
+    def _project(self, x: Tensor, start: int) -> tuple[Tensor, Tensor, Tensor]:
         q, k, v = (wide(part) for part in self.project(x))
-        if mask is not None:
-            w = mask[:, None, :, None]
-            q, k, v = (torch.where(w, part, 0.0) for part in (q, k, v))
         return rotate(q, start), rotate(k, start) * k.shape[-1] ** -0.5, v
 
     def _finish(self, x: Tensor, y: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from rmaat.attention.mixer import Mixer, Projection, join_heads
+from rmaat.attention.mixer import Mixer, Projection, join_heads, only
 
 State = tuple[Tensor, Tensor]  # keys and values of the rows so far, (B, h, rows, m) each
 
@@ -34,12 +34,8 @@ class SoftmaxAttention(Mixer):
         self, x: Tensor, mask: Tensor | None = None, shared: Tensor | None = None, rows: slice | None = None
     ) -> Tensor:
         """See `Mixer.forward`."""
-        q, k, v = self.project(x, rows)
-        seen = None
-        if mask is not None:
-            w = mask[:, None, :, None]
-            k, v = torch.where(w, k, 0.0), torch.where(w, v, 0.0)  # a weight of 0 would not silence NaN
-            seen = mask[:, None, None, :]  # (B, 1, 1, N)
+        q, k, v = self.project(only(x, mask), rows)
+        seen = None if mask is None else mask[:, None, None, :]  # (B, 1, 1, N)
         if not self.causal:
             y = scaled_dot_product_attention(q, k, v, seen)
         elif seen is None and rows is None:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import gelu, glu, pad
 
 from rmaat.attention.features import wide
-from rmaat.attention.mixer import Mixer
+from rmaat.attention.mixer import Mixer, only
 
 State = Tensor  # h, complex (B, d, n)
 STEPS = (1e-3, 1e-1)  # dt at the start, spread evenly in its logarithm; Gu et al. 2022
@@ -76,9 +76,7 @@ class DiagonalStateSpace(Mixer):
         self, x: Tensor, mask: Tensor | None = None, shared: Tensor | None = None, rows: slice | None = None
     ) -> Tensor:
         """See `Mixer.forward`."""
-        u = wide(x)
-        if mask is not None:
-            u = torch.where(mask[..., None], u, 0.0)
+        u = wide(only(x, mask))
         with torch.autocast(x.device.type, enabled=False):
             length = x.shape[1]
             step, drive = self._discrete()

@@ -50,6 +50,8 @@ def load_weights(model: nn.Module, path: Path, laws_digest: str) -> None:
             raise InputError(f"{path}: the tensor {name!r} is missing")
         if tensors[name].shape != value.shape:
             raise InputError(f"{path}: {name!r} has the shape {[*tensors[name].shape]}, expected {[*value.shape]}")
+        if tensors[name].dtype != value.dtype:
+            raise InputError(f"{path}: {name!r} is {tensors[name].dtype}, expected {value.dtype}")
     if extra := set(tensors) - set(expected):
         raise InputError(f"{path}: tensors that the model does not have: {', '.join(sorted(extra))}")
     model.load_state_dict(tensors)

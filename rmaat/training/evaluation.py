@@ -16,7 +16,7 @@ from rmaat import diagnostics, records
 from rmaat.config import RMAATConfig
 from rmaat.family import build_model
 from rmaat.language import LanguageModel
-from rmaat.model import Model
+from rmaat.model import Model, evaluating
 from rmaat.records import RunRecord, read_run
 from rmaat.tasks import storage
 from rmaat.tasks.storage import Split
@@ -144,16 +144,13 @@ def measure(
     """
     chosen = np.random.default_rng(0).permutation(len(split))[:most]
     order = chosen[np.argsort(split.lengths[chosen], kind="stable")]
-    was_training = network.training
-    network.eval()
     loss, right, count = 0.0, 0.0, 0
-    with Progress(f"evaluating on {split.name}", len(order)) as progress:
+    with evaluating(network), Progress(f"evaluating on {split.name}", len(order)) as progress:
         for start in range(0, len(order), size):
             batch = tensors(split, order[start : start + size], device)
             sums, of = score(network, batch)
             loss, right, count = loss + float(sums[0]), right + float(sums[1]), count + of
             progress.advance(len(batch[2]))
-    network.train(was_training)
     return loss / count, right / count
 
 

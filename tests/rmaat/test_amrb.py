@@ -249,18 +249,41 @@ def test_a_limit_below_one_segment_is_refused(config, laws):
 
 def test_bytes_kept_leave_the_random_state_alone():
     step = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.Dropout(0.5))
-    torch.manual_seed(5)
-    before = torch.get_rng_state()
 
     def run(memory):
         return step(memory), memory
 
+    memory = torch.randn(2, 4)
+    before = torch.get_rng_state()
     # x is there already; of Linear then nothing more is kept, and dropout keeps its mask (bool) or its scaled noise.
-    found = bytes_kept(run, torch.randn(2, 4), ())
-    assert 0 < found <= 4 * 4 * (2 + 4) * 2
-    torch.manual_seed(5)
+    assert 0 < bytes_kept(run, memory, ()) <= 4 * 4 * (2 + 4) * 2
     assert torch.equal(before, torch.get_rng_state())
-    assert affordable(run, torch.randn(2, 4), [()] * 3, 1.0) == 3
+    assert affordable(run, memory, [()] * 3, 1.0) == 3
+    assert affordable(run, memory, [()] * 3, 1e308) == 3
+    assert affordable(lambda m: (m, m), memory, [()] * 3, 1.0) == 3  # keeps nothing
+    assert affordable(run, memory, [], 1.0) == 0
+
+
+@pytest.mark.parametrize("head", ["classify", "language"])
+def test_a_memory_limit_holds_whatever_the_padding(head):
+    """A full batch first, then one of the same shape with padding: masked segments keep more, and are measured too."""
+    config = RMAATConfig(vocabulary=257, head=head, classes=2, segment_length=128, memory_rule="none", replay_mb=32.0)
+    torch.manual_seed(0)
+    model, tokens = build_model("rmt", config), torch.randint(1, 257, (4, 8 * 128 + 1))
+    parameters = sum(p.numel() for p in model.parameters()) * 4 / 1e6
+
+    def step(lengths):
+        model(tokens, lengths, *([True] if head == "language" else [])).logsumexp(-1).sum().backward()
+
+    chosen = set()
+    for lengths in (None, torch.tensor([1025, 140, 500, 700]), torch.tensor([1025, 1025, 1025, 1000])):
+        step(lengths)
+        for parameter in model.parameters():
+            parameter.grad.zero_()
+        # Gradients stand already; replays add theirs in parts, up to one set at a time.
+        assert peak_extra_bytes(lambda lengths=lengths: step(lengths)) / 1e6 < 32.0 + parameters
+        chosen = set(model.encoder._kept.values())
+    assert max(chosen) > 1
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,9 @@ def test_influence_of_a_language_model_is_that_of_its_last_token(config, laws):
     found = diagnostics.segment_influence(model, tokens)
     # The last token is predicted, not read: what stands in the last segment before it reaches its logits.
     assert (found > 0).all()
+    alone = diagnostics.segment_influence(model, tokens[:, :13])  # the last segment is the last token
+    assert (alone[:, :2] > 0).all()
+    assert (alone[:, 2] == 0).all()
     later = tokens.clone()
     later[:, -1] = 1 + later[:, -1] % 11
     torch.testing.assert_close(diagnostics.segment_influence(model, later), found, rtol=1e-12, atol=0)
@@ -80,6 +83,12 @@ def test_memory_norms_and_what_is_kept_of_the_first(config, laws, rule):
             )
     kept = diagnostics.kept_of_first(model, tokens, [1, 2, 4])
     assert kept[0] > kept[1] > kept[2] > 0
+    for totals in ([], [0]):
+        with pytest.raises(InputError, match="totals: expected numbers of segments from 1"):
+            diagnostics.kept_of_first(model, tokens, totals)
+    pairs = made("rmaat", config, laws, head="match")
+    with pytest.raises(InputError, match="inspect: pairs have two towers"):
+        diagnostics.look(pairs, tokens, torch.tensor([24, 24]))
     with pytest.raises(InputError, match="tokens: expected 30 for T = 5, got 24"):
         diagnostics.kept_of_first(model, tokens, [5])
     factors = laws.retention(4)

@@ -4,9 +4,8 @@ import pytest
 import torch
 
 from astro_sim.common.errors import InputError
-from rmaat.attention import RelativePosition
 from rmaat.config import RMAATConfig
-from rmaat.family import MEMBERS, RMAAT, build_model, count_parameters, get, resolve
+from rmaat.family import MEMBERS, RMAAT, build_model, count_parameters, get, resolve, without_effect
 from rmaat.language import LanguageModel
 from rmaat.model import SequenceClassifier
 
@@ -48,6 +47,9 @@ def test_pairs_may_be_swapped(config, laws, name):
     torch.testing.assert_close(model(other, lengths), expected, rtol=0, atol=1e-12)
     other[0, 1, 0] = 1 + other[0, 1, 0] % 15
     assert (model(other, lengths)[0] - expected[0]).abs().max() > 1e-6
+    for wrong in (lengths.T, lengths.flatten()):
+        with pytest.raises(InputError, match="lengths: expected 6 whole numbers from 1 to 20"):
+            model(tokens, wrong)
     with pytest.raises(InputError, match=r"tokens: expected pairs, \(batch, 2, length\), got \(3, 20\)"):
         model(tokens[:, 0])
 
@@ -57,20 +59,25 @@ SIZES = [
     RMAATConfig(vocabulary=257, classes=2),
     RMAATConfig(vocabulary=257, classes=2, width=128, depth=4, feedforward=256, memory_tokens=16, segment_length=512),
     RMAATConfig(vocabulary=257, head="language", width=96, depth=3, feedforward=192),
+    RMAATConfig(vocabulary=257, classes=2, memory_tokens=128),  # a tenth of all parameters are memory rows
 ]
 
 
-@pytest.mark.parametrize("config", SIZES, ids=["small", "large", "language"])
+@pytest.mark.parametrize("config", SIZES, ids=["small", "large", "language", "memory"])
 @pytest.mark.parametrize("name", MEMBERS)
 def test_parameters_match_within_three_percent(config, laws, name):
     goal, _ = count_parameters(build_model("rmaat", config, laws))
     model = build_model(name, config, laws)
     found, position = count_parameters(model)
     assert abs(found / goal - 1) < 0.03
-    listed = sum(p.numel() for m in model.modules() if isinstance(m, RelativePosition) for p in m.parameters())
-    assert position == listed
-    assert (position > 0) == (name in ("rmaat", "at"))
+    rows = {
+        "rmaat": config.segment_length + config.memory_tokens * (2 if config.causal else 1), "at": config.max_length
+    }.get(name, 0)  # fmt: skip
+    assert position == config.width * rows  # W: heads x width / heads x rows
     assert found + position == sum(p.numel() for p in model.parameters())
+    if name in ("rlt", "rmt", "rmaat") or config.memory_tokens < 16:
+        return
+    assert abs(found / goal - 1) < 0.01 or model.config.feedforward != config.feedforward
 
 
 @pytest.mark.parametrize("name", MEMBERS)
@@ -117,7 +124,7 @@ def test_settings_without_effect_are_told_and_have_none(config, laws, batch, nam
         "presynaptic_exponent": 0.7, "spatial_decay": 0.3, "tokens_per_spacing": 3.0, "relative_position": False,
         "normalisation": "paper", "m_scale": 3.0, "sigmoid": True, "feedback": False, "states": 3, "memory_tokens": 5,
         "memory_rule": "consolidate", "backward": "bptt", "kept_segments": 0, "replay_mb": 100.0, "truncate_after": 2,
-        "trainable_laws": True, "max_length": 99,
+        "trainable_laws": True, "max_length": 99, "heads": 4,
     }  # fmt: skip
     base = made(name, config, laws)(*batch)
     for setting in get(name).unused:
@@ -135,8 +142,20 @@ def _used(name):
     return {
         *(astromorphic if name in ("rmaat", "at") else ()),
         *(recurrent if name in RECURRENT else ("max_length",)),
-        *(("states",) if name == "s4d" else ()),
+        *(("states",) if name == "s4d" else ("heads",)),
     }
+
+
+def test_settings_that_another_leaves_no_use_for(config):
+    assert without_effect("rmaat", config) == []
+    for change, idle in (
+        ({"backward": "bptt", "kept_segments": 2}, ["kept_segments"]),
+        ({"truncate_after": 2}, ["truncate_after"]),
+        ({"m_scale": 3.0}, ["m_scale"]),
+        ({"relative_position": False, "spatial_decay": 2.0}, ["spatial_decay"]),
+        ({"head": "language", "readout": "last"}, ["readout"]),
+    ):
+        assert without_effect("rmaat", config.replace(**change)) == idle
 
 
 @pytest.mark.parametrize("name", AT_ONCE)

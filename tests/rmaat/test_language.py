@@ -106,20 +106,36 @@ def test_draws(language, laws):
     likeliest = set(logits[1:].topk(3).indices.add(1).tolist())
     assert set(model.generate(same, 1, top_k=3, seed=0)[:, 0].tolist()) == likeliest  # each has at least a tenth
     assert (model.generate(same, 2, temperature=5.0, seed=0) > 0).all()
+    assert torch.equal(model.generate(prompt, 2, temperature=1e-30), model.generate(prompt, 2, temperature=0.0))
+    equal = made("rlt", language, laws)
+    torch.nn.init.zeros_(equal.out.weight)
+    torch.nn.init.zeros_(equal.out.bias)
+    assert len(set(equal.generate(same, 1, top_k=2, seed=0)[:, 0].tolist())) == 2  # ties do not let a third in
 
 
 def test_generation_refuses_bad_use(language, laws):
     model = made("rmt", language, laws)
     prompt = torch.ones(1, 3, dtype=torch.int64)
-    for given in ({"count": 0}, {"count": 1, "temperature": -1.0}, {"count": 1, "top_k": 0}):
-        with pytest.raises(InputError, match="expected count and top_k from 1 and temperature from 0, got"):
+    for given in (
+        {"count": 0}, {"count": 2.0}, {"count": 1, "temperature": -1.0}, {"count": 1, "temperature": float("nan")},
+        {"count": 1, "temperature": float("inf")}, {"count": 1, "top_k": 0}, {"count": 1, "top_k": 1.5},
+    ):  # fmt: skip
+        with pytest.raises(InputError, match="expected whole numbers count and top_k from 1 and a finite temperature"):
             model.generate(prompt, **given)
+    for wrong in (torch.ones(3, dtype=torch.int64), torch.ones(1, 3), torch.ones(0, 3, dtype=torch.int64)):
+        with pytest.raises(InputError, match="tokens: expected int64 of shape"):
+            model.generate(wrong, 1)
     with pytest.raises(InputError, match="tokens: expected ids from 0 to 15, got 20 to 20"):
         model.generate(20 * prompt, 1)
     with pytest.raises(InputError, match="tokens: the model 'transformer' takes at most max_length = 40 of them"):
         made("transformer", language, laws).generate(prompt, 60)
     with pytest.raises(InputError, match="T: row 0 was announced with 2 segments, and this is number 3"):
-        made("rmaat", language, laws).generate(prompt, 20, total=2)
+        made("rmaat", language.replace(memory_rule="scale"), laws).generate(prompt, 20, total=2)
+    scaled = made("rmaat", language.replace(memory_rule="scale"), laws).train()
+    scaled.generate(prompt, 9, total=2)  # reads 0, the prompt, and all but the last that it writes: 12 in all
+    with pytest.raises(InputError, match="this is number 3"):
+        scaled.generate(prompt, 10, total=2)
+    assert scaled.training
 
 
 def test_a_uniform_model_has_the_entropy_of_the_alphabet(language, laws):
@@ -145,3 +161,12 @@ def test_scores_take_less_memory_than_logits(language, laws):
         model.zero_grad(set_to_none=True)
         peaks.append(peak_extra_bytes(lambda scores=scores: step(scores)))
     assert peaks[1] - peaks[0] > 2 * 1024 * 257 * 4  # at least the logits themselves
+
+
+def test_a_short_segment_takes_its_own_rows_of_relative_position(language, laws):
+    """[read, tokens, write]: a short one leaves out tokens at the end, never the write rows."""
+    encoder = made("rmaat", language, laws).encoder
+    shared = encoder.shared()
+    assert shared.shape[1] == 3 + 6 + 3
+    assert torch.equal(encoder.of_rows(shared, 4), shared[:, [0, 1, 2, 3, 4, 5, 6, 9, 10, 11]])
+    assert torch.equal(encoder.of_rows(shared, 6), shared)

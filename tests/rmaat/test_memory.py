@@ -66,3 +66,10 @@ def test_rules_that_need_laws_say_so(rule):
     with pytest.raises(InputError, match=f"memory_rule: '{rule}' needs laws"):
         factors(rule, None, [1], 1)
     assert torch.equal(factors("none", None, [2], 2), torch.ones(1, 2, dtype=torch.float64))
+
+
+def test_a_memory_without_a_rule_holds_itself_alone():
+    """A view of all rows of the segment would keep them in memory until the backward pass."""
+    rows = torch.randn(2, 50, 4)
+    after = update("none", torch.randn(2, 3, 4), rows[:, :3], torch.ones(2))
+    assert after.untyped_storage().nbytes() == 2 * 3 * 4 * 4

@@ -8,6 +8,7 @@ from bridge.laws import Laws
 from rmaat.config import RMAATConfig
 from rmaat.encoder import sinusoids
 from rmaat.family import RMAAT, build_model
+from rmaat.model import evaluating
 
 RULES = ["scale", "consolidate", "none"]
 READOUTS = ["memory", "last", "mean"]
@@ -122,6 +123,46 @@ def test_settings_switch_parts_off(config, laws, batch):
         assert not torch.equal(logits(config.replace(**change), laws, batch), base)
 
 
+@pytest.mark.parametrize(("rule", "merged"), [("consolidate", True), ("scale", False), ("none", False)])
+@torch.no_grad()
+def test_the_readout_memory_reads_what_it_says(config, laws, rule, merged):
+    """Under "consolidate" the memory that is handed on; else what the last segment wrote, before any factor."""
+    torch.manual_seed(1)
+    model = RMAAT(config.replace(memory_rule=rule, readout="memory"), laws).double().eval()
+    tokens, encoder = torch.randint(1, 16, (2, 18)), model.encoder
+    factors, shared = encoder.factors([3, 3], 3), encoder.shared()
+    memory = encoder.begin(2)
+    for t, part in enumerate(tokens.split(6, dim=1)):
+        memory, written, _ = encoder(memory, part, None, factors[:, t], None, shared)
+    read = memory if merged else written
+    torch.testing.assert_close(model(tokens), model.head(read.mean(1)), rtol=0, atol=1e-13)
+    if rule != "none":
+        assert (memory - written).abs().max() > 1e-3
+
+
+@torch.no_grad()
+def test_padding_beyond_the_longest_is_cut(config, laws):
+    model = build_model("transformer", config.replace(max_length=10), laws).eval()
+    tokens, lengths = torch.randint(1, 16, (2, 14)), torch.tensor([10, 4])
+    torch.testing.assert_close(model(tokens, lengths), model(tokens[:, :10], lengths), rtol=0, atol=0)
+
+
+def test_evaluation_mode_ends_as_it_began(config, laws):
+    model = RMAAT(config, laws)
+    model.encoder.blocks[0].eval()
+
+    def stop_inside():
+        with evaluating(model):
+            assert not any(part.training for part in model.modules())
+            raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"):
+        stop_inside()
+    assert model.training
+    assert model.encoder.blocks[1].training
+    assert not model.encoder.blocks[0].training
+
+
 def bad(tokens, lengths=None):
     return tokens, lengths
 
@@ -138,13 +179,17 @@ def bad(tokens, lengths=None):
         (bad(torch.tensor([[1.0]])), r"tokens: expected int64 of shape \(batch, length\), got torch.float32"),
         (
             bad(torch.tensor([[1, 2]]), torch.tensor([3])),
-            r"lengths: expected 1 numbers from 1 to 2, got \[3\]",
+            r"lengths: expected 1 whole numbers from 1 to 2, got \[3\]",
         ),
         (
             bad(torch.tensor([[1, 2]]), torch.tensor([0])),
-            r"lengths: expected 1 numbers from 1 to 2, got \[0\]",
+            r"lengths: expected 1 whole numbers from 1 to 2, got \[0\]",
         ),
-        (bad(torch.tensor([[1, 2]]), torch.tensor([1, 1])), "lengths: expected 1 numbers"),
+        (
+            bad(torch.tensor([[1, 2]]), torch.tensor([1.5])),
+            r"lengths: expected 1 whole numbers from 1 to 2, got \[1.5\]",
+        ),
+        (bad(torch.tensor([[1, 2]]), torch.tensor([1, 1])), "lengths: expected 1 whole numbers"),
     ],
 )
 def test_bad_input_is_refused(config, laws, given, message):

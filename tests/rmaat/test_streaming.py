@@ -5,6 +5,7 @@ import torch
 from safetensors.torch import load, save
 
 from astro_sim.common.errors import InputError
+from rmaat.diagnostics import peak_extra_bytes
 from rmaat.family import MEMBERS, build_model
 from rmaat.streaming import Decoder
 
@@ -90,8 +91,9 @@ def test_packed_documents_are_reset_row_by_row(config, laws):
         assert torch.equal(stream.reset().memory, model.encoder.begin(2))
 
 
-def test_detach_cuts_the_gradient(config, laws):
-    model = made(config, laws, memory_rule="none", readout="memory")
+@pytest.mark.parametrize("readout", ["memory", "mean"])
+def test_detach_cuts_the_gradient(config, laws, readout):
+    model = made(config, laws, memory_rule="none", readout=readout)
     model.train()
     stream = model.stream(1)
     stream.push(torch.full((1, 6), 3))
@@ -104,18 +106,19 @@ def test_detach_cuts_the_gradient(config, laws):
 
 @torch.no_grad()
 def test_what_a_stream_holds_does_not_grow(config, laws):
-    model = made(config, laws, memory_rule="consolidate", dtype=torch.float32)
-    stream = model.stream(1)
+    """Peak bytes over 10 and 200 segments: holding a memory more for each would add 18 kB."""
+    for rule in ("consolidate", "none"):
+        model = made(config, laws, memory_rule=rule, dtype=torch.float32)
+        stream, part = model.stream(1), torch.ones(1, 6, dtype=torch.int64)
 
-    def held():
-        return sum(value.numel() * value.element_size() for value in stream.state_dict().values())
+        def push(count, stream=stream, part=part):
+            for _ in range(count):
+                stream.push(part)
 
-    stream.push(torch.ones(1, 6, dtype=torch.int64))
-    early = held()
-    for _ in range(300):
-        stream.push(torch.ones(1, 6, dtype=torch.int64))
-    assert held() == early
-    assert torch.isfinite(stream.logits()).all()
+        push(2)
+        few, many = peak_extra_bytes(lambda: push(10)), peak_extra_bytes(lambda: push(200))
+        assert abs(many - few) < 1_000
+        assert torch.isfinite(stream.logits()).all()
 
 
 def test_a_row_without_tokens_stays_as_it_is(config, laws):
@@ -150,7 +153,7 @@ def test_bad_use_is_refused(config, laws):
     ones = torch.ones(2, 6, dtype=torch.int64)
     with pytest.raises(InputError, match="T: the memory rule 'scale' needs the number of segments in advance"):
         model.stream()
-    for total in (0, 2.5, torch.tensor([3, 0]), True):
+    for total in (0, 2.5, torch.tensor([3, 0]), True, "three", torch.tensor([])):
         with pytest.raises(InputError, match="T: expected a whole number of segments from 1, got"):
             model.stream(2, total)
     with pytest.raises(InputError, match=r"T: expected one number or 2 of them, got shape \(3,\)"):
@@ -169,8 +172,11 @@ def test_bad_use_is_refused(config, laws):
         stream.push(ones[:1])
     with pytest.raises(InputError, match="segment: expected at most 6 tokens, got 7"):
         stream.push(torch.ones(2, 7, dtype=torch.int64), torch.tensor([7, 0]))
-    with pytest.raises(InputError, match=r"lengths: expected 2 numbers from 0 to 6, got \[7, 0\]"):
+    with pytest.raises(InputError, match=r"lengths: expected 2 whole numbers from 0 to 6, got \[7, 0\]"):
         stream.push(ones, torch.tensor([7, 0]))
+    for lengths in (torch.tensor([2.5, 1.0]), torch.tensor([], dtype=torch.int64)):
+        with pytest.raises(InputError, match="lengths: expected 2 whole numbers from 0 to 6, got"):
+            stream.push(ones, lengths)
     with pytest.raises(InputError, match="tokens: expected ids from 0 to 15, got 99 to 99"):
         stream.push(99 * ones)
     with pytest.raises(InputError, match=r"rows: expected bool of shape \(2,\), got torch.int64 \(2,\)"):
@@ -180,6 +186,11 @@ def test_bad_use_is_refused(config, laws):
         stream.load_state_dict({"last": state["last"]})
     with pytest.raises(InputError, match=r"state: memory is torch.float64 \(1, 3, 8\), expected torch.float64 \(2, 3"):
         stream.load_state_dict({**state, "memory": state["memory"][:1]})
+    unbounded = made(config, laws, memory_rule="consolidate").stream(2)
+    unbounded.push(ones)
+    with pytest.raises(InputError, match="total: the other rows have no T; expected it for all rows or for none"):
+        unbounded.reset(torch.tensor([True, False]), total=3)
+    assert unbounded.push(ones) is None
     with pytest.raises(InputError, match="stream: pairs have two streams"):
         made(config, laws, head="match").stream(1, 1)
 

@@ -298,3 +298,57 @@ def test_power_and_reciprocal_are_tame_at_zero():
         assert y.tolist() == expected
         (grad,) = torch.autograd.grad(y.sum(), x)
         assert grad.tolist() == [0.0, slope]
+
+
+def test_constants_are_the_papers():
+    """RetNet: rates, and angles between neighbours; S4D-Lin: A; relative position: the spread of W."""
+    layer = RetNetAttention(16, 4)
+    expected = -torch.log(1 - torch.tensor([1 / 32, 1 / 64, 1 / 128, 1 / 256], dtype=torch.float64))
+    torch.testing.assert_close(layer.decay, expected, rtol=1e-14, atol=0)
+    ones = torch.cat([torch.ones(3, 4), torch.zeros(3, 4)], dim=1).double()  # angle 0 in every pair
+    turned = rotate(ones)
+    angles = torch.atan2(turned[1, 4:], turned[1, :4])
+    torch.testing.assert_close(angles, torch.tensor([1.0, 0.1, 0.01, 0.001]).double(), rtol=1e-6, atol=0)
+    torch.testing.assert_close(rotate(ones, start=1)[:2], turned[1:], rtol=0, atol=1e-15)
+    space = DiagonalStateSpace(4, 1, states=3)
+    torch.testing.assert_close(-space.log_decay.exp(), torch.full((4, 3), -0.5))
+    torch.testing.assert_close(space.frequency[0], torch.tensor([0.0, 3.14159265, 6.28318531]))
+    steps = DiagonalStateSpace(4000, 1).log_step.exp()
+    assert 1e-3 <= steps.min() < 1.1e-3
+    assert 0.09 < steps.max() <= 0.1
+    position = RelativePosition(4, 32, 16, 512, 0.3)
+    assert float(position.weight.detach().std()) == pytest.approx(528**-0.5, rel=0.02)  # 67,584 draws: 0.3 %
+
+
+def test_retnet_needs_pairs_of_features():
+    for width, count in ((8, 8), (6, 2), (7, 1)):
+        with pytest.raises(
+            InputError, match=f"width: expected an even number of features a head, got {width // count}"
+        ):
+            RetNetAttention(width, count)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_rows_outside_the_mask_may_hold_nan(variant, causal):
+    layer = variant(8, 2, causal).double()
+    x, mask = rows()
+    expected = layer(x, mask)
+    poisoned = x.masked_fill(~mask[..., None], float("nan"))
+    found = layer(poisoned, mask)
+    assert torch.isfinite(found).all()
+    torch.testing.assert_close(found[mask], expected[mask], rtol=0, atol=1e-13)
+    found[mask].sum().backward()
+    assert all(torch.isfinite(parameter.grad).all() for parameter in layer.parameters())
+
+
+def test_tiny_responses_do_not_overflow():
+    """phi near the smallest number of float32: the quotient's 1 / x would be infinite."""
+    for size in (46.0, 80.0, 95.0):
+        q = torch.full((1, 1, 4, 2), -size, requires_grad=True)
+        y, _ = linear_attention(q, q, torch.ones(1, 1, 4, 2))
+        z = astromorphic(q, torch.zeros_like(q), torch.ones(1, 1, 4, 2), None, None, Rule(0.25))
+        assert torch.isfinite(y).all()
+        assert torch.isfinite(z).all()
+        (y.sum() + z.sum()).backward()
+        assert torch.isfinite(q.grad).all()
