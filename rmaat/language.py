@@ -150,7 +150,7 @@ class LanguageModel(Model):
                 "expected whole numbers count and top_k from 1 and a finite temperature from 0, "
                 f"got {count}, {top_k} and {temperature}"
             )
-        self.check_tokens(pad(prompt, (1, 0)) if prompt.ndim == 2 else prompt, None)  # an empty prompt is one, too
+        self.check_tokens(prompt if prompt.numel() else pad(prompt, (1, 0)), None)  # an empty prompt is one, too
         generator = None if seed is None else torch.Generator(prompt.device).manual_seed(seed)
         written = []
         with evaluating(self):
