@@ -118,8 +118,39 @@ def test_the_readmes_figures_are_those_of_the_results():
         "Six retention families": f"{both:.2f} s; {drawn:.1f} s",
         "Right family": "{:.0f}, {:.0f} and {:.0f} of 100".format(*right.values()),
     }
+    expected |= model_figures()
     for start, figure in expected.items():
         assert [value for name, value in rows.items() if name.startswith(start)] == [figure]
+
+
+def model_figures():
+    """What the README says of the models, from the results."""
+
+    def rows(name):
+        return json.loads((ROOT / "results" / f"{name}.json").read_text())["rows"]
+
+    models = {(row["model"], row["backward"]): row for row in rows("model")}
+    full, rmt = "times faster than full attention", "times faster than rmt, same backward"
+    eager, compiled = models["rmaat", "amrb"], models["rmaat", "amrb, compiled"]
+    (longest,) = (row for row in rows("amrb-memory") if row["segments"] == 128)
+    (long,) = (row for row in rows("length") if row["what"].startswith("training step, 65,536"))
+    recalled = {
+        rule: np.mean(
+            [
+                row["accuracy"]
+                for row in rows("recall")
+                if (row["training"], row["rule"], row["T"]) == ("from scratch", rule, 16)
+            ]
+        )
+        for rule in ("consolidate", "scale", "none")
+    }
+    return {
+        "RMAAT with AMRB against full": f"{eager[full]:.1f} times as fast; {compiled[full]:.1f} compiled",
+        "the same against RMT": f"{eager[rmt]:.2f} times as fast; {compiled[rmt]:.2f} both compiled",
+        "AMRB's extra memory": f"{longest['amrb growth from 16']:.2f} times",
+        "CPU time a token": f"{long['over 4,096']:.2f} times",
+        "Recall of a value": "{consolidate:.2f}; {scale:.2f}; {none:.2f}".format(**recalled),
+    }
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.stem)
