@@ -39,7 +39,7 @@ def test_the_readmes_commands_work_in_order(tmp_path, monkeypatch):
         shlex.split(line) for block in blocks("bash") for line in block.splitlines() if line.startswith("rmaat ")
     ]
     line = [*["simulate"] * 4, "fit", "data", "train", "evaluate", "report"]
-    assert [words[1] for words in commands] == [*line, *["simulate"] * 4, "report"]
+    assert [words[1] for words in commands] == [*line, *["simulate"] * 4, "report", "models"]
     shutil.copytree(ROOT / "configs", tmp_path / "configs")
     monkeypatch.chdir(tmp_path)
     for _, verb, *words in commands:
