@@ -64,9 +64,7 @@ class LanguageModel(Model):
                 return torch.stack(results).sum(0)
             logits = torch.cat(results, dim=1)
         else:
-            real = None
-            if cut.lengths is not None:
-                real = torch.arange(longest, device=tokens.device) < cut.lengths[:, None]
+            real = cut.all_real()
             logits = self.out(self.encoder(inputs, real))
             if scores:
                 return score(logits, tokens, real)

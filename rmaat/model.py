@@ -115,6 +115,11 @@ def evaluating(model: nn.Module) -> Iterator[None]:
             part.training = training
 
 
+def real_rows(lengths: Tensor, start: int, stop: int) -> Tensor:
+    """Which of the places ``start`` .. ``stop`` - 1 hold tokens, (batch, places)."""
+    return torch.arange(start, stop, device=lengths.device) < lengths[:, None]
+
+
 class Cut:
     """How a batch falls into segments.
 
@@ -146,7 +151,11 @@ class Cut:
         span = self.span(t)
         if self.lengths is None or self.shortest >= span.stop:
             return None
-        return torch.arange(span.start, span.stop, device=self.tokens.device) < self.lengths[:, None]
+        return real_rows(self.lengths, span.start, span.stop)
+
+    def all_real(self) -> Tensor | None:
+        """Which tokens are not padding, (batch, length); None: all."""
+        return None if self.lengths is None else real_rows(self.lengths, 0, self.tokens.shape[1])
 
     def active(self, t: int) -> Tensor | None:
         """Which examples have a segment ``t``, (batch,); None: all."""
@@ -255,9 +264,7 @@ class SequenceClassifier(Model):
     def _at_once(self, cut: Cut) -> Tensor:
         """(B, T, d) from all tokens together: the mean of each segment's."""
         encoder, tokens = self.encoder, cut.tokens
-        real = None
-        if cut.lengths is not None:
-            real = torch.arange(tokens.shape[1], device=tokens.device) < cut.lengths[:, None]
+        real = cut.all_real()
         words = encoder(tokens, real)  # (B, L, d)
         spans = [cut.span(t) for t in range(cut.segments)]
         return torch.stack([mean_words(words[:, s], None if real is None else real[:, s]) for s in spans], dim=1)

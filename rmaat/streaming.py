@@ -13,7 +13,7 @@ from torch import Tensor
 from astro_sim.common.errors import InputError
 from rmaat.encoder import SegmentEncoder
 from rmaat.language import LanguageModel
-from rmaat.model import Model, SequenceClassifier, check_lengths
+from rmaat.model import Model, SequenceClassifier, check_lengths, real_rows
 
 
 class Stream:
@@ -78,7 +78,7 @@ class Stream:
         if lengths is not None:
             lengths = check_lengths(lengths, tokens, 0)
             if int(lengths.min()) < tokens.shape[1]:
-                real = torch.arange(tokens.shape[1], device=tokens.device) < lengths[:, None]
+                real = real_rows(lengths, 0, tokens.shape[1])
                 active = lengths > 0
         factor = factor_at(self.encoder, self.segments, self._total, active)
         shared = self.encoder.shared()

@@ -19,11 +19,11 @@ Sources: RMAAT (arXiv 2601.00426), AT (arXiv 2312.10925). `astromorphic_referenc
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from astro_sim.common.errors import InputError
 from rmaat.attention.features import feature_map, power, reciprocal, wide
-from rmaat.attention.mixer import Mixer, Projection, join_heads, only
+from rmaat.attention.mixer import LinearTimeAttention
 from rmaat.attention.scan import causal_read
 
 
@@ -192,7 +192,7 @@ def astromorphic_reference(
     return out
 
 
-class AstromorphicAttention(Mixer):
+class AstromorphicAttention(LinearTimeAttention):
     """Multi-head astromorphic attention; the caller adds the residual.
 
     Parameters
@@ -212,21 +212,11 @@ class AstromorphicAttention(Mixer):
         super().__init__(width, heads, causal)
         rule.check(causal)
         self.rule = rule
-        self.project = Projection(width, heads)
-        self.out = nn.Linear(width, width)
 
-    def forward(
-        self, x: Tensor, mask: Tensor | None = None, shared: Tensor | None = None, rows: slice | None = None
-    ) -> Tensor:
-        """See `Mixer.forward`; ``shared`` is phi(R)."""
-        q, k, v = self.project(only(x, mask), None if self.causal else rows)
-        y = astromorphic(q, k, v, shared, mask, self.rule, self.causal)
-        y = y[:, :, rows] if self.causal and rows is not None else y
-        return self.out(join_heads(y).to(x.dtype))
-
-    def extend(self, x: Tensor, state: State | None = None, shared: Tensor | None = None) -> tuple[Tensor, State]:
-        """See `Mixer.extend`."""
-        self._require_causal()
-        q, k, v = self.project(x)
-        y, after = astromorphic_causal(q, k, v, shared, None, self.rule, state=state)
-        return self.out(join_heads(y).to(x.dtype)), after
+    def attend(
+        self, q: Tensor, k: Tensor, v: Tensor, shared: Tensor | None, mask: Tensor | None, state: State | None
+    ) -> tuple[Tensor, State | None]:
+        """See `LinearTimeAttention.attend`."""
+        if self.causal:
+            return astromorphic_causal(q, k, v, shared, mask, self.rule, state=state)
+        return astromorphic(q, k, v, shared, mask, self.rule), None

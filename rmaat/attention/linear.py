@@ -8,10 +8,10 @@ this text as code. It is astromorphic attention without its astrocyte: no H_astr
 """
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from rmaat.attention.features import feature_map, reciprocal, wide
-from rmaat.attention.mixer import Mixer, Projection, join_heads, only
+from rmaat.attention.mixer import LinearTimeAttention
 from rmaat.attention.scan import causal_read
 
 State = tuple[Tensor, Tensor]  # H (B, h, m, d_v) and z (B, h, 1, m) of the rows so far
@@ -75,25 +75,11 @@ def linear_reference(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, causal: bool
     return weights @ v / weights.sum(-1, keepdim=True)
 
 
-class LinearAttention(Mixer):
+class LinearAttention(LinearTimeAttention):
     """Multi-head linear attention. Source: Katharopoulos et al. 2020."""
 
-    def __init__(self, width: int, heads: int, causal: bool = False) -> None:
-        super().__init__(width, heads, causal)
-        self.project = Projection(width, heads)
-        self.out = nn.Linear(width, width)
-
-    def forward(
-        self, x: Tensor, mask: Tensor | None = None, shared: Tensor | None = None, rows: slice | None = None
-    ) -> Tensor:
-        """See `Mixer.forward`."""
-        q, k, v = self.project(only(x, mask), None if self.causal else rows)
-        y, _ = linear_attention(q, k, v, mask, self.causal)
-        y = y[:, :, rows] if self.causal and rows is not None else y
-        return self.out(join_heads(y).to(x.dtype))
-
-    def extend(self, x: Tensor, state: State | None = None, shared: Tensor | None = None) -> tuple[Tensor, State]:
-        """See `Mixer.extend`."""
-        self._require_causal()
-        y, state = linear_attention(*self.project(x), causal=True, state=state)
-        return self.out(join_heads(y).to(x.dtype)), state
+    def attend(
+        self, q: Tensor, k: Tensor, v: Tensor, shared: Tensor | None, mask: Tensor | None, state: State | None
+    ) -> tuple[Tensor, State]:
+        """See `LinearTimeAttention.attend`; has no use for ``shared``."""
+        return linear_attention(q, k, v, mask, self.causal, state=state)

@@ -104,3 +104,34 @@ class Projection(nn.Module):
             (q,) = split_heads(linear(x[:, rows], self.weight[:width]), 1, self.heads)
             k, v = split_heads(linear(x, self.weight[width:]), 2, self.heads)
         return q, k, v
+
+
+class LinearTimeAttention(Mixer):
+    """What linear and astromorphic attention share: projections, heads, and sums that rows can be added to."""
+
+    def __init__(self, width: int, heads: int, causal: bool = False) -> None:
+        super().__init__(width, heads, causal)
+        self.project = Projection(width, heads)
+        self.out = nn.Linear(width, width)
+
+    def attend(
+        self, q: Tensor, k: Tensor, v: Tensor, shared: Tensor | None, mask: Tensor | None, state: Any
+    ) -> tuple[Tensor, Any]:
+        """Heads' result (batch, heads, rows, d_v), and the state with these rows in it (causal)."""
+        raise NotImplementedError
+
+    def forward(
+        self, x: Tensor, mask: Tensor | None = None, shared: Tensor | None = None, rows: slice | None = None
+    ) -> Tensor:
+        """See `Mixer.forward`; ``shared`` is phi(R)."""
+        q, k, v = self.project(only(x, mask), None if self.causal else rows)
+        y, _ = self.attend(q, k, v, shared, mask, None)
+        y = y[:, :, rows] if self.causal and rows is not None else y
+        return self.out(join_heads(y).to(x.dtype))
+
+    def extend(self, x: Tensor, state: Any = None, shared: Tensor | None = None) -> tuple[Tensor, Any]:
+        """See `Mixer.extend`."""
+        self._require_causal()
+        q, k, v = self.project(x)
+        y, state = self.attend(q, k, v, shared, None, state)
+        return self.out(join_heads(y).to(x.dtype)), state
