@@ -1,48 +1,31 @@
 """What length costs: a training step a token at 4,096 and at 65,536 tokens, and a stream of a million tokens."""
 
-import statistics
 import time
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch.nn.functional import cross_entropy
 
-import astro_sim
-import bridge
 from benchmarks.registry import Benchmark
-from rmaat.config import RMAATConfig
+from benchmarks.training_step import BATCH, CONFIG, SEGMENT, laws, median_seconds, random_bytes, train
 from rmaat.diagnostics import peak_extra_bytes
 from rmaat.family import build_model
 from rmaat.model import Model
 
-BATCH, SEGMENT, REPEATS = 4, 512, 5
+REPEATS = 5
 LENGTHS = (4_096, 16_384, 65_536)
 STREAMED, AROUND = 1_000_000, 50  # tokens of the stream; segments over which it is looked at closely
-CONFIG = RMAATConfig(
-    vocabulary=257, classes=2, width=128, depth=2, heads=4, feedforward=256, segment_length=SEGMENT, memory_tokens=16,
-    memory_rule="consolidate",
-)  # fmt: skip
 
 
 def _model() -> Model:
     torch.manual_seed(0)
-    return build_model("rmaat", CONFIG, bridge.fit_laws([astro_sim.simulate("ltp", cycles=24, burn_in=3)]))
-
-
-def _tokens(batch: int, length: int) -> torch.Tensor:
-    return torch.randint(1, CONFIG.vocabulary, (batch, length), generator=torch.Generator().manual_seed(0))
-
-
-def _step(model: Model, tokens: torch.Tensor) -> None:
-    model.zero_grad(set_to_none=True)
-    cross_entropy(model(tokens), torch.zeros(len(tokens), dtype=torch.int64)).backward()
+    return build_model("rmaat", CONFIG.replace(memory_rule="consolidate"), laws())
 
 
 def check() -> None:
     """A stream is the whole-sequence call."""
-    model, tokens = _model().double().eval(), _tokens(2, 3 * SEGMENT)
+    model, tokens = _model().double().eval(), random_bytes(3 * SEGMENT, 2)
     with torch.no_grad():
         stream = model.stream(2)
         for part in tokens.split(SEGMENT, dim=1):
@@ -54,15 +37,10 @@ def check() -> None:
 def measure() -> list[dict[str, Any]]:
     """A row a length, medians of interleaved steps; two rows of the stream, at its beginning and at its end."""
     model = _model()
-    inputs = {length: _tokens(BATCH, length) for length in LENGTHS}
-    seconds: dict[int, list[float]] = {length: [] for length in LENGTHS}
-    _step(model, inputs[LENGTHS[0]])
-    for _ in range(REPEATS):
-        for length, tokens in inputs.items():
-            started = time.process_time()
-            _step(model, tokens)
-            seconds[length].append(time.process_time() - started)
-    each = {length: statistics.median(times) / (BATCH * length) * 1e6 for length, times in seconds.items()}
+    inputs = {length: random_bytes(length) for length in LENGTHS}
+    train(model, inputs[LENGTHS[0]])
+    seconds = median_seconds({n: partial(train, model, tokens) for n, tokens in inputs.items()}, REPEATS)
+    each = {length: each / (BATCH * length) * 1e6 for length, each in seconds.items()}
     rows = []
     for length, tokens in inputs.items():
         model.zero_grad(set_to_none=True)
@@ -71,7 +49,7 @@ def measure() -> list[dict[str, Any]]:
                 "what": f"training step, {length:,} tokens",
                 "cpu_us_per_token": round(each[length], 2),
                 "over 4,096": round(each[length] / each[LENGTHS[0]], 3),
-                "extra_mb": round(peak_extra_bytes(partial(_step, model, tokens)) / 1e6, 1),
+                "extra_mb": round(peak_extra_bytes(partial(train, model, tokens)) / 1e6, 1),
                 "resident_growth_mb": None,
             }
         )
@@ -80,7 +58,7 @@ def measure() -> list[dict[str, Any]]:
 
 @torch.no_grad()
 def _stream_rows(model: Model) -> list[dict[str, Any]]:
-    stream, part = model.stream(1), _tokens(1, SEGMENT)
+    stream, part = model.stream(1), random_bytes(SEGMENT, 1)
     segments = STREAMED // SEGMENT + 1
 
     def push(count: int) -> None:

@@ -2,13 +2,10 @@
 
 from typing import Any
 
-import torch
-from torch.nn.functional import cross_entropy
 from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.registry import Benchmark
-from rmaat.config import RMAATConfig
-from rmaat.family import build_model
+from benchmarks.training_step import SEGMENT, random_bytes, rmaat, train
 
 GROUPS = {
     "matrix products": ("aten::mm", "aten::addmm", "aten::bmm"),
@@ -22,26 +19,15 @@ GROUPS = {
 }  # fmt: skip
 REST = "all else (views, dispatch, autograd, embedding)"
 REPEATS = 5
-CONFIG = RMAATConfig(
-    vocabulary=257, classes=2, width=128, depth=2, heads=4, feedforward=256, segment_length=512, memory_tokens=16,
-    memory_rule="none", presynaptic_exponent=0.25, spatial_decay=1.0,
-)  # fmt: skip
 
 
 def shares(backward: str) -> dict[str, float]:
     """Share of the CPU time of steps that each group of operators takes itself."""
-    torch.manual_seed(0)
-    model = build_model("rmaat", CONFIG.replace(backward=backward))
-    tokens = torch.randint(1, CONFIG.vocabulary, (4, 4096))
-
-    def step() -> None:
-        model.zero_grad(set_to_none=True)
-        cross_entropy(model(tokens), torch.zeros(4, dtype=torch.int64)).backward()
-
-    step()
+    model, tokens = rmaat(backward=backward), random_bytes(8 * SEGMENT)
+    train(model, tokens)
     with profile(activities=[ProfilerActivity.CPU]) as record:
         for _ in range(REPEATS):
-            step()
+            train(model, tokens)
     own = {event.key: event.self_cpu_time_total for event in record.key_averages()}
     total = sum(own.values())
     found = {group: sum(own.get(name, 0.0) for name in names) / total for group, names in GROUPS.items()}

@@ -13,8 +13,7 @@ import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
 
-import astro_sim
-import bridge
+from benchmarks import training_step
 from benchmarks.registry import Benchmark
 from benchmarks.resume import Kept
 from rmaat.config import RMAATConfig
@@ -39,7 +38,7 @@ class Learner:
 
     def __init__(self, rule: str, seed: int) -> None:
         torch.manual_seed(seed)
-        laws = bridge.fit_laws([astro_sim.simulate("ltp", cycles=24, burn_in=3)])
+        laws = training_step.laws()
         self.model: Model = build_model("rmaat", CONFIG.replace(memory_rule=rule), laws)
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=RATE, weight_decay=0.01)
         self.generator = np.random.default_rng(seed)
