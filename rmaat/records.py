@@ -113,16 +113,12 @@ def _read_diagnostics(path: Path) -> dict[str, Any] | None:
     version = found.get("schema_version") if isinstance(found, dict) else None
     if version != DIAGNOSTICS_VERSION:
         raise InputError(f"{path}: diagnostics schema {version}; this version reads {DIAGNOSTICS_VERSION}")
-    influence, norm, first = found.get("influence"), found.get("memory_norm"), found.get("first")
-    sound = isinstance(influence, list) and influence and _numbers(dict(enumerate(influence)), range(len(influence)))
-    for values, names in ((norm, None), (first, ("T", "measured", "direct"))):
-        if values is not None and sound:
-            rows = values if isinstance(values, list) else [None]
-            if names is None:
-                sound = _numbers(dict(enumerate(rows)), range(len(rows)))
-            else:
-                sound = all(isinstance(row, dict) and _numbers(row, names) for row in rows)
-    if not sound:
+    first = found.get("first")
+    lists = [found.get("influence")] + [found[name] for name in ("memory_norm",) if found.get(name) is not None]
+    sound = all(isinstance(row, list) and row and _numbers(dict(enumerate(row)), range(len(row))) for row in lists)
+    rows = [] if first is None else first
+    sound = sound and isinstance(rows, list)
+    if not (sound and all(isinstance(row, dict) and _numbers(row, ("T", "measured", "direct")) for row in rows)):
         raise InputError(
             f"{path}: expected lists of numbers influence and memory_norm, and first with T, measured, direct"
         )
