@@ -81,7 +81,7 @@ def _kept(looks: list[Look]) -> Plot:
         "Measured (solid): norm of the derivative of the memory after T segments in the embedded tokens of segment 1, "
         "over that at T = 1, each T a sequence of its own; it takes every way through the model. By the rule alone "
         '(dashed): the product of the factors under "scale", RetentionFactor(1, T) under "consolidate", 1 under '
-        f'"none". One run may keep more than its rule, by writing what it read, or less, by overwriting it.{zeros}',
+        f'"none". A run may keep more than its rule, by writing what it read, or less, by overwriting it.{zeros}',
         400,
     )
 

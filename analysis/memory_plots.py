@@ -11,9 +11,8 @@ from analysis.curves import colour
 from analysis.memory_words import Look
 from analysis.plots import SYMBOLS, new
 
-# Labels between decades written out: a bare 2 or 5 would not say of which decade.
-LOG: dict[str, Any] = {"type": "log", "exponentformat": "power", "minorloglabels": "complete"}
-MOST_TICKS = 20  # segments marked one by one
+NARROW = 2.0  # decades of a logarithmic axis that is marked at 1, 2 and 5, and not left to decades
+MOST_TICKS = 8  # segments marked one by one, so that their numbers stay upright on a narrow page
 
 
 def influence(looks: Sequence[Look]) -> go.Figure:
@@ -21,7 +20,7 @@ def influence(looks: Sequence[Look]) -> go.Figure:
     figure = new()
     for each in looks:
         figure.add_trace(_trace(_numbers(each.influence), _positive(each.influence), each.label, each.index))
-    figure.update_yaxes(title_text="derivative of the output (1)", **LOG)
+    figure.update_yaxes(title_text="derivative of the output (1)", **_decades(figure))
     return _segments(figure, max(len(each.influence) for each in looks))
 
 
@@ -42,7 +41,7 @@ def kept(looks: Sequence[Look]) -> go.Figure:
         measured, direct = (_positive([row[key] for row in each.kept]) for key in ("measured", "direct"))
         figure.add_trace(_trace(totals, measured, f"{name}, measured", each.index))
         figure.add_trace(_trace(totals, direct, f"{name}, by the rule alone", each.index, alone=True))
-    figure.update_yaxes(title_text="kept of segment 1 (1)", **LOG)
+    figure.update_yaxes(title_text="kept of segment 1 (1)", **_decades(figure))
     ticks = sorted({row["T"] for each in looks for row in each.kept})
     figure.update_xaxes(title_text="segments T", type="log", tickvals=ticks, ticktext=[str(tick) for tick in ticks])
     return figure
@@ -61,6 +60,15 @@ def _trace(x: ArrayLike, y: ArrayLike, name: str, index: int, alone: bool = Fals
     )
 
 
+def _decades(figure: go.Figure) -> dict[str, Any]:
+    """A logarithmic axis for what is drawn. Labels stand written out: a bare 2 would not say of which decade."""
+    drawn = np.concatenate([np.asarray(trace.y, dtype="f8") for trace in figure.data] or [np.array([])])
+    drawn = drawn[drawn > 0.0]
+    narrow = len(drawn) and np.log10(drawn.max() / drawn.min()) < NARROW
+    axis = {"type": "log", "exponentformat": "power", "minorloglabels": "complete"}
+    return {**axis, "dtick": "D2"} if narrow else axis
+
+
 def _positive(values: Sequence[float]) -> np.ndarray:
     """Gaps where a logarithmic axis has no place."""
     found = np.asarray(values, dtype="f8")
@@ -73,5 +81,5 @@ def _numbers(values: Sequence[float]) -> np.ndarray:
 
 def _segments(figure: go.Figure, most: int) -> go.Figure:
     # Left alone, the axis of a few segments gets ticks between them.
-    figure.update_xaxes(title_text="segment t", dtick=1 if most <= MOST_TICKS else None)
+    figure.update_xaxes(title_text="segment t", dtick=1 if most <= MOST_TICKS else None, tick0=1)
     return figure.update_layout(showlegend=True)

@@ -27,6 +27,7 @@ STAGES = (2, 4, 8, 16)  # segments of the curriculum
 SEGMENT, BATCH, RATE, WARMUP = 32, 32, 2e-3, 50
 SCRATCH_STEPS, STAGE_STEPS, WINDOW, SOLVED = 1_500, 800, 50, 0.99
 EXAMINED = 1_000  # sequences an accuracy is measured on
+PLACES = 16  # of the value, evenly spread, that accuracies beyond the trained length are a mean over
 CONFIG = RMAATConfig(
     vocabulary=recall.SYMBOLS + 1, classes=recall.VALUES, width=32, depth=2, heads=4, feedforward=64,
     segment_length=SEGMENT, memory_tokens=8, readout="memory", backward="bptt",
@@ -64,13 +65,20 @@ class Learner:
         return len(right)
 
     @torch.no_grad()
-    def accuracy(self, segments: int, lag: int | None = None, shown: int | None = None) -> float:
+    def accuracy(
+        self, segments: int, lag: int | None = None, shown: int | None = None, examined: int = EXAMINED
+    ) -> float:
         """Share of fresh sequences of T = ``segments`` whose value it knows."""
         tokens, labels = _batch(
-            np.random.default_rng(10_000), EXAMINED, segments, segments - 1 if lag is None else lag, shown
+            np.random.default_rng(10_000), examined, segments, segments - 1 if lag is None else lag, shown
         )
         parts = zip(tokens.split(100), labels.split(100), strict=True)
-        return round(sum(float((self.model(t).argmax(-1) == y).sum()) for t, y in parts) / EXAMINED, 3)
+        return round(sum(float((self.model(t).argmax(-1) == y).sum()) for t, y in parts) / examined, 3)
+
+    def spread(self, segments: int) -> list[float]:
+        """The accuracy for ``PLACES`` lags from 0 to T - 1, on a share of the sequences each."""
+        lags = np.linspace(0, segments - 1, PLACES).round().astype(int)
+        return [self.accuracy(segments, int(lag), examined=EXAMINED // PLACES) for lag in lags]
 
 
 def _batch(
@@ -81,9 +89,16 @@ def _batch(
     return torch.from_numpy(symbols.astype(np.int64) + 1), torch.from_numpy(labels)
 
 
+BEYOND = {"at 2 T": None, "at 4 T": None, "places at 2 T": None, "places at 4 T": None}
+
+
 def _row(how: str, rule: str, seed: int, segments: int, steps: int, accuracy: float, **more: Any) -> dict[str, Any]:
     named = {"training": how, "rule": rule, "seed": seed, "T": segments, "steps": steps, "accuracy": accuracy}
-    return {**named, "at 2 T": None, "at 4 T": None, "every k": None, "every place": None, **more}
+    return {**named, **BEYOND, "every k": None, "every place": None, **more}
+
+
+def _mean(values: list[float]) -> float:
+    return round(sum(values) / len(values), 3)
 
 
 def _longer(learner: Learner, segments: int) -> dict[str, float]:
@@ -115,8 +130,12 @@ def anywhere(rule: str, seed: int) -> list[dict[str, Any]]:
     for segments in STAGES:
         steps = learner.train(segments, STAGE_STEPS, anywhere=True)
         each = [learner.accuracy(segments, lag) for lag in range(segments)]
-        mean = round(sum(each) / segments, 3)
-        rows.append(_row("anywhere", rule, seed, segments, steps, mean, **{"every place": each}))
+        twice, fourfold = learner.spread(2 * segments), learner.spread(4 * segments)
+        longer = {"at 2 T": _mean(twice), "at 4 T": _mean(fourfold)}
+        spread = {"places at 2 T": twice, "places at 4 T": fourfold}
+        rows.append(
+            _row("anywhere", rule, seed, segments, steps, _mean(each), **longer, **spread, **{"every place": each})
+        )
     return rows
 
 
@@ -149,7 +168,7 @@ def measure(kept: Kept) -> list[dict[str, Any]]:
     for seed in SEEDS:
         for rule in RULES:
             rows += kept(f"anywhere {rule} {seed}", partial(anywhere, rule, seed))
-    return [{"every k": None, "every place": None, **row} for row in rows]
+    return rows
 
 
 BENCHMARK = Benchmark(

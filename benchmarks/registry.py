@@ -52,9 +52,10 @@ NAMES = {
     "accelerator": "accelerator",
     "recall": "recall",
     "memory-rules": "memory_rules",
+    "enwik8": "enwik8",
 }
 
-BY_NAME = ("recall", "memory-rules", "accelerator")
+BY_NAME = ("recall", "memory-rules", "enwik8", "accelerator")
 
 
 def run(names: Sequence[str], out: Path | None = None) -> list[dict[str, Any]]:
