@@ -12,7 +12,7 @@ from typing import Any, Literal
 from astro_sim.common.errors import InputError, did_you_mean
 from astro_sim.common.settings import Settings
 
-Prepare = Callable[[Any, Path | None, int, Path], Any]
+Prepare = Callable[[Any, Path | None, int, Any], str]
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class Task:
     classes : int or None
         None where each next symbol is asked for.
     prepare : callable
-        ``prepare(settings, source, seed, folder) -> splits``: fill an empty folder and return what
-        `storage.write_split` returned for every split.
+        ``prepare(settings, source, seed, writer) -> content``: hand every split to a `storage.Writer`, and say in one
+        line what the data are.
     head : {"classify", "match", "language"}
         As in `rmaat.config.RMAATConfig`.
     """

@@ -15,7 +15,7 @@ from astro_sim.common.errors import InputError
 from astro_sim.common.progress import track
 from astro_sim.common.settings import Settings, quantity
 from rmaat.tasks import Task
-from rmaat.tasks.storage import SplitSummary, write_split
+from rmaat.tasks.storage import Writer
 
 SPLIT = "Al-Rfou et al. 2018"
 NAMES = ("enwik8", "enwik8.gz", "enwik8.zip")
@@ -51,7 +51,7 @@ def read_bytes(source: Path) -> bytes:
     return source.read_bytes()
 
 
-def prepare(settings: Enwik8Settings, source: Path | None, seed: int, folder: Path) -> dict[str, SplitSummary]:
+def prepare(settings: Enwik8Settings, source: Path | None, seed: int, writer: Writer) -> str:
     """Cut the dump into splits and windows."""
     if source is None:
         raise InputError("enwik8: expected --source PATH, the file enwik8 (or .gz, .zip); it cannot be generated")
@@ -67,11 +67,11 @@ def prepare(settings: Enwik8Settings, source: Path | None, seed: int, folder: Pa
         for start in track(starts, f"enwik8, {name}", len(starts)):
             yield bytes(part[start : start + settings.window]), 0
 
-    splits, place, view = {}, 0, memoryview(data)
-    for name, size in sizes.items():
-        splits[name] = write_split(folder, name, windows(view[place : place + size], name))
-        place += size
-    return splits
+    place, view = sum(sizes.values()), memoryview(data)
+    for name, size in reversed(sizes.items()):
+        place -= size
+        writer.split(name, windows(view[place : place + size], name))
+    return "the dump's first bytes"
 
 
 TASK = Task(

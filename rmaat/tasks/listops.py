@@ -17,7 +17,7 @@ from astro_sim.common.errors import InputError
 from astro_sim.common.progress import track
 from astro_sim.common.settings import Settings, quantity
 from rmaat.tasks import Task
-from rmaat.tasks.storage import SplitSummary, write_split
+from rmaat.tasks.storage import Writer
 
 LRA = "Long Range Arena (arXiv 2011.04006)"
 SYMBOLS = (*"0123456789", "[MIN", "[MAX", "[MED", "[SM", "X")  # "]" is X in the release's own vocabulary
@@ -196,19 +196,20 @@ def read_tsv(path: Path) -> Iterator[tuple[bytes, int]]:
             raise InputError(f"{path}: no rows after the header")
 
 
-def prepare(settings: ListOpsSettings, source: Path | None, seed: int, folder: Path) -> dict[str, SplitSummary]:
+def prepare(settings: ListOpsSettings, source: Path | None, seed: int, writer: Writer) -> str:
     """Convert the release's files in ``source``, or generate splits and write them in the release's format too."""
     if source is not None:
         # The release nests its files one folder down.
         root = source if (source / FILES["train"]).is_file() else source / "listops-1000"
         if not root.is_dir():
             root = source
-        return {split: write_split(folder, split, read_tsv(root / name)) for split, name in FILES.items()}
+        for split in reversed(FILES):
+            writer.split(split, read_tsv(root / FILES[split]))
+        return "files of the LRA release"
     trees = generate(settings, seed)
-    splits = {}
     for split, name in FILES.items():
         count = getattr(settings, split)
-        with (folder / name).open("w", encoding="utf-8", newline="\n") as tsv:
+        with (writer.folder / name).open("w", encoding="utf-8", newline="\n") as tsv:
             tsv.write(HEADER + END_OF_LINE)
 
             def rows(count: int = count, tsv: Any = tsv, split: str = split) -> Iterator[tuple[bytes, int]]:
@@ -217,8 +218,8 @@ def prepare(settings: ListOpsSettings, source: Path | None, seed: int, folder: P
                     tsv.write(f"{to_source(codes)}\t{value}{END_OF_LINE}")
                     yield codes, value
 
-            splits[split] = write_split(folder, split, rows())
-    return splits
+            writer.split(split, rows())
+    return "generated with the grammar of LRA"
 
 
 TASK = Task(

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from astro_sim.common.errors import InputError
 from astro_sim.common.settings import Settings, quantity
 from rmaat.tasks import Task
-from rmaat.tasks.storage import SplitSummary, write_split
+from rmaat.tasks.storage import SPLITS, Writer
 
 VALUES, NOISE = 8, 16  # symbols: values from 0, then the mark, the query, and noise
 MARK, QUERY = VALUES, VALUES + 1
@@ -65,7 +65,7 @@ def sequences(
     return symbols, labels
 
 
-def prepare(settings: RecallSettings, source: Path | None, seed: int, folder: Path) -> dict[str, SplitSummary]:
+def prepare(settings: RecallSettings, source: Path | None, seed: int, writer: Writer) -> str:
     """Generate all splits; nothing can be converted."""
     if source is not None:
         raise InputError("recall: this task is generated; leave --source out")
@@ -78,12 +78,9 @@ def prepare(settings: RecallSettings, source: Path | None, seed: int, folder: Pa
         for row, label in zip(symbols, labels, strict=True):
             yield row.tobytes(), int(label)
 
-    return {
-        name: write_split(folder, name, rows(place, count))
-        for place, (name, count) in enumerate(
-            (("train", settings.train), ("valid", settings.valid), ("test", settings.test))
-        )
-    }
+    for place, name in enumerate(SPLITS):
+        writer.split(name, rows(place, getattr(settings, name)))
+    return "generated"
 
 
 TASK = Task("a value that lies some segments back, 8 classes", RecallSettings, SYMBOLS, VALUES, prepare)

@@ -2,10 +2,11 @@
 
 DIR/manifest.json        task, where it came from, settings, and for every split: counts, lengths, labels, digest
 DIR/SPLIT.tokens.npy     uint8, all sequences one after another; token id = stored value + 1, 0 is padding
-DIR/SPLIT.offsets.npy    int64, where each sequence starts, and the end
+DIR/SPLIT.offsets.npy    int64, where each sequence starts, and the end; the two of a pair follow each other
 DIR/SPLIT.labels.npy     int64
 """
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,9 @@ from astro_sim.common.settings import Settings, explain
 from rmaat import tasks
 
 KIND = "rmaat-data"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+Symbols = bytes | tuple[bytes, bytes]  # of one example: a sequence, or a pair of them
+SPLITS = ("train", "valid", "test")
 PARTS = ("tokens", "offsets", "labels")
 DTYPES = (np.uint8, np.int64, np.int64)
 
@@ -36,6 +39,7 @@ class SplitSummary(BaseModel):
     shortest: int = Field(ge=0)
     longest: int = Field(ge=0)
     labels: dict[str, int] = Field(description="label -> examples")
+    left_out: int = Field(ge=0, description="examples not taken because they stand in another split")
     digest: str
 
 
@@ -45,13 +49,15 @@ class Manifest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     kind: Literal["rmaat-data"] = KIND
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[2] = SCHEMA_VERSION
     task: str
     origin: Literal["generated", "converted"]
+    content: str = Field(description="what the data are, in one line")
     seed: int
     settings: dict[str, Any]
     vocabulary: int = Field(ge=2, description="symbols and the padding")
     classes: int | None = Field(ge=2, description="none where each next symbol is asked for")
+    towers: Literal[1, 2] = Field(description="sequences of an example")
     splits: dict[str, SplitSummary]
     digest: str
 
@@ -85,16 +91,20 @@ def prepare(
     if seed < 0:
         raise InputError(f"seed: expected a whole number from 0, got {seed}")
     with whole_folder(out) as folder:
-        splits = chosen.prepare(settings, None if source is None else Path(source), seed, folder)
+        writer = Writer(folder, 2 if chosen.head == "match" else 1)
+        writer.content = chosen.prepare(settings, None if source is None else Path(source), seed, writer)
+        splits = {name: writer.splits[name] for name in SPLITS if name in writer.splits}
         if not splits["train"].examples:
             raise InputError(f"{source or task}: no training examples")
         manifest = Manifest(
             task=task,
             origin="generated" if source is None else "converted",
+            content=writer.content,
             seed=seed,
             settings=settings.model_dump(mode="json"),
             vocabulary=chosen.symbols + 1,
             classes=chosen.classes,
+            towers=writer.towers,
             splits=splits,
             digest=digest({name: split.digest for name, split in splits.items()}),
         )
@@ -102,32 +112,69 @@ def prepare(
     return manifest
 
 
-def write_split(folder: Path, name: str, rows: Iterable[tuple[bytes, int]]) -> SplitSummary:
-    """Write one split and describe it."""
-    lengths, labels = [], []
-    with (folder / "raw").open("wb") as raw:
-        for symbols, label in rows:
-            raw.write(symbols)
-            lengths.append(len(symbols))
-            labels.append(label)
-    tokens = np.fromfile(folder / "raw", dtype=np.uint8)
-    (folder / "raw").unlink()
-    arrays = {
-        "tokens": tokens,
-        "offsets": np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-        "labels": np.array(labels, dtype=np.int64),
-    }
-    for part, array in arrays.items():
-        np.save(folder / f"{name}.{part}.npy", array)
-    values, counts = np.unique(arrays["labels"], return_counts=True)
-    return SplitSummary(
-        examples=len(labels),
-        tokens=len(tokens),
-        shortest=min(lengths, default=0),
-        longest=max(lengths, default=0),
-        labels={str(value): int(count) for value, count in zip(values, counts, strict=True)},
-        digest=_split_digest(folder, name),
-    )
+class Writer:
+    """What a task fills.
+
+    An example that stands in a split written before is left out, and counted. So a task that converts files writes its
+    test split first: nothing of it is trained on.
+
+    Attributes
+    ----------
+    folder : Path
+        Where the task may leave files of its own.
+    towers : {1, 2}
+        Sequences of an example; the two of a pair are the same pair in either order.
+    splits : dict of str to SplitSummary
+    """
+
+    def __init__(self, folder: Path, towers: Literal[1, 2] = 1) -> None:
+        self.folder, self.towers = folder, towers
+        self.splits: dict[str, SplitSummary] = {}
+        self._known: set[bytes] = set()
+
+    def split(self, name: str, rows: Iterable[tuple[Symbols, int]]) -> None:
+        """Write one split from examples and their labels."""
+        lengths, labels, seen, left_out = [], [], set(), 0
+        raw = self.folder / "raw"
+        with raw.open("wb") as stream:
+            for symbols, label in rows:
+                parts = (symbols,) if isinstance(symbols, bytes) else symbols
+                if (mark := _mark(parts)) in self._known:
+                    left_out += 1
+                    continue
+                seen.add(mark)
+                for part in parts:
+                    stream.write(part)
+                    lengths.append(len(part))
+                labels.append(label)
+        self._known |= seen
+        tokens = np.fromfile(raw, dtype=np.uint8)
+        raw.unlink()
+        arrays = {
+            "tokens": tokens,
+            "offsets": np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+            "labels": np.array(labels, dtype=np.int64),
+        }
+        for part, array in arrays.items():
+            np.save(self.folder / f"{name}.{part}.npy", array)
+        values, counts = np.unique(arrays["labels"], return_counts=True)
+        self.splits[name] = SplitSummary(
+            examples=len(labels),
+            tokens=len(tokens),
+            shortest=min(lengths, default=0),
+            longest=max(lengths, default=0),
+            labels={str(value): int(count) for value, count in zip(values, counts, strict=True)},
+            left_out=left_out,
+            digest=_split_digest(self.folder, name),
+        )
+
+
+def _mark(parts: tuple[bytes, ...]) -> bytes:
+    """What tells two examples apart, whatever the order of a pair."""
+    found = hashlib.blake2b(digest_size=16)
+    for part in sorted(parts):
+        found.update(len(part).to_bytes(8) + part)
+    return found.digest()
 
 
 @dataclass(frozen=True)
@@ -138,14 +185,20 @@ class Split:
     tokens: NDArray[np.uint8]
     offsets: NDArray[np.int64]
     labels: NDArray[np.int64]
+    towers: int = 1
 
     def __len__(self) -> int:
         return len(self.labels)
 
     @property
     def lengths(self) -> NDArray[np.int64]:
-        """Tokens of every example."""
-        return np.diff(self.offsets)
+        """Tokens of every example; of the longer one of a pair."""
+        return np.diff(self.offsets).reshape(-1, self.towers).max(1)
+
+    @property
+    def first_symbols(self) -> NDArray[np.uint8]:
+        """First symbol of every example; of the first one of a pair."""
+        return self.tokens[self.offsets[: -1 : self.towers]]
 
     @property
     def majority(self) -> float:
@@ -158,21 +211,27 @@ class Split:
         return float(np.bincount(self.tokens).max() / len(self.tokens)) if len(self.tokens) else float("nan")
 
     def batch(self, indices: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """Token ids (batch, longest) padded with 0, lengths (batch,), labels (batch,)."""
-        lengths = self.lengths[indices]
-        ids = np.zeros((len(indices), lengths.max()), dtype=np.int64)
-        for row, index, length in zip(ids, indices, lengths, strict=True):
-            start = self.offsets[index]
-            row[:length] = self.tokens[start : start + length]
-            row[:length] += 1
+        """Token ids (batch, longest) padded with 0, lengths (batch,), labels (batch,).
+
+        Of pairs (batch, 2, longest) and (batch, 2).
+        """
+        places = (np.asarray(indices)[:, None] * self.towers + np.arange(self.towers)).reshape(-1)
+        starts, ends = self.offsets[places], self.offsets[places + 1]
+        lengths = ends - starts
+        ids = np.zeros((len(places), lengths.max()), dtype=np.int64)
+        for row, start, end in zip(ids, starts, ends, strict=True):
+            row[: end - start] = self.tokens[start:end]
+            row[: end - start] += 1
+        if self.towers == 2:
+            return ids.reshape(len(indices), 2, -1), lengths.reshape(-1, 2), self.labels[indices]
         return ids, lengths, self.labels[indices]
 
 
 def first_symbol_accuracy(train: Split, split: Split) -> float:
     """Accuracy of a table from the first symbol to its most frequent label in ``train``: a baseline without a model."""
     counts = np.zeros((256, int(max(train.labels.max(), split.labels.max())) + 1))
-    np.add.at(counts, (train.tokens[train.offsets[:-1]], train.labels), 1)
-    return float((counts.argmax(1)[split.tokens[split.offsets[:-1]]] == split.labels).mean())
+    np.add.at(counts, (train.first_symbols, train.labels), 1)
+    return float((counts.argmax(1)[split.first_symbols] == split.labels).mean())
 
 
 @dataclass(frozen=True)
@@ -224,13 +283,14 @@ def _open(path: Path, name: str, manifest: Manifest) -> Split:
             raise InputError(f"{file}: missing; convert or generate the data again") from None
         except (ValueError, OSError, EOFError) as error:
             raise InputError(f"{file}: not a readable array, perhaps truncated ({error})") from None
-    split = Split(name, **arrays)
+    split = Split(name, **arrays, towers=manifest.towers)
     if any(array.ndim != 1 or array.dtype != dtype for array, dtype in zip(arrays.values(), DTYPES, strict=True)):
         raise InputError(f"{path}: the arrays of the split {name!r} are of another type; convert or generate again")
     if len(split.tokens) != described.tokens or len(split) != described.examples:
         raise InputError(f"{path}: the split {name!r} does not have the size that manifest.json states")
-    sound = len(split.offsets) == len(split) + 1 and split.offsets[0] == 0 and split.offsets[-1] == len(split.tokens)
-    sound = sound and (split.lengths > 0).all() and split.tokens.max(initial=0) < manifest.vocabulary - 1
+    sound = len(split.offsets) == split.towers * len(split) + 1
+    sound = sound and split.offsets[0] == 0 and split.offsets[-1] == len(split.tokens)
+    sound = sound and (np.diff(split.offsets) > 0).all() and split.tokens.max(initial=0) < manifest.vocabulary - 1
     if not (sound and ((split.labels >= 0) & (split.labels < (manifest.classes or 1))).all()):
         raise InputError(f"{path}: the arrays of the split {name!r} do not fit together; convert or generate again")
     if _split_digest(path, name) != described.digest:

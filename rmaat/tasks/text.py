@@ -12,7 +12,7 @@ from astro_sim.common.errors import InputError
 from astro_sim.common.progress import track
 from astro_sim.common.settings import Settings, quantity
 from rmaat.tasks import Task
-from rmaat.tasks.storage import SplitSummary, write_split
+from rmaat.tasks.storage import Writer
 
 LABELS = {"neg": 0, "pos": 1}
 
@@ -42,7 +42,7 @@ def reviews(root: Path, split: str) -> list[tuple[Path, int]]:
     return found
 
 
-def prepare(settings: TextSettings, source: Path | None, seed: int, folder: Path) -> dict[str, SplitSummary]:
+def prepare(settings: TextSettings, source: Path | None, seed: int, writer: Writer) -> str:
     """Convert the reviews below ``source`` (the folder that holds train/ and test/, or its parent)."""
     if source is None:
         raise InputError("text: expected --source PATH, the unpacked aclImdb folder; this task cannot be generated")
@@ -59,11 +59,10 @@ def prepare(settings: TextSettings, source: Path | None, seed: int, folder: Path
             if held_out is None or _held_out(text, settings.valid_share) == held_out:
                 yield text[: settings.max_bytes], sentiment
 
-    return {
-        "train": write_split(folder, "train", rows(train, False, "train")),
-        "valid": write_split(folder, "valid", rows(train, True, "valid")),
-        "test": write_split(folder, "test", rows(test, None, "test")),
-    }
+    writer.split("test", rows(test, None, "test"))
+    writer.split("valid", rows(train, True, "valid"))
+    writer.split("train", rows(train, False, "train"))
+    return "reviews of IMDB, in the layout of the aclImdb release"
 
 
 def _held_out(text: bytes, share: float) -> bool:

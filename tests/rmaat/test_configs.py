@@ -17,7 +17,7 @@ CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.toml"))
 def enwik8(tmp_path_factory) -> Path:
     """A dump of two thousand bytes."""
     root = tmp_path_factory.mktemp("enwik8")
-    (root / "enwik8").write_bytes(b"<mediawiki> some words of text </mediawiki> " * 50)
+    (root / "enwik8").write_bytes(b"".join(b"<mediawiki> word %d of text </mediawiki> " % n for n in range(60)))
     settings = Enwik8Settings(window=600, train=1200, valid=400, test=400)
     storage.prepare("enwik8", root / "data", settings, source=root)
     return root / "data"
@@ -32,7 +32,7 @@ def text(tmp_path_factory) -> Path:
             folder = root / "aclImdb" / split / label
             folder.mkdir(parents=True)
             for number in range(8):
-                (folder / f"{number}.txt").write_text(f"{label} review number {number} " * (number + 1))
+                (folder / f"{number}.txt").write_text(f"{split}, {label} review number {number} " * (number + 1))
     storage.prepare("text", root / "data", TextSettings(), source=root)
     return root / "data"
 

@@ -1,5 +1,6 @@
 """ListOps and Text: the grammar, the release's files read as they are, and data folders."""
 
+import errno
 import json
 import random
 import shutil
@@ -185,9 +186,9 @@ def test_broken_lines_are_named(tmp_path, line, message):
 
 def test_missing_header_and_files_are_named(tmp_path):
     (tmp_path / "lra").mkdir()
-    with pytest.raises(InputError, match=r"basic_train.tsv: no such file; expected basic_train.tsv, basic_val.tsv"):
+    with pytest.raises(InputError, match=r"basic_test.tsv: no such file; expected basic_train.tsv, basic_val.tsv"):
         storage.prepare("listops", tmp_path / "out", ListOpsSettings(), source=tmp_path / "lra")
-    (tmp_path / "lra" / "basic_train.tsv").write_text("( ( [MIN 3 ) ] )\t3\n")
+    (tmp_path / "lra" / "basic_test.tsv").write_text("( ( [MIN 3 ) ] )\t3\n")
     with pytest.raises(InputError, match="line 1: expected the header 'Source<tab>Target'"):
         storage.prepare("listops", tmp_path / "out", ListOpsSettings(), source=tmp_path / "lra")
 
@@ -243,6 +244,49 @@ def test_validation_reviews_are_held_out_by_their_text(tmp_path):
     assert not texts(splits["train"]) & texts(splits["valid"])
 
 
+def test_nothing_of_the_test_split_is_trained_on(tmp_path):
+    """A copy of a test review among the training reviews is left out, whatever its label, and the manifest says so."""
+    root = reviews(tmp_path / "aclImdb")
+    copied = (root / "test" / "neg" / "1_1.txt").read_bytes()
+    (root / "train" / "pos" / "7_1.txt").write_bytes(copied)
+    settings = TextSettings(valid_share=0.0)
+    manifest = storage.prepare("text", tmp_path / "out", settings, source=root)
+    assert {name: (split.examples, split.left_out) for name, split in manifest.splits.items()} == {
+        "train": (6, 1),
+        "valid": (0, 0),
+        "test": (6, 0),
+    }
+    assert copied not in storage.load(tmp_path / "out").splits["train"].tokens.tobytes()
+
+
+def test_a_pair_is_the_same_in_either_order(tmp_path):
+    writer = storage.Writer(tmp_path, towers=2)
+    writer.split("test", [((b"one", b"two"), 1)])
+    writer.split("train", [((b"two", b"one"), 1), ((b"onet", b"wo"), 0), ((b"three", b"f"), 0)])
+    assert writer.splits["train"].examples == 2
+    assert writer.splits["train"].left_out == 1
+    assert np.load(tmp_path / "train.offsets.npy").tolist() == [0, 4, 6, 11, 12]
+
+
+def test_a_full_disk_leaves_the_data_that_were_there(listops, tmp_path, monkeypatch):
+    """The disk fills up in the second array: one line, the folder asked for is not there, nor a part of it."""
+    saved, save = [], np.save
+
+    def full(file, array):
+        if len(saved) == 1:
+            raise OSError(errno.ENOSPC, "No space left on device", str(file))
+        saved.append(file)
+        save(file, array)
+
+    monkeypatch.setattr(storage.np, "save", full)
+    shutil.copytree(listops, tmp_path / "earlier")
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        storage.prepare("listops", tmp_path / "out", SMALL)
+    assert caught.value.filename == str(tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["earlier"]
+    assert storage.load(tmp_path / "earlier").manifest.task == "listops"
+
+
 def test_text_names_what_is_missing(tmp_path):
     with pytest.raises(InputError, match="text: expected --source PATH"):
         storage.prepare("text", tmp_path / "out", TextSettings())
@@ -296,7 +340,7 @@ def test_data_folder_is_checked(listops, tmp_path):
         with pytest.raises(InputError, match=message):
             storage.load(copy)
     (copy / "manifest.json").write_text(json.dumps({**manifest, "schema_version": 9}))
-    with pytest.raises(InputError, match="data schema 9; this version reads 1"):
+    with pytest.raises(InputError, match="data schema 9; this version reads 2"):
         storage.load(copy)
     (copy / "manifest.json").write_text(json.dumps({"kind": "other"}))
     with pytest.raises(InputError, match="not a data manifest"):
