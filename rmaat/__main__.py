@@ -3,6 +3,7 @@
 Exit status: 0 on success, 2 on wrong use or bad input (one line on stderr, nothing written), 130 when interrupted.
 """
 
+import os
 import sys
 import warnings
 from importlib.metadata import version
@@ -218,6 +219,9 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the newest checkpoint, exactly; repeat --laws and --data.")
     ] = False,
+    minutes: Annotated[
+        float | None, typer.Option(help="Stop after so long; --resume goes on. The schedule is fixed in steps.")
+    ] = None,
     _: Annotated[
         bool,
         typer.Option(
@@ -225,7 +229,7 @@ def train(
         ),
     ] = False,
 ) -> None:
-    """Train a model with the laws.
+    """Train a model with the laws; under torchrun or accelerate launch in several processes.
 
     Example: rmaat train listops --laws laws.json --data data/listops --out runs/listops --config configs/listops.toml
     """
@@ -237,7 +241,9 @@ def train(
     loaded = Laws.load(laws)
     from rmaat.training.engine import train as run
 
-    record = run(task, data or Path("data") / task, loaded, out, model, given, resume)
+    record = run(task, data or Path("data") / task, loaded, out, model, given, resume, minutes)
+    if os.environ.get("RANK", "0") != "0":
+        return  # of several processes the first one speaks
     last = {row["split"]: row for row in record.metrics}
     rows = [(name, row["step"], f"{row['loss']:.3f}", f"{row['accuracy']:.3f}") for name, row in sorted(last.items())]
     table(("split", "step", "loss", "accuracy"), rows)
@@ -245,6 +251,9 @@ def train(
         print(f"the law is extrapolated: up to {total} segments, {loaded.fitted_cycles} simulated cycles")
     if idle := record.run["without_effect"]:
         print(f"without effect on {model}: {', '.join(idle)}")
+    if not record.finished:
+        print(f"{out}: stopped after {minutes:g} minutes; the same command with --resume goes on")
+        return
     print(f"{out}: {record.run['parameters']:,} parameters; measure it with: rmaat evaluate {out}")
 
 

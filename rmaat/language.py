@@ -56,13 +56,13 @@ class LanguageModel(Model):
         lengths = self.check_tokens(tokens, lengths)
         longest = tokens.shape[1] if lengths is None else int(lengths.max())
         beyond, tokens = tokens.shape[1] - longest, tokens[:, :longest]  # padding for all
-        cut = Cut(tokens, lengths, self.config.segment_length)
-        inputs = pad(tokens, (1, -1))  # 0, then all but the last
+        cut = self.cut(tokens, lengths)
+        inputs = pad(cut.tokens, (1, -1))  # 0, then all but the last
         if isinstance(self.encoder, SegmentEncoder):
             results = self._recurrent(cut, inputs, scores)
             if scores:
                 return torch.stack(results).sum(0)
-            logits = torch.cat(results, dim=1)
+            logits = torch.cat(results, dim=1)[:, :longest]
         else:
             real = cut.all_real()
             logits = self.out(self.encoder(inputs, real))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from astro_sim.common.errors import InputError
 from bridge.torch import Retention
@@ -36,18 +37,26 @@ class Model(Pretrained, nn.Module):
         super().__init__()
         self.name, self.config, self.encoder = name, encoder.config, encoder
         self._compiled: Step | None = None
+        self._whole = False
 
     def segment(self, *arguments: Any, **named: Any) -> tuple[Tensor, Tensor]:
         """One segment, of the form that `rmaat.amrb` carries a memory through: the memory is its first argument."""
         raise NotImplementedError
 
-    def compile_segments(self, **options: Any) -> Self:
+    def compile_segments(self, whole: bool = False, **options: Any) -> Self:
         """Hand the step of a segment to `torch.compile`; it is compiled once for each shape. Returns the model.
+
+        With ``whole`` the last segment is padded to the length of the others, so that there is one shape whatever the
+        length of a sequence. Of a model without segments the encoder is compiled, as torch does it.
 
         With torch's own ``dynamic=None``, code for any shape follows a second one, and the replay of a segment could
         meet other code than its forward pass did, which the checkpoint refuses.
         """
-        self._compiled = torch.compile(type(self).segment, **{"dynamic": False, **options})
+        if isinstance(self.encoder, SegmentEncoder):
+            self._whole = whole
+            self._compiled = torch.compile(type(self).segment, **{"dynamic": False, **options})
+        else:
+            self.encoder.compile(**options)
         return self
 
     @property
@@ -66,6 +75,10 @@ class Model(Pretrained, nn.Module):
         from rmaat.streaming import Stream
 
         return Stream(self, batch, total)
+
+    def cut(self, tokens: Tensor, lengths: Tensor | None) -> "Cut":
+        """How a batch falls into segments."""
+        return Cut(tokens, lengths, self.config.segment_length, self._whole)
 
     @property
     def retention(self) -> Retention | None:
@@ -123,6 +136,15 @@ def real_rows(lengths: Tensor, start: int, stop: int) -> Tensor:
 class Cut:
     """How a batch falls into segments.
 
+    Parameters
+    ----------
+    tokens : Tensor, (batch, length)
+    lengths : Tensor, (batch,), or None
+    size : int
+        Tokens of a segment.
+    whole : bool
+        Whether the last segment is padded to the size of the others, so that all have one shape.
+
     Attributes
     ----------
     segments : int
@@ -133,7 +155,10 @@ class Cut:
         The same as numbers.
     """
 
-    def __init__(self, tokens: Tensor, lengths: Tensor | None, size: int) -> None:
+    def __init__(self, tokens: Tensor, lengths: Tensor | None, size: int, whole: bool = False) -> None:
+        if whole and (missing := -tokens.shape[1] % size):
+            lengths = tokens.new_full((len(tokens),), tokens.shape[1]) if lengths is None else lengths
+            tokens = pad(tokens, (0, missing))
         self.tokens, self.lengths, self.size = tokens, lengths, size
         known = [tokens.shape[1]] * len(tokens) if lengths is None else lengths.tolist()
         self.shortest = min(known)
@@ -212,7 +237,7 @@ class SequenceClassifier(Model):
         """What the head reads, (batch, width)."""
         lengths = self.check_tokens(tokens, lengths)
         tokens = tokens if lengths is None else tokens[:, : int(lengths.max())]  # what lies beyond is padding for all
-        cut = Cut(tokens, lengths, self.config.segment_length)
+        cut = self.cut(tokens, lengths)
         seen = self._recurrent(cut) if isinstance(self.encoder, SegmentEncoder) else self._at_once(cut)
         return (mean_segments if self.config.readout == "mean" else last_segment)(seen, cut.totals)
 

@@ -4,10 +4,12 @@
     RUN/laws.json            the laws the model was built with
     RUN/laws.trained.json    where training moved them, if it was allowed to
     RUN/metrics.jsonl        one line a logged step: split, step, loss, accuracy, ..., parameters of trainable laws
-    RUN/model.safetensors    the weights at the end, the laws' digest in the metadata
+    RUN/model.safetensors    the weights at the end (settings: of the best validation, or the last), the laws' digest
+    RUN/summary.json         how it ended: steps, tokens, seconds, memory, the best validation
     RUN/evaluation.json      accuracy on the test split, written by `rmaat evaluate`
     RUN/diagnostics.json     how its memory works, written by `rmaat inspect`
     RUN/checkpoints/         what `--resume` continues from
+    RUN/tensorboard/         event files, where asked for
 
 This module reads it without importing torch.
 """
@@ -25,6 +27,7 @@ from bridge.laws import Laws
 SCHEMA_VERSION = 3
 TRAINED_LAWS = "laws.trained.json"
 DIAGNOSTICS, DIAGNOSTICS_VERSION = "diagnostics.json", 1
+SUMMARY, SUMMARY_VERSION = "summary.json", 1
 REQUIRED = {
     "task": str, "model": str, "settings": dict, "laws": dict, "model_settings": dict, "model_config": dict,
     "data": dict, "laws_digest": str,
@@ -52,6 +55,10 @@ class RunRecord:
         language models also ``bits_per_token``.
     diagnostics : dict or None
         ``split``, ``examples``, and what `rmaat.diagnostics.look` says: ``influence``, ``memory_norm`` and ``first``.
+    summary : dict or None
+        Of a finished run: ``end`` ("steps" or "patience"), ``steps`` done, ``weights_of_step``, ``best`` validation,
+        ``tokens`` seen (padding not among them), ``padding`` and ``idle_segments`` (shares), ``seconds`` of training
+        steps, ``waited`` (of those, for data) and ``memory_mb``.
     finished : bool
         Whether the final weights are there.
     """
@@ -63,6 +70,7 @@ class RunRecord:
     metrics: list[dict[str, Any]]
     evaluation: dict[str, Any] | None
     diagnostics: dict[str, Any] | None
+    summary: dict[str, Any] | None
     finished: bool
 
 
@@ -102,6 +110,7 @@ def read_run(path: str | Path) -> RunRecord:
         metrics=read_metrics(path / "metrics.jsonl"),
         evaluation=result,
         diagnostics=_read_diagnostics(path / DIAGNOSTICS),
+        summary=_read_summary(path / SUMMARY),
         finished=(path / "model.safetensors").is_file(),
     )
 
@@ -122,6 +131,18 @@ def _read_diagnostics(path: Path) -> dict[str, Any] | None:
         raise InputError(
             f"{path}: expected lists of numbers influence and memory_norm, and first with T, measured, direct"
         )
+    return found
+
+
+def _read_summary(path: Path) -> dict[str, Any] | None:
+    if not path.is_file():
+        return None
+    found = read_json(path, "summary")
+    version = found.get("schema_version") if isinstance(found, dict) else None
+    if version != SUMMARY_VERSION:
+        raise InputError(f"{path}: summary schema {version}; this version reads {SUMMARY_VERSION}")
+    if not _numbers(found, ("steps", "weights_of_step", "tokens", "seconds", "memory_mb")):
+        raise InputError(f"{path}: expected steps, weights_of_step, tokens, seconds and memory_mb")
     return found
 
 

@@ -1,14 +1,16 @@
 """Checkpoints: weights, AdamW's moments and the random state in safetensors, the rest in JSON. No pickle anywhere.
 
     RUN/checkpoints/step-00000250/model.safetensors       weights
-                                  optimizer.safetensors   exp_avg, exp_avg_sq and step of every parameter; random state
-                                  state.json              step, sums since the last logged line, laws digest
+                                  optimizer.safetensors   exp_avg, exp_avg_sq and step of every parameter; random states
+                                  state.json              step, sums, totals, best validation, laws digest
+    RUN/checkpoints/best-00000200.safetensors             weights of the best validation so far
 
-A checkpoint is a folder that appears whole or not at all; the newest two are kept.
+A checkpoint is a folder that appears whole or not at all; the newest two are kept, and the best weights they name.
 """
 
 import json
 import shutil
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,21 +21,52 @@ from torch import Tensor, nn
 
 from astro_sim.common.errors import InputError
 from astro_sim.common.files import read_json, whole_file, whole_folder, write_json
+from rmaat.training.processes import Processes, like, whole
 
 KEPT = 2
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
-def save_weights(model: nn.Module, path: Path, laws_digest: str) -> None:
-    """Write a model's weights with the digest of the laws they were trained under."""
-    with whole_file(path) as temporary:
-        tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-        _write(tensors, temporary, {"laws_digest": laws_digest, "format": "pt"})
+@dataclass
+class State:
+    """Where a run stands, but for tensors.
+
+    Attributes
+    ----------
+    step : int
+        Steps done.
+    sums : dict of str to float
+        Since the last logged line.
+    totals : dict of str to float
+        Since the beginning.
+    best : dict of str to float, or None
+        The best validation so far: ``step``, ``loss``, ``accuracy``.
+    misses : int
+        Validations since then.
+    """
+
+    step: int = 0
+    sums: dict[str, float] = field(default_factory=dict)
+    totals: dict[str, float] = field(default_factory=dict)
+    best: dict[str, float] | None = None
+    misses: int = 0
 
 
-def load_weights(model: nn.Module, path: Path, laws_digest: str) -> None:
-    """Load weights, refusing those of other laws or of another shape.
+def save_weights(model: nn.Module, path: Path, laws_digest: str, step: int | None = None, write: bool = True) -> None:
+    """Write a model's weights with the digest of the laws they were trained under, and the step.
+
+    Of a sharded model all processes must call it, and one of them ``write``.
+    """
+    tensors = {name: whole(value) for name, value in model.state_dict().items()}
+    if write:
+        about = {} if step is None else {"step": str(step)}
+        with whole_file(path) as temporary:
+            _write(tensors, temporary, {"laws_digest": laws_digest, "format": "pt", **about})
+
+
+def load_weights(model: nn.Module, path: Path, laws_digest: str) -> int | None:
+    """Load weights, refusing those of other laws or of another shape; the step they are of, where the file says it.
 
     Raises
     ------
@@ -54,87 +87,111 @@ def load_weights(model: nn.Module, path: Path, laws_digest: str) -> None:
             raise InputError(f"{path}: {name!r} is {tensors[name].dtype}, expected {value.dtype}")
     if extra := set(tensors) - set(expected):
         raise InputError(f"{path}: tensors that the model does not have: {', '.join(sorted(extra))}")
-    model.load_state_dict(tensors)
+    model.load_state_dict({name: like(tensors[name], value) for name, value in expected.items()})
+    step = metadata.get("step", "")
+    return int(step) if step.isascii() and step.isdigit() else None
+
+
+def best_weights(run: Path, step: int) -> Path:
+    """Where the weights of the best validation lie, which was after ``step``."""
+    return run / "checkpoints" / f"best-{step:08d}.safetensors"
 
 
 def save(
     run: Path,
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
-    step: int,
-    sums: dict[str, float],
+    state: State,
     laws_digest: str,
+    processes: Processes,
 ) -> None:
-    """Write the checkpoint of ``step`` (the number of steps done) and drop the oldest."""
-    folder = run / "checkpoints" / f"step-{step:08d}"
-    with whole_folder(folder, replace=True) as temporary:
-        save_weights(model, temporary / "model.safetensors", laws_digest)
-        moments = {
-            f"{name}.{key}": value.detach().cpu().contiguous()
-            for name, parameter in model.named_parameters()
-            for key, value in optimizer.state.get(parameter, {}).items()
-        }
-        moments["random.cpu"] = torch.get_rng_state()
-        if torch.cuda.is_available():
-            moments["random.cuda"] = torch.cuda.get_rng_state()
+    """Write a checkpoint and drop the oldest; all processes call it, the main one writes."""
+    weights = {name: whole(value) for name, value in model.state_dict().items()}
+    moments = {
+        f"{name}.{key}": whole(value)
+        for name, parameter in model.named_parameters()
+        for key, value in optimizer.state.get(parameter, {}).items()
+    }
+    moments |= _numbered("random.cpu", processes.gather(torch.get_rng_state()))
+    if processes.device.type == "cuda":
+        moments |= _numbered("random.cuda", processes.gather(torch.cuda.get_rng_state(processes.device)))
+    if not processes.main:
+        return
+    with whole_folder(run / "checkpoints" / f"step-{state.step:08d}", replace=True) as temporary:
+        with whole_file(temporary / "model.safetensors") as file:
+            _write(weights, file, {"laws_digest": laws_digest, "format": "pt", "step": str(state.step)})
         with whole_file(temporary / "optimizer.safetensors") as file:
             _write(moments, file, {})
-        state = {"schema_version": SCHEMA_VERSION, "step": step, "sums": sums, "laws_digest": laws_digest}
-        state["optimizer_tensors"] = len(moments)
-        write_json(temporary / "state.json", state)
-    for old in _folders(run)[:-KEPT]:
+        about = {"schema_version": SCHEMA_VERSION, "laws_digest": laws_digest, "optimizer_tensors": len(moments)}
+        write_json(temporary / "state.json", {**about, **asdict(state)})
+    folders = _folders(run)
+    for old in folders[:-KEPT]:
         shutil.rmtree(old)
+    named = [_read_state(folder, laws_digest)[0].best for folder in folders[-KEPT:]]
+    wanted = {best_weights(run, int(best["step"])) for best in named if best is not None}
+    for old in set((run / "checkpoints").glob("best-*.safetensors")) - wanted:
+        old.unlink()
 
 
 def restore(
-    run: Path, model: nn.Module, optimizer: torch.optim.Optimizer, laws_digest: str
-) -> tuple[int, dict[str, float]]:
-    """Bring model, optimizer and random state to the newest checkpoint.
-
-    Returns
-    -------
-    step : int
-        Steps done; 0 if there is no checkpoint yet.
-    sums : dict
-        Sums since the last logged line.
-    """
-    for stale in (run / "checkpoints").glob(".step-*"):  # a process was killed while it wrote them
-        shutil.rmtree(stale)
+    run: Path, model: nn.Module, optimizer: torch.optim.Optimizer, laws_digest: str, processes: Processes
+) -> State:
+    """Bring model, optimizer and random state to the newest checkpoint, and say where the run stands."""
+    if processes.main:
+        for stale in (run / "checkpoints").glob(".*"):  # a process was killed while it wrote them
+            shutil.rmtree(stale) if stale.is_dir() else stale.unlink()
+    processes.wait()
     folders = _folders(run)
     if not folders:
-        return 0, {}
-    state = _read_state(folders[-1])
-    if state["laws_digest"] != laws_digest:
-        found = str(state["laws_digest"])[:12]
-        raise InputError(f"{folders[-1]}: made with other laws (digest {found}, these have {laws_digest[:12]})")
+        return State()
+    state, count = _read_state(folders[-1], laws_digest)
     try:
         load_weights(model, folders[-1] / "model.safetensors", laws_digest)
-        _load_moments(model, optimizer, folders[-1] / "optimizer.safetensors", state["optimizer_tensors"])
+        _load_moments(model, optimizer, folders[-1] / "optimizer.safetensors", count, processes)
     except InputError as error:
         raise InputError(
             f"{error}; without the folder {folders[-1].name} the run goes on from the one before"
         ) from None
-    return state["step"], state["sums"]
-
-
-def _read_state(folder: Path) -> dict[str, Any]:
-    state = read_json(folder / "state.json", "checkpoint state")
-    version = state.get("schema_version") if isinstance(state, dict) else None
-    if version != SCHEMA_VERSION:
-        raise InputError(f"{folder}: checkpoint schema {version}; this version reads {SCHEMA_VERSION}")
-    whole = all(isinstance(state.get(name), int) and state[name] > 0 for name in ("step", "optimizer_tensors"))
-    sums = state.get("sums")
-    numbers = isinstance(sums, dict) and all(isinstance(value, int | float) for value in sums.values())
-    if not (whole and numbers and isinstance(state.get("laws_digest"), str)):
-        raise InputError(f"{folder / 'state.json'}: expected step, optimizer_tensors, sums and laws_digest")
     return state
 
 
-def _load_moments(model: nn.Module, optimizer: torch.optim.Optimizer, file: Path, count: int) -> None:
+def _read_state(folder: Path, laws_digest: str) -> tuple[State, int]:
+    """What state.json says, and how many tensors the optimizer's file has."""
+    path = folder / "state.json"
+    found = read_json(path, "checkpoint state")
+    version = found.get("schema_version") if isinstance(found, dict) else None
+    if version != SCHEMA_VERSION:
+        raise InputError(f"{folder}: checkpoint schema {version}; this version reads {SCHEMA_VERSION}")
+    parts = {name: found.get(name) for name in State.__dataclass_fields__}
+    best = parts["best"]
+    sound = all(_is_sums(parts[name]) for name in ("sums", "totals")) and isinstance(found.get("laws_digest"), str)
+    sound = sound and (best is None or (_is_sums(best) and {"step", "loss", "accuracy"} <= best.keys()))
+    counts = (parts["step"], parts["misses"], found.get("optimizer_tensors"))
+    if not (sound and all(isinstance(count, int) and count >= 0 for count in counts)):
+        raise InputError(f"{path}: expected step, optimizer_tensors, sums, totals, best, misses and laws_digest")
+    if found["laws_digest"] != laws_digest:
+        was = found["laws_digest"][:12]
+        raise InputError(f"{folder}: made with other laws (digest {was}, these have {laws_digest[:12]})")
+    return State(**parts), found["optimizer_tensors"]
+
+
+def _is_sums(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(each, int | float) for each in value.values())
+
+
+def _numbered(name: str, tensors: list[Tensor]) -> dict[str, Tensor]:
+    """The first under its name, the others with a number behind it."""
+    return {name if rank == 0 else f"{name}.{rank}": tensor for rank, tensor in enumerate(tensors)}
+
+
+def _load_moments(
+    model: nn.Module, optimizer: torch.optim.Optimizer, file: Path, count: int, processes: Processes
+) -> None:
     moments, _ = _read(file)
+    random = {name for name in moments if name.startswith("random.")}
     # A parameter without a gradient has no moments, so each has all of them or none.
-    known = {f"{name}.{key}" for name, _ in model.named_parameters() for key in MOMENTS} | {"random.cpu", "random.cuda"}
-    if "random.cpu" not in moments or len(moments) != count or not moments.keys() <= known:
+    known = {f"{name}.{key}" for name, _ in model.named_parameters() for key in MOMENTS}
+    if "random.cpu" not in moments or len(moments) != count or not moments.keys() - random <= known:
         raise InputError(f"{file}: not the optimiser state of this model")
     for name, parameter in model.named_parameters():
         found = {key: moments[f"{name}.{key}"] for key in MOMENTS if f"{name}.{key}" in moments}
@@ -144,11 +201,14 @@ def _load_moments(model: nn.Module, optimizer: torch.optim.Optimizer, file: Path
             raise InputError(f"{file}: the moments of {name!r} do not fit the model")
         # AdamW counts its steps on the CPU, and keeps the moments where the parameter is.
         optimizer.state[parameter] = {
-            key: value if key == "step" else value.to(parameter.device) for key, value in found.items()
+            key: value if key == "step" else like(value, parameter) for key, value in found.items()
         }
-    torch.set_rng_state(moments["random.cpu"])
-    if "random.cuda" in moments and torch.cuda.is_available():
-        torch.cuda.set_rng_state(moments["random.cuda"])
+    # A process that was not there before keeps the random state it began with.
+    mine = "" if processes.main else f".{processes.rank}"
+    if (cpu := moments.get(f"random.cpu{mine}")) is not None:
+        torch.set_rng_state(cpu)
+    if (cuda := moments.get(f"random.cuda{mine}")) is not None and processes.device.type == "cuda":
+        torch.cuda.set_rng_state(cuda, processes.device)
 
 
 def _folders(run: Path) -> list[Path]:

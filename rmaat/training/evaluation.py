@@ -21,6 +21,7 @@ from rmaat.records import RunRecord, read_run
 from rmaat.tasks import storage
 from rmaat.tasks.storage import Split
 from rmaat.training import checkpoint
+from rmaat.training.processes import Processes, device_of
 from rmaat.training.settings import TrainSettings
 
 Batch = tuple[Tensor, Tensor, Tensor]
@@ -52,10 +53,9 @@ def evaluate(run: str | Path, data: str | Path | None = None, split: str = "test
     InputError
         A run that is not finished, weights of other laws or of another shape, data that are not there.
     """
-    record, network, opened = _open(run, data, split)
-    settings, device = TrainSettings(**record.run["settings"]), next(network.parameters()).device
-    measured = opened.splits[split]
-    loss, accuracy = measure(network, measured, settings.batch, device)
+    record, network, opened, step = _open(run, data, split)
+    measured, settings = opened.splits[split], TrainSettings(**record.run["settings"])
+    loss, accuracy = measure(network, measured, settings, Processes(settings.device))
     if isinstance(network, LanguageModel):
         known = {"bits_per_token": loss / math.log(2), "majority": measured.likeliest_symbol}
     else:
@@ -67,7 +67,7 @@ def evaluate(run: str | Path, data: str | Path | None = None, split: str = "test
         "loss": loss,
         "examples": len(measured),
         **known,
-        "step": settings.steps,
+        "step": step,
         "data_digest": opened.manifest.digest,
     }
     if opened.manifest.digest == record.run["data"]["digest"]:
@@ -99,9 +99,10 @@ def inspect(run: str | Path, data: str | Path | None = None, examples: int = 16,
     """
     if examples < 1:
         raise InputError(f"examples: expected at least 1, got {examples}")
-    record, network, opened = _open(run, data, split)
+    record, network, opened, _ = _open(run, data, split)
     chosen = np.argsort(-opened.splits[split].lengths, kind="stable")[:examples]
-    tokens, lengths, _ = tensors(opened.splits[split], chosen, next(network.parameters()).device)
+    device = next(network.parameters()).device
+    tokens, lengths = (part.to(device) for part in tensors(opened.splits[split], chosen)[:2])
     result = {
         "schema_version": records.DIAGNOSTICS_VERSION,
         "split": split,
@@ -113,8 +114,8 @@ def inspect(run: str | Path, data: str | Path | None = None, examples: int = 16,
     return result
 
 
-def _open(run: str | Path, data: str | Path | None, split: str) -> tuple[RunRecord, Model, storage.Data]:
-    """A finished run with its model and its data."""
+def _open(run: str | Path, data: str | Path | None, split: str) -> tuple[RunRecord, Model, storage.Data, int]:
+    """A finished run with its model, its data, and the step that its weights are of."""
     record = read_run(run)
     if record.laws is None:
         raise InputError(f"{record.path}: laws.json is missing")
@@ -128,48 +129,58 @@ def _open(run: str | Path, data: str | Path | None, split: str) -> tuple[RunReco
     training = TrainSettings(**record.run["settings"])
     device = device_of(training.device)
     network = build_model(record.run["model"], RMAATConfig(**record.run["model_config"]), record.laws).to(device)
-    checkpoint.load_weights(network, record.path / "model.safetensors", record.laws.digest)
-    return record, network, opened
+    step = checkpoint.load_weights(network, record.path / "model.safetensors", record.laws.digest)
+    return record, network, opened, training.steps if step is None else step
 
 
 @torch.no_grad()
 def measure(
-    network: Model, split: Split, size: int, device: torch.device, most: int | None = None
+    network: Model, split: Split, settings: TrainSettings, processes: Processes, most: int | None = None
 ) -> tuple[float, float]:
     """Mean loss and accuracy over a split, or over ``most`` examples of it; batched by length, dropout off.
 
-    Means are over examples, of a language model over tokens.
+    Means are over examples, of a language model over tokens. Several processes take turns, and all know the means.
 
     The examples are drawn with a fixed seed: a split may be sorted by label, as the reviews of Text are.
     """
     chosen = np.random.default_rng(0).permutation(len(split))[:most]
     order = chosen[np.argsort(split.lengths[chosen], kind="stable")]
-    loss, right, count = 0.0, 0.0, 0
+    size, totals = settings.batch * processes.count, [0.0, 0.0, 0.0]
     with evaluating(network), Progress(f"evaluating on {split.name}", len(order)) as progress:
         for start in range(0, len(order), size):
-            batch = tensors(split, order[start : start + size], device)
-            sums, of = score(network, batch)
-            loss, right, count = loss + float(sums[0]), right + float(sums[1]), count + of
-            progress.advance(len(batch[2]))
+            together = order[start : start + size]
+            mine = together[processes.rank :: processes.count]
+            # A sharded model is run by all or by none, so one that has no example left takes another's, uncounted.
+            tokens, lengths, labels = tensors(split, mine if len(mine) else together[:1])
+            batch = tokens.to(processes.device), lengths.to(processes.device), labels.to(processes.device)
+            with autocast(settings, processes.device):
+                sums, of = score(network, batch)
+            if len(mine):
+                totals = [a + b for a, b in zip(totals, (*sums.tolist(), of), strict=True)]
+            progress.advance(len(together))
+    loss, right, count = processes.sum(totals)
     return loss / count, right / count
 
 
-def score(network: Model, batch: Batch) -> tuple[Tensor, int]:
-    """Loss and right answers of a batch, summed, (2,), and over how many: examples, or tokens of a language model."""
-    tokens, lengths, labels = batch
+def score(network: Model, batch: Batch, call: Any = None) -> tuple[Tensor, int]:
+    """Loss and right answers of a batch, summed, (2,), and over how many: examples, or tokens of a language model.
+
+    ``call`` is what to call in place of the model where something is wrapped around it.
+    """
+    (tokens, lengths, labels), call = batch, network if call is None else call
     if isinstance(network, LanguageModel):
-        return network(tokens, lengths, scores=True).sum(0), int(lengths.sum())
-    logits = network(tokens, lengths)
+        return call(tokens, lengths, scores=True).sum(0), int(lengths.sum())
+    logits = call(tokens, lengths)
     right = (logits.detach().argmax(-1) == labels).sum()
     return torch.stack([cross_entropy(logits, labels, reduction="sum"), right]), len(labels)
 
 
-def tensors(split: Split, indices: np.ndarray, device: torch.device) -> Batch:
-    tokens, lengths, labels = (torch.from_numpy(part).to(device) for part in split.batch(indices))
+def autocast(settings: TrainSettings, device: torch.device) -> torch.autocast:
+    """Where products are formed in the precision of the settings."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bfloat16")
+
+
+def tensors(split: Split, indices: np.ndarray) -> Batch:
+    """Tokens, lengths and labels of some examples, on the CPU."""
+    tokens, lengths, labels = (torch.from_numpy(part) for part in split.batch(indices))
     return tokens, lengths, labels
-
-
-def device_of(name: str) -> torch.device:
-    if name == "cuda" and not torch.cuda.is_available():
-        raise InputError("device: 'cuda' is not available here; expected cpu or auto")
-    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")

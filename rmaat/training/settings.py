@@ -32,11 +32,30 @@ class TrainSettings(Settings):
     curriculum_steps: int = quantity(50, "steps", "length of each stage of the curriculum", CHOSEN, ge=1, le=10**9)
     log_every: int = quantity(10, "steps", "between lines of metrics.jsonl", CHOSEN, ge=1, le=10**9)
     validate_every: int = quantity(250, "steps", "between looks at the validation split", CHOSEN, ge=1, le=10**9)
-    validate_examples: int = quantity(1_000, "examples", "validation examples looked at", CHOSEN, ge=1, le=10**9)
+    validate_examples: int | None = quantity(
+        None, "examples", "validation examples looked at; by default all", CHOSEN, ge=1, le=10**9
+    )
+    select: Literal["best", "last"] = quantity(
+        "best", "1", "which weights a run ends with: those of its best validation, or of its last step", CHOSEN
+    )
+    patience: int | None = quantity(
+        None, "1", "end after so many validations in a row that were no better; by default never", CHOSEN, ge=1
+    )
     checkpoint_every: int = quantity(250, "steps", "between checkpoints", CHOSEN, ge=1, le=10**9)
     device: Literal["auto", "cpu", "cuda"] = quantity(
         "auto", "1", "where to train; auto: a GPU if there is one", CHOSEN
     )
+    precision: Literal["float32", "bfloat16"] = quantity(
+        "float32", "1", "bfloat16: products in bfloat16, weights and sums in float32", CHOSEN
+    )
+    compile: bool = quantity(False, "1", "hand the step of a segment to torch.compile", CHOSEN)
+    accumulate: int = quantity(
+        1, "1", "parts that each process cuts its share of a batch into, one after the other", CHOSEN, ge=1, le=2**20
+    )
+    parallel: Literal["ddp", "fsdp"] = quantity(
+        "ddp", "1", "of several processes: each holds the model, or between steps a shard of it", CHOSEN
+    )
+    tensorboard: bool = quantity(False, "1", "leave event files for TensorBoard in RUN/tensorboard", CHOSEN)
 
 
 class LawSettings(Settings):

@@ -140,6 +140,30 @@ def test_each_shape_is_compiled_once_and_the_limit_of_torch_changes_no_gradient(
     assert backend.graphs == 3
 
 
+@pytest.mark.parametrize("head", ["classify", "language"])
+def test_whole_segments_make_one_shape_of_all_lengths_and_change_no_gradient(config, laws, head):
+    """Padded or not differs in whether there is a mask: two graphs at most, whatever the length."""
+    backend = Counting()
+    config = config.replace(kept_segments=0, head=head, classes=5 if head == "classify" else None)
+    model, plain = (build_model("rmaat", config, laws) for _ in range(2))
+    plain.load_state_dict(model.state_dict())
+    model.compile_segments(whole=True, backend=backend)
+    for length in (16, 17, 15, 13, 18):
+        tokens = torch.randint(1, 16, (2, length))
+        outputs = []
+        for each in (model, plain):
+            each.zero_grad(set_to_none=True)
+            outputs.append(each(tokens))
+            outputs[-1].logsumexp(-1).sum().backward()
+        assert outputs[0].shape == outputs[1].shape
+        assert (outputs[0] - outputs[1]).abs().max() < 1e-5
+        for one, other in zip(model.parameters(), plain.parameters(), strict=True):
+            assert (one.grad is None) == (other.grad is None)
+            if one.grad is not None and other.grad is not None:
+                assert (one.grad - other.grad).abs().max() <= 1e-5 * other.grad.abs().max().clamp(min=1e-3)
+    assert backend.graphs <= 2
+
+
 def test_amrb_needs_less_memory_than_bptt_when_compiled(laws):
     """7 of 8 segments are replayed: below a third of the bytes; what does not depend on segments is in both."""
     config = RMAATConfig(vocabulary=16, classes=2, width=32, depth=1, segment_length=64, memory_tokens=4)

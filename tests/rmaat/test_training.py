@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,11 +16,12 @@ from safetensors.torch import load_file
 from astro_sim.common.errors import InputError
 from rmaat.records import read_metrics, read_run
 from rmaat.tasks import storage
-from rmaat.training import engine
 from rmaat.training.batches import Batches
 from rmaat.training.engine import train
 from rmaat.training.evaluation import evaluate, measure
-from rmaat.training.settings import flatten
+from rmaat.training.loop import Loop
+from rmaat.training.processes import Processes
+from rmaat.training.settings import TrainSettings, flatten
 
 SMALL = {
     "width": 8, "heads": 2, "depth": 1, "feedforward": 8, "segment_length": 16, "memory_tokens": 2, "dropout": 0.2,
@@ -46,10 +48,13 @@ def test_run_folder_holds_what_it_promises(finished, laws):
     assert all(0 <= row["accuracy"] <= 1 and row["loss"] > 0 for row in record.metrics)
     with safe_open(finished / "model.safetensors", framework="pt") as file:
         assert file.metadata()["laws_digest"] == laws.digest
-    assert sorted(path.name for path in (finished / "checkpoints").iterdir()) == [
-        "step-00000008",
-        "step-00000012",
-    ]
+    folders = sorted((finished / "checkpoints").glob("step-*"))
+    assert [path.name for path in folders] == ["step-00000008", "step-00000012"]
+    # The best weights that each checkpoint names, and no others.
+    states = [json.loads((folder / "state.json").read_text()) for folder in folders]
+    named = {f"best-{state['best']['step']:08d}.safetensors" for state in states}
+    assert {path.name for path in (finished / "checkpoints").glob("best-*")} == named
+    assert record.summary["best"] == states[1]["best"]
 
 
 def test_schedule_warms_up_and_falls_as_a_cosine(finished):
@@ -68,14 +73,14 @@ def same_weights(a, b):
 def test_an_interrupted_run_ends_with_the_same_weights(finished, listops, laws, tmp_path, monkeypatch, stop):
     """Stopped before and after checkpoints, dropout on: weights bit for bit, and metrics but for the clock."""
     run = tmp_path / "run"
-    step = engine._Loop._step
+    step = Loop._step
 
-    def failing(self, number):
+    def failing(self, number, parts):
         if number == stop:
             raise KeyboardInterrupt
-        return step(self, number)
+        return step(self, number, parts)
 
-    monkeypatch.setattr(engine._Loop, "_step", failing)
+    monkeypatch.setattr(Loop, "_step", failing)
     with pytest.raises(KeyboardInterrupt):
         train("listops", listops, laws, run, settings=SMALL)
     monkeypatch.undo()
@@ -85,7 +90,8 @@ def test_an_interrupted_run_ends_with_the_same_weights(finished, listops, laws, 
     assert same_weights(run, finished)
 
     def without_clock(folder):
-        return [{name: value for name, value in row.items() if name != "seconds"} for row in read_run(folder).metrics]
+        clocks = ("seconds", "waited", "memory_mb")
+        return [{name: value for name, value in row.items() if name not in clocks} for row in read_run(folder).metrics]
 
     assert without_clock(run) == without_clock(finished)
 
@@ -165,7 +171,7 @@ def test_evaluate_measures_the_whole_split(finished, listops):
     assert result["examples"] == 16
     assert (result["accuracy"] * 16).is_integer()
     assert read_run(finished).evaluation == result
-    assert evaluate(finished, split="valid")["accuracy"] == read_run(finished).metrics[-1]["accuracy"]
+    assert evaluate(finished, split="valid")["accuracy"] == read_run(finished).summary["best"]["accuracy"]
     assert read_run(finished).evaluation == result  # another split does not overwrite the test result
     train_split, test_split = (storage.load(listops).splits[name] for name in ("train", "test"))
     table = {}
@@ -215,10 +221,11 @@ def test_evaluate_refuses_a_broken_run(finished, other_laws, tmp_path):
 def test_resume_refuses_a_broken_checkpoint(finished, listops, laws, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(finished, run)
+    (run / "model.safetensors").unlink()  # killed before it was written
     newest = run / "checkpoints" / "step-00000012"
     for name, content, message in (
-        ("state.json", b'{"schema_version": 1, "step": "x"}', "state.json: expected step, optimizer_tensors, sums"),
-        ("state.json", b"[]", "checkpoint schema None; this version reads 1"),
+        ("state.json", b'{"schema_version": 2, "step": "x"}', "state.json: expected step, optimizer_tensors, sums"),
+        ("state.json", b"[]", "checkpoint schema None; this version reads 2"),
         ("optimizer.safetensors", (newest / "model.safetensors").read_bytes(), "not the optimiser state of this model"),
         ("model.safetensors", b"", "not a readable safetensors file"),
     ):
@@ -255,7 +262,7 @@ def test_settings_tables_are_opened():
 
 def test_trainable_laws_start_from_the_biology_and_leave_where_they_went(listops, laws, tmp_path):
     run = tmp_path / "run"
-    record = train("listops", listops, laws, run, settings={**SMALL, "laws.trainable": True, "learning_rate": 0.02})
+    record = train("listops", listops, laws, run, settings={**SMALL, "laws.trainable": True, "learning_rate": 0.02, "select": "last"})
     assert record.laws.digest == laws.digest
     before, after = record.laws.parameters["tau"], record.trained_laws.parameters["tau"]
     assert before == laws.parameters["tau"]
@@ -346,7 +353,7 @@ def test_measuring_a_part_of_a_sorted_split_sees_every_label(listops, laws):
     offsets = np.concatenate([[0], np.cumsum(split.lengths[order])])
     tokens = np.concatenate([split.tokens[split.offsets[i] : split.offsets[i + 1]] for i in order])
     ordered = storage.Split("train", tokens, offsets, split.labels[order])
-    loss, accuracy = measure(Recorder(), ordered, 8, torch.device("cpu"), most=32)
+    loss, accuracy = measure(Recorder(), ordered, TrainSettings(batch=8), Processes("cpu"), most=32)
     assert len(seen) == 32
     assert loss == pytest.approx(np.log(10))
     assert accuracy < (ordered.labels[:32] == 0).mean()  # the first 32 would hold every 0 there is
@@ -423,11 +430,9 @@ def test_weight_decay_acts_on_matrices_alone(listops, laws):
     """Every W of attention, feed-forward part and head; not embeddings, mem_1, relative position, norms, biases."""
     from rmaat.config import RMAATConfig
     from rmaat.family import build_model
-    from rmaat.training.settings import TrainSettings
-
     network = build_model("rmaat", RMAATConfig(vocabulary=16, classes=10, depth=1), laws)
     data = storage.load(listops)
-    loop = engine._Loop(network, data, TrainSettings(), None, "", 16, torch.device("cpu"))
+    loop = Loop(network, data, TrainSettings(), Path("unused"), "", Processes("cpu"))
     decayed = {id(p) for p in loop.optimizer.param_groups[0]["params"]}
     names = {name for name, p in network.named_parameters() if id(p) in decayed}
     block = "encoder.blocks.0"

@@ -1,0 +1,287 @@
+"""Image: pictures as sequences of grey pixels, row after row; 32 x 32 of CIFAR-10, or 28 x 28 of Fashion-MNIST.
+
+LRA (arXiv 2011.04006) makes CIFAR-10 grey with TensorFlow's ``rgb_to_grayscale``; `grey` gives the same bytes. LRA
+validates on the last tenth of the training pictures; ours are those with the smallest digests, so that the choice does
+not depend on the order of files and copies of a picture stay together.
+
+The python version of CIFAR-10 is a pickle and is never read.
+"""
+
+import gzip
+import hashlib
+import struct
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from astro_sim.common.errors import InputError
+from astro_sim.common.progress import track
+from astro_sim.common.settings import Settings, quantity
+from rmaat.tasks import Task
+from rmaat.tasks.storage import Writer
+
+Pictures = tuple[NDArray[np.uint8], NDArray[np.uint8]]  # pixels (examples, pixels), labels (examples,)
+Found = tuple[Pictures, Pictures, str]  # to train, to test, what they are
+
+CLASSES = 10
+SIDE = 32  # pixels, of CIFAR-10
+CIFAR_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+CIFAR_SIZES = (50_000, 10_000)  # pictures to train and to test; Krizhevsky 2009
+BATCHES = tuple(f"data_batch_{number}.bin" for number in range(1, 6))
+TEST_BATCH = "test_batch.bin"
+RECORD = 1 + 3 * SIDE * SIDE  # bytes: a label, then all of red, of green, of blue
+IDX_SIDE = 28  # pixels, of Fashion-MNIST
+IDX_FILES = {split: (f"{split}-images-idx3-ubyte", f"{split}-labels-idx1-ubyte") for split in ("train", "t10k")}
+# SHA-256 of train-images-idx3-ubyte, unpacked, in Debian's dataset-fashion-mnist 0.0~git20200523.55506a9-1. MNIST and
+# others come in files of the same names.
+FASHION = "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888"
+ENDINGS = (".jpg", ".jpeg", ".png")
+WEIGHTS = (0.2989, 0.5870, 0.1140)  # of red, green and blue; rgb_to_grayscale of TensorFlow
+EXPECTED = (
+    f"expected data_batch_1.bin to data_batch_5.bin and {TEST_BATCH} (CIFAR-10, binary version), "
+    f"train-images-idx3-ubyte and its like, packed or not (Fashion-MNIST), or pictures in train/CLASS/ and test/CLASS/"
+)
+
+
+class ImageSettings(Settings):
+    """How pictures are shared out."""
+
+    valid: int = quantity(5_000, "examples", "training pictures held out for validation", "LRA: a tenth", ge=0)
+
+
+def grey(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Grey values of colours (..., 3), as TensorFlow's ``rgb_to_grayscale`` gives them for bytes.
+
+    It goes through numbers from 0 to 1 in single precision, and back with a scale of 255.5 whose result is cut to a
+    whole number. Summed in the order red, green, blue, all 256^3 colours agree with TensorFlow 2.21 on a CPU; in
+    another order, or in double precision, some are 1 off. Grey colours keep their value.
+    """
+    red, green, blue = (
+        rgb[..., place].astype(np.float32) * np.float32(1 / 255) * np.float32(weight)
+        for place, weight in enumerate(WEIGHTS)
+    )
+    return ((red + green + blue) * np.float32(255.5)).astype(np.uint8)
+
+
+def read_batch(path: Path) -> Pictures:
+    """Read one file of the binary version of CIFAR-10."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; expected {', '.join(BATCHES)} and {TEST_BATCH}")
+    raw = np.fromfile(path, dtype=np.uint8)
+    if not len(raw) or len(raw) % RECORD:
+        raise InputError(
+            f"{path}: expected records of {RECORD:,} bytes, got {len(raw) // RECORD:,} of them and "
+            f"{len(raw) % RECORD:,} bytes more; perhaps truncated"
+        )
+    records = raw.reshape(-1, RECORD)
+    labels = records[:, 0]
+    _check_labels(labels, path, "record")
+    return grey(np.moveaxis(records[:, 1:].reshape(len(records), 3, -1), 1, -1)), labels
+
+
+def read_batches(root: Path) -> Found:
+    """Read the binary version of CIFAR-10."""
+    parts = [read_batch(root / name) for name in BATCHES]
+    pixels, labels = (np.concatenate(each) for each in zip(*parts, strict=True))
+    return (pixels, labels), read_batch(root / TEST_BATCH), "CIFAR-10, binary version, grey"
+
+
+def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
+    """Read an idx file of bytes, packed with gzip or not: two zeros, type 8, number of dimensions, sizes, data."""
+    raw = path.read_bytes()
+    if path.suffix == ".gz":
+        try:
+            raw = gzip.decompress(raw)
+        except (OSError, EOFError, zlib.error) as error:
+            raise InputError(f"{path}: not readable as a gzip file, perhaps truncated ({error})") from None
+    start = 4 + 4 * dimensions
+    magic = bytes((0, 0, 8, dimensions))
+    if raw[:4] != magic or len(raw) < start:
+        raise InputError(
+            f"{path}: expected the header of an idx file, {start} bytes that begin with {magic.hex(' ')}, "
+            f"got {raw[:4].hex(' ') or 'an empty file'}"
+        )
+    sizes = struct.unpack(f">{dimensions}I", raw[4:start])
+    expected = int(np.prod([int(size) for size in sizes], dtype=object))
+    if len(raw) - start != expected:
+        raise InputError(
+            f"{path}: its header says {' x '.join(map(str, sizes))} = {expected:,} bytes, got {len(raw) - start:,}; "
+            "perhaps truncated"
+        )
+    return np.frombuffer(raw, dtype=np.uint8, offset=start).reshape(sizes)
+
+
+def read_fashion(root: Path) -> Found:
+    """Read the idx files of Fashion-MNIST, or of pictures like them."""
+    found, mark = [], ""
+    for names in IDX_FILES.values():
+        files = [_packed_or_not(root, name) for name in names]
+        pictures, labels = read_idx(files[0], 3), read_idx(files[1], 1)
+        if pictures.shape[1:] != (IDX_SIDE, IDX_SIDE):
+            size = f"{pictures.shape[1]} x {pictures.shape[2]}"
+            raise InputError(f"{files[0]}: expected pictures of {IDX_SIDE} x {IDX_SIDE} pixels, got {size}")
+        if not len(pictures):
+            raise InputError(f"{files[0]}: no pictures inside")
+        if len(labels) != len(pictures):
+            raise InputError(f"{files[1]}: expected {len(pictures):,} labels, one a picture, got {len(labels):,}")
+        _check_labels(labels, files[1], "label")
+        if not found:
+            header = bytes((0, 0, 8, 3)) + struct.pack(">3I", *pictures.shape)
+            mark = hashlib.sha256(header + pictures.tobytes()).hexdigest()
+        found.append((pictures.reshape(len(pictures), -1), labels))
+    known = "Fashion-MNIST, 28 x 28"
+    other = "28 x 28 pictures in the files of Fashion-MNIST, but other ones"
+    return found[0], found[1], known if mark == FASHION else other
+
+
+def _packed_or_not(root: Path, name: str) -> Path:
+    for file in (root / name, root / f"{name}.gz"):
+        if file.is_file():
+            return file
+    raise InputError(f"{root / name}: no such file, nor with .gz; expected images and labels of train and of t10k")
+
+
+def _check_labels(labels: NDArray[np.uint8], path: Path, unit: str) -> None:
+    if (wrong := np.flatnonzero(labels >= CLASSES)).size:
+        place = int(wrong[0])
+        raise InputError(f"{path}, {unit} {place + 1}: expected a label from 0 to {CLASSES - 1}, got {labels[place]}")
+
+
+def read_folders(root: Path) -> Found:
+    """Read pictures that lie in a folder a class; the classes are numbered in the order of their names."""
+    names = _classes(root / "train")
+    if len(names) != CLASSES:
+        raise InputError(f"{root / 'train'}: expected a folder for each of {CLASSES} classes, got {len(names)}")
+    if (others := _classes(root / "test")) != names:
+        odd = sorted(set(names) ^ set(others))
+        raise InputError(f"{root / 'test'}: expected the same classes as in train/; not in both: {', '.join(odd)}")
+    found, formats = [], set()
+    for split in ("train", "test"):
+        files = [(file, label) for label, name in enumerate(names) for file in _files(root / split / name)]
+        pixels = np.empty((len(files), SIDE * SIDE), dtype=np.uint8)
+        for row, (file, _) in zip(pixels, track(files, f"image, {split}", len(files)), strict=True):
+            picture, kind = read_picture(file)
+            row[:] = picture
+            formats.add(kind)
+        found.append((pixels, np.array([label for _, label in files], dtype=np.uint8)))
+    what = "CIFAR-10" if tuple(names) == CIFAR_CLASSES else f"pictures of {CLASSES} classes"
+    how = "JPEG files (lossy stand-in)" if "JPEG" in formats else "PNG files"
+    return found[0], found[1], f"{what} from {how}, grey"
+
+
+def _classes(folder: Path) -> list[str]:
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; expected pictures in train/CLASS/ and test/CLASS/")
+    return sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def _files(folder: Path) -> list[Path]:
+    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in ENDINGS)
+    if not files:
+        raise InputError(f"{folder}: no pictures ({', '.join('*' + ending for ending in ENDINGS)}) inside")
+    return files
+
+
+def read_picture(path: Path) -> tuple[NDArray[np.uint8], str]:
+    """Grey pixels of one picture, and its format, "JPEG" or "PNG"."""
+    if not path.stat().st_size:
+        raise InputError(f"{path}: an empty file; expected a picture")
+    try:
+        with Image.open(path, formats=("JPEG", "PNG")) as picture:
+            size, mode, kind = picture.size, picture.mode, str(picture.format)
+            # Of another size it is refused without being unpacked, however large.
+            pixels = np.asarray(picture) if size == (SIDE, SIDE) else None
+    # What pillow raises depends on where a file is broken.
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError) as error:
+        reason = "" if isinstance(error, Image.UnidentifiedImageError) else f" ({error})"
+        raise InputError(f"{path}: not readable as a JPEG or PNG picture, perhaps truncated{reason}") from None
+    if pixels is None:
+        raise InputError(f"{path}: expected a picture of {SIDE} x {SIDE} pixels, got {size[0]} x {size[1]}")
+    if mode not in ("L", "RGB"):
+        raise InputError(f"{path}: expected a picture of 8 bits, grey or RGB, got the mode {mode}")
+    return (grey(pixels) if mode == "RGB" else pixels).reshape(-1), kind
+
+
+def recognise(source: Path) -> tuple[Callable[[Path], Found], Path] | None:
+    """How to read what lies in ``source``, and the folder to read; None if it is nothing known."""
+    for folder in (source, source / "cifar-10-batches-bin"):
+        if any((folder / name).is_file() for name in (*BATCHES, TEST_BATCH)):
+            return read_batches, folder
+    names = [name for pair in IDX_FILES.values() for name in pair]
+    if any((source / f"{name}{ending}").is_file() for name in names for ending in ("", ".gz")):
+        return read_fashion, source
+    if (source / "train").is_dir() or (source / "test").is_dir():
+        return read_folders, source
+    return None
+
+
+def _refusal(source: Path) -> InputError:
+    """Why nothing in ``source`` is read; a folder one level up or down that would do is named."""
+    for folder in (source, source / "cifar-10-batches-py"):
+        if (folder / "data_batch_1").is_file():
+            return InputError(
+                f"{folder / 'data_batch_1'}: the python version of CIFAR-10, a pickle, which is never loaded; "
+                "expected the binary version (cifar-10-binary.tar.gz, unpacked)"
+            )
+    for near in (source.resolve().parent, *sorted(path for path in source.iterdir() if path.is_dir())):
+        reader, folder = recognise(near) or (None, near)
+        classes = folder / "train"
+        if reader and (reader is not read_folders or classes.is_dir() and len(_classes(classes)) == CLASSES):
+            return InputError(f"{source}: no pictures that this task knows; did you mean --source {near}?")
+    return InputError(f"{source}: no pictures that this task knows; {EXPECTED}")
+
+
+def hold_out(marks: list[bytes], known: set[bytes], count: int) -> NDArray[np.bool_]:
+    """Which pictures to validate on: ``count`` with the smallest marks, copies (of the same mark) all or none.
+
+    Those that are ``known``, from the test split, do not count.
+    """
+    places: dict[bytes, list[int]] = {}
+    for place, mark in enumerate(marks):
+        if mark not in known:
+            places.setdefault(mark, []).append(place)
+    chosen, left = np.zeros(len(marks), dtype=bool), count
+    for mark in sorted(places):
+        if len(places[mark]) <= left:  # copies that are too many are passed over
+            chosen[places[mark]] = True
+            left -= len(places[mark])
+    usable = sum(map(len, places.values()))
+    if left or count >= usable:
+        raise InputError(f"valid: expected fewer than the {usable:,} training pictures that can be used, got {count:,}")
+    return chosen
+
+
+def prepare(settings: ImageSettings, source: Path | None, seed: int, writer: Writer) -> str:
+    """Convert the pictures in ``source``, which is recognised by the files that it holds."""
+    if source is None:
+        raise InputError(f"image: expected --source PATH, this task cannot be generated; in it {EXPECTED}")
+    if not source.is_dir():
+        raise InputError(f"{source}: {'not a' if source.exists() else 'no such'} folder; {EXPECTED}")
+    reader, folder = recognise(source) or (None, source)
+    if reader is None:
+        raise _refusal(source)
+    train, test, content = reader(folder)
+    sizes = (len(train[1]), len(test[1]))
+    if content.startswith("CIFAR-10") and sizes != CIFAR_SIZES:
+        content += "; a part of it: " + " and ".join(
+            f"{size:,} of {whole:,} to {name}"
+            for size, whole, name in zip(sizes, CIFAR_SIZES, ("train", "test"), strict=True)
+        )
+
+    marks = [[hashlib.sha256(row.tobytes()).digest() for row in pixels] for pixels, _ in (train, test)]
+    held_out = hold_out(marks[0], set(marks[1]), settings.valid)
+    everything = np.ones(len(test[1]), dtype=bool)
+    for name, (pixels, labels), chosen in (
+        ("test", test, everything),
+        ("valid", train, held_out),
+        ("train", train, ~held_out),
+    ):
+        writer.split(name, ((pixels[place].tobytes(), int(labels[place])) for place in np.flatnonzero(chosen)))
+    return content
+
+
+TASK = Task("grey pictures of CIFAR-10, 1,024 pixels, 10 classes", ImageSettings, 256, CLASSES, prepare)

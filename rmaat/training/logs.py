@@ -1,0 +1,79 @@
+"""What a run writes while it goes: a line of metrics.jsonl a logged step and, where asked, TensorBoard's event files."""
+
+import json
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from astro_sim.common.errors import InputError
+from astro_sim.common.files import write_text
+from rmaat.records import read_metrics
+
+METRICS, EVENTS = "metrics.jsonl", "tensorboard"
+
+
+class Logs:
+    """The logs of a run that goes on after ``done`` steps: what was logged later is dropped, it will come again.
+
+    Parameters
+    ----------
+    run : Path
+    done : int
+    tensorboard : bool
+    write : bool
+        False in processes that leave writing to another.
+
+    Raises
+    ------
+    InputError
+        TensorBoard is asked for and not installed.
+    """
+
+    def __init__(self, run: Path, done: int, tensorboard: bool, write: bool) -> None:
+        self._stream = self._events = None
+        if not write:
+            return
+        path = run / METRICS
+        kept = [row for row in read_metrics(path) if row["step"] <= done]
+        write_text(path, "".join(json.dumps(row) + "\n" for row in kept))
+        self._stream = path.open("a")
+        if tensorboard:
+            self._events = event_writer()(str(run / EVENTS), purge_step=done + 1)
+
+    def add(self, row: dict[str, Any]) -> None:
+        """A row of ``split``, ``step`` and numbers."""
+        if self._stream is None:
+            return
+        self._stream.write(json.dumps(row) + "\n")
+        self._stream.flush()
+        if self._events is not None:
+            for name, value in row.items():
+                if name not in ("split", "step") and isinstance(value, int | float):
+                    self._events.add_scalar(f"{row['split']}/{name}", value, row["step"])
+
+    def sync(self) -> None:
+        """Onto the disk, before the checkpoint that stands for it."""
+        if self._stream is not None:
+            os.fsync(self._stream.fileno())
+        if self._events is not None:
+            self._events.flush()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for stream in (self._stream, self._events):
+            if stream is not None:
+                stream.close()
+
+
+def event_writer() -> Any:
+    """TensorBoard's writer, which is an extra."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        raise InputError("tensorboard: not installed; expected: pip install 'rmaat[tensorboard]'") from None
+    return SummaryWriter

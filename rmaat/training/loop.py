@@ -1,0 +1,305 @@
+"""The training loop: from the state that a checkpoint left to the last step, or to an earlier end."""
+
+import math
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import nn
+
+from astro_sim.common.errors import InputError
+from astro_sim.common.progress import Progress
+from bridge.torch import Retention
+from rmaat.attention.mixer import Projection
+from rmaat.language import LanguageModel
+from rmaat.model import Model
+from rmaat.tasks import storage
+from rmaat.training import checkpoint
+from rmaat.training.batches import Batches
+from rmaat.training.evaluation import Batch, autocast, measure, score, tensors
+from rmaat.training.logs import Logs
+from rmaat.training.processes import Processes
+from rmaat.training.settings import TrainSettings
+
+End = Literal["steps", "patience", "minutes"]
+# Counted by each process, and summed over them where a line is written.
+COUNTED = ("loss", "right", "count", "tokens", "places", "segments", "idle_segments")
+CLOCKS = ("seconds", "waited")
+
+
+class Loop:
+    """The state of a run between its first and its last step.
+
+    Parameters
+    ----------
+    network : Model
+        On its device. With the setting ``parallel`` = "fsdp" and several processes it is sharded here.
+    data : storage.Data
+    settings : TrainSettings
+    run : Path
+    laws_digest : str
+    processes : Processes
+
+    Raises
+    ------
+    InputError
+        A batch that processes and ``accumulate`` cannot share out equally.
+    """
+
+    def __init__(
+        self,
+        network: Model,
+        data: storage.Data,
+        settings: TrainSettings,
+        run: Path,
+        laws_digest: str,
+        processes: Processes,
+    ) -> None:
+        self.network, self.settings, self.run_folder, self.processes = network, settings, run, processes
+        self.train, self.valid = data.splits["train"], data.splits.get("valid")
+        self.laws_digest, self.segment_length = laws_digest, network.config.segment_length
+        self.batches = Batches(self.train.lengths, settings.batch, settings.seed)
+        parts = processes.count * settings.accumulate
+        if self.batches.size % parts:
+            raise InputError(
+                f"batch: {self.batches.size} examples cannot be shared out equally; expected a multiple of {parts} "
+                f"(processes times accumulate)"
+            )
+        linear = [module for module in network.modules() if isinstance(module, nn.Linear | Projection)]
+        if settings.compile:
+            network.compile_segments(whole=True)
+        self.shared = processes.share(network, settings.parallel, network.config.trainable_laws)
+        matrices = {id(module.weight) for module in linear}  # after sharding, which makes new ones
+        self.optimizer = torch.optim.AdamW(
+            [
+                {"params": [p for p in network.parameters() if id(p) in matrices], "weight_decay": settings.weight_decay},
+                {"params": [p for p in network.parameters() if id(p) not in matrices], "weight_decay": 0.0},
+            ],
+            lr=settings.learning_rate,
+        )
+        self.state = checkpoint.State()
+
+    def run(self, minutes: float | None = None) -> End:
+        """Train until the last step, until validation has not improved for long, or for so many minutes."""
+        s = self.settings
+        deadline = math.inf if minutes is None else time.monotonic() + 60.0 * minutes
+        # Dropout differs between processes; a checkpoint puts its own state in place of this one.
+        if self.processes.rank:
+            torch.manual_seed(s.seed + 1_000_003 * self.processes.rank)
+        self.state = checkpoint.restore(
+            self.run_folder, self.network, self.optimizer, self.laws_digest, self.processes
+        )
+        if not self.processes.main:
+            self.state.sums, self.state.totals = {}, {}  # the main process has those of all
+        self.network.train()
+        with (
+            Logs(self.run_folder, self.state.step, s.tensorboard, self.processes.main) as logs,
+            Progress("training", s.steps) as progress,
+            self._ahead() as batches,
+        ):
+            progress.advance(self.state.step)
+            while not (end := self._end(deadline)):
+                progress.advance(note=self._note(self._advance(batches, logs)))
+                if self.state.step % s.checkpoint_every == 0:
+                    self._save(logs)
+            if self.state.step % s.checkpoint_every:
+                self._save(logs)
+        return end
+
+    def _end(self, deadline: float) -> End | None:
+        s, state = self.settings, self.state
+        if state.step >= s.steps:
+            return "steps"
+        if s.patience is not None and state.misses >= s.patience:
+            return "patience"
+        # Only where there is a limit do processes talk about it.
+        if deadline < math.inf and self.processes.agree(time.monotonic() > deadline):
+            return "minutes"
+        return None
+
+    def _advance(self, batches: Iterator[list[Batch]], logs: Logs) -> dict[str, float]:
+        """One step, and what is due after it; what was counted in this process."""
+        s, state = self.settings, self.state
+        started = time.perf_counter()
+        parts = next(batches)
+        waited = time.perf_counter() - started
+        found = self._step(state.step, parts)
+        found |= {"seconds": time.perf_counter() - started, "waited": waited}
+        state.sums = {name: state.sums.get(name, 0.0) + value for name, value in found.items()}
+        state.step += 1
+        last = state.step == s.steps
+        if last or state.step % s.log_every == 0:
+            logs.add(self._train_row())
+        if self.valid and (last or state.step % s.validate_every == 0):
+            logs.add(self._validate(self.valid))
+        return found
+
+    def _step(self, step: int, parts: list[Batch]) -> dict[str, float]:
+        """One step of the optimiser; what was counted in this process."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.rate(step)
+        total = self._answers(step)
+        self.optimizer.zero_grad(set_to_none=True)
+        counted = dict.fromkeys(COUNTED, 0.0)
+        for place, batch in enumerate(parts):
+            with self.processes.gradients(self.shared, meet=place + 1 == len(parts)):
+                with autocast(self.settings, self.processes.device):
+                    sums, count = score(self.network, batch, self.shared)
+                # Gradients are averaged over the processes, and the loss is the mean over the answers of all.
+                (sums[0] * (self.processes.count / total)).backward()
+            loss, right = sums.detach().tolist()
+            for name, value in zip(COUNTED, (loss, right, count, *self._places(batch)), strict=True):
+                counted[name] += value
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip)
+        norm = float(norm.full_tensor() if hasattr(norm, "full_tensor") else norm)
+        for name, value in (("loss", counted["loss"] / total), ("norm of the gradient", norm)):
+            if not math.isfinite(value):
+                raise InputError(f"step {step + 1}: the {name} is {value}; try a smaller learning_rate")
+        self.optimizer.step()
+        return counted
+
+    @contextmanager
+    def _ahead(self) -> Iterator[Iterator[list[Batch]]]:
+        """Batches from the present step on, the next one made while a step runs."""
+        with ThreadPoolExecutor(1, "batches") as pool:
+
+            def batches() -> Iterator[list[Batch]]:
+                coming: Future[list[Batch]] = pool.submit(self._parts, self.state.step)
+                for step in range(self.state.step, self.settings.steps):
+                    found = coming.result()
+                    coming = pool.submit(self._parts, step + 1)
+                    device = self.processes.device
+                    yield [tuple(part.to(device, non_blocking=True) for part in batch) for batch in found]
+
+            yield batches()
+
+    def _parts(self, step: int) -> list[Batch]:
+        """This process's share of a step's examples, in parts, cut to what the stage of the curriculum shows."""
+        chosen = self.batches.at(step)[self.processes.rank :: self.processes.count]
+        found = []
+        for place in range(self.settings.accumulate):
+            tokens, lengths, labels = tensors(self.train, chosen[place :: self.settings.accumulate])
+            if shown := self._shown(step):
+                most = shown * self.segment_length
+                tokens, lengths = tokens[..., :most], lengths.clamp(max=most)
+            found.append((tokens, lengths, labels))
+        return found
+
+    def _lengths(self, step: int) -> np.ndarray:
+        """Of the examples of a step in all processes, as they are shown."""
+        lengths, shown = self.train.lengths[self.batches.at(step)], self._shown(step)
+        return lengths if shown is None else np.minimum(lengths, shown * self.segment_length)
+
+    def _answers(self, step: int) -> int:
+        """What the loss of a step is the mean over: examples, or tokens of a language model."""
+        return int(self._lengths(step).sum()) if isinstance(self.network, LanguageModel) else self.batches.size
+
+    def _places(self, batch: Batch) -> tuple[int, int, int, int]:
+        """Tokens, places of the padded batch, segments, and how many of those hold nothing but padding."""
+        lengths = batch[1].flatten()
+        longest = int(lengths.max())
+        each = -(-longest // self.segment_length)
+        held = int((-(-lengths // self.segment_length)).sum())
+        return int(lengths.sum()), longest * len(lengths), each * len(lengths), each * len(lengths) - held
+
+    def _train_row(self) -> dict[str, Any]:
+        """What happened since the last row, over all processes; the sums start anew."""
+        self._meet()
+        sums, step = self.state.sums, self.state.step
+        totals = self.state.totals
+        for name in ("tokens", "places", "segments", "idle_segments", "seconds", "waited"):
+            totals[name] = totals.get(name, 0.0) + sums[name]
+        totals["memory_mb"] = max(totals.get("memory_mb", 0.0), peak := peak_megabytes(self.processes.device))
+        self.state.sums = {}
+        retention = trainable(self.network)
+        moved = {} if retention is None else {"laws": retention.trained().parameters}
+        if not sums["count"]:
+            return {}  # of a process that does not write
+        return {
+            "split": "train",
+            "step": step,
+            "loss": sums["loss"] / sums["count"],
+            "accuracy": sums["right"] / sums["count"],
+            "learning_rate": self.rate(step - 1),
+            "tokens": int(sums["tokens"]),
+            "padding": 1.0 - sums["tokens"] / sums["places"],
+            "idle_segments": sums["idle_segments"] / sums["segments"],
+            "segments_shown": self._shown(step - 1),
+            "seconds": sums["seconds"],
+            "waited": sums["waited"],
+            "memory_mb": peak,
+            **moved,
+        }
+
+    def _meet(self) -> None:
+        """Sums of all processes go to the main one."""
+        if self.processes.count > 1:
+            sums = self.state.sums
+            total = self.processes.sum([sums.get(name, 0.0) for name in COUNTED])
+            counted = total if self.processes.main else [0.0] * len(total)
+            self.state.sums = {**dict.fromkeys(CLOCKS, 0.0), **sums, **dict(zip(COUNTED, counted, strict=True))}
+
+    def _validate(self, split: storage.Split) -> dict[str, Any]:
+        """Measure, and keep the weights if they are the best so far."""
+        s, state, started = self.settings, self.state, time.perf_counter()
+        loss, accuracy = measure(self.network, split, s, self.processes, s.validate_examples)
+        found = {"step": state.step, "loss": loss, "accuracy": accuracy}
+        if state.best is None or self._merit(found) > self._merit(state.best):
+            state.best, state.misses = found, 0
+            if s.select == "best":
+                path = checkpoint.best_weights(self.run_folder, state.step)
+                checkpoint.save_weights(self.network, path, self.laws_digest, state.step, self.processes.main)
+        else:
+            state.misses += 1
+        return {"split": split.name, **found, "seconds": time.perf_counter() - started}
+
+    def _merit(self, found: dict[str, float]) -> tuple[float, float]:
+        """Accuracy, then loss; of a language model the loss alone."""
+        accuracy = 0.0 if isinstance(self.network, LanguageModel) else found["accuracy"]
+        return accuracy, -found["loss"]
+
+    def _save(self, logs: Logs) -> None:
+        logs.sync()
+        self._meet()
+        checkpoint.save(
+            self.run_folder, self.network, self.optimizer, self.state, self.laws_digest, self.processes
+        )
+
+    def _note(self, found: dict[str, float]) -> str:
+        """For the progress line: what this process saw in the last step."""
+        told = f"loss {found['loss'] / found['count']:.3f}, accuracy {found['right'] / found['count']:.1%}"
+        speed = self.processes.count * found["tokens"] / found["seconds"]
+        return f"{told}, {speed:,.0f} tokens/s, {peak_megabytes(self.processes.device):,.0f} MB"
+
+    def _shown(self, step: int) -> int | None:
+        """Segments that the curriculum's stage shows; None: all."""
+        stage = step // self.settings.curriculum_steps
+        return self.settings.curriculum[stage] if stage < len(self.settings.curriculum) else None
+
+    def rate(self, step: int) -> float:
+        """Linear warm-up, then a cosine that would reach 0 one step after the last."""
+        s = self.settings
+        if step < s.warmup:
+            return s.learning_rate * (step + 1) / s.warmup
+        share = (step - s.warmup) / max(1, s.steps - s.warmup)
+        return s.learning_rate * 0.5 * (1 + math.cos(math.pi * share))
+
+
+def trainable(network: Model) -> Retention | None:
+    """The retention law of a network, if training moves it."""
+    return network.retention if network.retention is not None and network.retention.shift is not None else None
+
+
+def peak_megabytes(device: torch.device) -> float:
+    """Most memory held so far: of the GPU what torch allocated, else what the process has resident; 10^6 bytes."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 1e6
+    # Linux counts in KiB, macOS in bytes.
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6

@@ -1,0 +1,136 @@
+"""One process or several: which device each has, and what they tell each other.
+
+Started alone, a run is one process. `torchrun` and `accelerate launch` start several; `accelerate` then makes the process
+group and says which device is whose. Every process has the whole data folder and sees its share of each batch, so the
+batch, its order and the loss are those of one process.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, distributed, nn
+
+from astro_sim.common.errors import InputError
+
+
+class Processes:
+    """This process among the others.
+
+    Parameters
+    ----------
+    device : {"auto", "cpu", "cuda"}
+
+    Attributes
+    ----------
+    rank, count : int
+    device : torch.device
+
+    Raises
+    ------
+    InputError
+        A GPU is asked for and there is none.
+    """
+
+    def __init__(self, device: str) -> None:
+        self.rank, self.count, self.device = 0, 1, device_of(device)
+        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+            from accelerate import PartialState
+
+            state = PartialState(cpu=self.device.type == "cpu")
+            self.rank, self.count, self.device = state.process_index, state.num_processes, state.device
+        self._sharded = False
+
+    @property
+    def main(self) -> bool:
+        """Whether this is the process that writes files."""
+        return self.rank == 0
+
+    def share(self, network: nn.Module, how: str, unused: bool = False) -> nn.Module:
+        """What to call in training so that gradients are those of all processes.
+
+        Parameters
+        ----------
+        network : Model
+            With "fsdp" its parameters are sharded in place, and gathered once a step, for all segments and their
+            replays. Sharded block by block they would be gathered for every segment, which processes have not equally
+            many of.
+        how : {"ddp", "fsdp"}
+        unused : bool
+            Whether some parameters may have no gradient in a step.
+        """
+        if self.count == 1:
+            return network
+        if how == "ddp":
+            from torch.nn.parallel import DistributedDataParallel
+
+            where = [self.device.index] if self.device.type == "cuda" else None
+            return DistributedDataParallel(network, where, find_unused_parameters=unused)
+        from torch.distributed.fsdp import fully_shard
+
+        self._sharded = True
+        mesh = distributed.device_mesh.init_device_mesh(self.device.type, (self.count,))
+        return fully_shard(network, mesh=mesh, reshard_after_forward=False)
+
+    @contextmanager
+    def gradients(self, shared: Any, meet: bool) -> Iterator[None]:
+        """Whether gradients of this part of a batch meet those of the other processes, or wait for the next part's."""
+        if self._sharded:
+            shared.set_requires_gradient_sync(meet)
+        if meet or self._sharded or self.count == 1:
+            yield
+        else:
+            with shared.no_sync():
+                yield
+
+    def sum(self, values: Sequence[float]) -> list[float]:
+        """Sums over the processes."""
+        if self.count == 1:
+            return list(values)
+        tensor = torch.tensor(values, dtype=torch.float64, device=self.device)
+        distributed.all_reduce(tensor)
+        return tensor.tolist()
+
+    def agree(self, flag: bool) -> bool:
+        """What the main process says."""
+        return bool(self.sum([float(flag and self.main)])[0])
+
+    def gather(self, value: Tensor) -> list[Tensor]:
+        """A tensor of every process, on the CPU."""
+        if self.count == 1:
+            return [value.cpu()]
+        here = value.to(self.device)
+        found = [torch.empty_like(here) for _ in range(self.count)]
+        distributed.all_gather(found, here)
+        return [each.cpu() for each in found]
+
+    def wait(self) -> None:
+        """Until all are here."""
+        if self.count > 1:
+            distributed.barrier()
+
+
+def whole(tensor: Tensor) -> Tensor:
+    """A tensor with all its shards, on the CPU; all processes must ask together."""
+    gather = getattr(tensor, "full_tensor", None)  # of a DTensor, whose module takes a second to import
+    return (tensor if gather is None else gather()).detach().cpu().contiguous()
+
+
+def like(value: Tensor, parameter: Tensor) -> Tensor:
+    """A whole tensor, where and sharded as ``parameter`` is."""
+    value = value.to(parameter.device)
+    if not hasattr(parameter, "full_tensor"):
+        return value
+    from torch.distributed.tensor import DTensor, distribute_tensor
+
+    assert isinstance(parameter, DTensor)
+    return distribute_tensor(value, parameter.device_mesh, parameter.placements)
+
+
+def device_of(name: str) -> torch.device:
+    """The device that a setting names."""
+    if name == "cuda" and not torch.cuda.is_available():
+        raise InputError("device: 'cuda' is not available here; expected cpu or auto")
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")

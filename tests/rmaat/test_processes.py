@@ -1,0 +1,148 @@
+"""Training in two processes: the loss curve of one process, and a resume that ends with the same bits.
+
+Both processes meet over gloo once, for all cases; a start costs seconds, a case about one.
+"""
+
+import os
+import socket
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch.multiprocessing.spawn import spawn
+
+from bridge.laws import Laws
+from rmaat.records import read_run
+from rmaat.tasks import storage
+from rmaat.tasks.enwik8 import Enwik8Settings
+from rmaat.training.engine import train
+from rmaat.training.loop import Loop
+from rmaat.training.settings import TrainSettings
+
+RANKS = 2
+PATIENCE = 200.0  # s, for all cases together; they take 20 s on an idle machine
+SMALL = {
+    "width": 8, "heads": 2, "depth": 1, "feedforward": 8, "segment_length": 16, "memory_tokens": 2, "batch": 8,
+    "steps": 50, "log_every": 1, "validate_every": 25, "checkpoint_every": 20, "device": "cpu",
+}  # fmt: skip
+SHORT = {"steps": 12, "dropout": 0.2, "checkpoint_every": 4, "log_every": 3}
+CURVES: dict[str, tuple[str, dict[str, Any]]] = {
+    "ddp": ("listops", {"parallel": "ddp"}),
+    "fsdp": ("listops", {"parallel": "fsdp"}),
+    "fsdp in parts": ("listops", {"parallel": "fsdp", "accumulate": 2}),
+    "ddp in parts": ("listops", {"parallel": "ddp", "accumulate": 2}),
+    "trainable laws": ("listops", {"parallel": "fsdp", "laws.trainable": True, "curriculum": [1]}),
+    "trainable laws, ddp": ("listops", {"parallel": "ddp", "laws.trainable": True, "curriculum": [1]}),
+    "language": ("enwik8", {"parallel": "fsdp", "kept_segments": 0}),
+}
+RESUMED = {"ddp": "ddp", "fsdp": "fsdp"}
+
+
+def stop_once(at: int) -> Any:
+    """The loop's end, which comes after ``at`` steps as if time were up."""
+
+    def end(loop: Loop, deadline: float) -> str | None:
+        return "minutes" if loop.state.step == at else "steps" if loop.state.step == loop.settings.steps else None
+
+    return end
+
+
+def work(rank: int, folder: str, port: int, data: dict[str, Path]) -> None:
+    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(RANKS)}
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    torch.set_num_threads(1)
+    here = Path(folder)
+    laws = Laws.load(here / "laws.json")
+    try:
+        for name, (task, changes) in CURVES.items():
+            train(task, data[task], laws, here / name, settings={**SMALL, **changes})
+        for name, how in RESUMED.items():
+            settings = {**SMALL, **SHORT, "parallel": how}
+            train("listops", data["listops"], laws, here / f"{name} whole", settings=settings)
+            usual, Loop._end = Loop._end, stop_once(6)
+            assert not train("listops", data["listops"], laws, here / f"{name} cut", settings=settings).finished
+            Loop._end = usual
+            torch.manual_seed(99 + rank)
+            train("listops", data["listops"], laws, here / f"{name} cut", resume=True)
+        torch.distributed.destroy_process_group()
+    except BaseException:
+        (here / f"error-{rank}").write_text(traceback.format_exc())
+        raise
+
+
+@pytest.fixture(scope="module")
+def data(listops: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    root = tmp_path_factory.mktemp("data")
+    (root / "enwik8").write_bytes(torch.randint(32, 127, (4000,)).to(torch.uint8).numpy().tobytes())
+    settings = Enwik8Settings(window=70, train=3_000, valid=450, test=400)
+    storage.prepare("enwik8", root / "data", settings, source=root / "enwik8")
+    return {"listops": listops, "enwik8": root / "data"}
+
+
+@pytest.fixture(scope="module")
+def runs(laws: Laws, data: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder in which two processes left their runs."""
+    folder = tmp_path_factory.mktemp("ranks")
+    laws.save(folder / "laws.json")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    started = spawn(work, (str(folder), port, data), nprocs=RANKS, join=False)
+    assert started is not None
+    end = time.monotonic() + PATIENCE
+    try:
+        while not started.join(timeout=max(0.0, end - time.monotonic())):
+            if time.monotonic() > end:
+                pytest.fail(f"ranks did not finish within {PATIENCE:g} s")
+    except Exception:
+        pytest.fail("\n".join(path.read_text() for path in folder.glob("error-*")) or traceback.format_exc())
+    finally:
+        processes: list[Any] = started.processes
+        for process in processes:
+            if process.is_alive():
+                process.kill()
+            process.join()
+    return folder
+
+
+@pytest.mark.parametrize("name", CURVES)
+def test_two_processes_have_the_loss_curve_of_one(runs, laws, data, tmp_path, name):
+    """Same global batch, dropout 0, float32, 50 steps: to 1e-5, since sums are added in another order."""
+    task, changes = CURVES[name]
+    one = train(task, data[task], laws, tmp_path / "one", settings={**SMALL, **changes, "accumulate": 1})
+    two = read_run(runs / name)
+    assert two.run["machine"]["processes"] == "2"
+    assert len(two.metrics) == len(one.metrics) == 52
+    for mine, others in zip(two.metrics, one.metrics, strict=True):
+        assert mine["loss"] == pytest.approx(others["loss"], abs=1e-5)
+        assert (mine["step"], mine["split"]) == (others["step"], others["split"])
+        assert mine.get("tokens") == others.get("tokens")
+        if "laws" in others:
+            assert mine["laws"] == pytest.approx(others["laws"], rel=1e-4)
+    assert two.summary["tokens"] == one.summary["tokens"]
+    ours, theirs = load_file(runs / name / "model.safetensors"), load_file(tmp_path / "one" / "model.safetensors")
+    assert ours.keys() == theirs.keys()
+    assert all(ours[key].shape == theirs[key].shape for key in theirs)
+
+
+@pytest.mark.parametrize("name", RESUMED)
+def test_two_processes_go_on_exactly(runs, name):
+    """Dropout on: each process has its own masks, and gets its own random state back."""
+    whole, cut = (load_file(runs / f"{name} {which}" / "model.safetensors") for which in ("whole", "cut"))
+    assert whole.keys() == cut.keys()
+    assert all(torch.equal(whole[key], cut[key]) for key in whole)
+    random = load_file(runs / f"{name} cut" / "checkpoints" / "step-00000012" / "optimizer.safetensors")
+    assert not torch.equal(random["random.cpu"], random["random.cpu.1"])
+
+
+def test_a_batch_that_cannot_be_shared_out_is_refused(listops, laws, tmp_path):
+    from astro_sim.common.errors import InputError
+
+    with pytest.raises(InputError, match="batch: 8 examples cannot be shared out equally; expected a multiple of 3"):
+        train("listops", listops, laws, tmp_path / "run", settings={**SMALL, "accumulate": 3})
+    assert not (tmp_path / "run").exists()
+    assert TrainSettings().accumulate == 1
