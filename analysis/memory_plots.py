@@ -62,7 +62,8 @@ def _trace(x: ArrayLike, y: ArrayLike, name: str, index: int, alone: bool = Fals
 
 def _decades(figure: go.Figure) -> dict[str, Any]:
     """A logarithmic axis for what is drawn. Labels stand written out: a bare 2 would not say of which decade."""
-    drawn = np.concatenate([np.asarray(trace.y, dtype="f8") for trace in figure.data] or [np.array([])])
+    traces: Any = figure.data
+    drawn = np.concatenate([np.asarray(trace.y, dtype="f8") for trace in traces])
     drawn = drawn[drawn > 0.0]
     narrow = len(drawn) and np.log10(drawn.max() / drawn.min()) < NARROW
     axis = {"type": "log", "exponentformat": "power", "minorloglabels": "complete"}

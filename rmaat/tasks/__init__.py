@@ -43,7 +43,7 @@ class Task:
     head: Literal["classify", "match", "language"] = "classify"
 
 
-NAMES = ("listops", "text", "recall", "enwik8")
+NAMES = ("listops", "text", "recall", "enwik8", "image", "retrieval")
 
 
 def get(name: str) -> Task:

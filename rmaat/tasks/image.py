@@ -10,6 +10,7 @@ The python version of CIFAR-10 is a pickle and is never read.
 import gzip
 import hashlib
 import struct
+import warnings
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -40,6 +41,8 @@ IDX_FILES = {split: (f"{split}-images-idx3-ubyte", f"{split}-labels-idx1-ubyte")
 # others come in files of the same names.
 FASHION = "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888"
 ENDINGS = (".jpg", ".jpeg", ".png")
+# What pillow raises depends on where a file is broken.
+BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
 WEIGHTS = (0.2989, 0.5870, 0.1140)  # of red, green and blue; rgb_to_grayscale of TensorFlow
 EXPECTED = (
     f"expected data_batch_1.bin to data_batch_5.bin and {TEST_BATCH} (CIFAR-10, binary version), "
@@ -169,7 +172,7 @@ def read_folders(root: Path) -> Found:
             formats.add(kind)
         found.append((pixels, np.array([label for _, label in files], dtype=np.uint8)))
     what = "CIFAR-10" if tuple(names) == CIFAR_CLASSES else f"pictures of {CLASSES} classes"
-    how = "JPEG files (lossy stand-in)" if "JPEG" in formats else "PNG files"
+    how = "PNG files" if formats == {"PNG"} else "JPEG files (lossy stand-in)"
     return found[0], found[1], f"{what} from {how}, grey"
 
 
@@ -191,12 +194,23 @@ def read_picture(path: Path) -> tuple[NDArray[np.uint8], str]:
     if not path.stat().st_size:
         raise InputError(f"{path}: an empty file; expected a picture")
     try:
-        with Image.open(path, formats=("JPEG", "PNG")) as picture:
+        with warnings.catch_warnings():
+            # Of another size it is refused without being unpacked, so that none is too large.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            picture = Image.open(path, formats=("JPEG", "PNG"))
+        with picture:
             size, mode, kind = picture.size, picture.mode, str(picture.format)
-            # Of another size it is refused without being unpacked, however large.
             pixels = np.asarray(picture) if size == (SIDE, SIDE) else None
     # What pillow raises depends on where a file is broken.
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError) as error:
+    except (
+        OSError,
+        SyntaxError,
+        ValueError,
+        EOFError,
+        struct.error,
+        zlib.error,
+        Image.DecompressionBombError,
+    ) as error:
         reason = "" if isinstance(error, Image.UnidentifiedImageError) else f" ({error})"
         raise InputError(f"{path}: not readable as a JPEG or PNG picture, perhaps truncated{reason}") from None
     if pixels is None:
@@ -230,7 +244,7 @@ def _refusal(source: Path) -> InputError:
     for near in (source.resolve().parent, *sorted(path for path in source.iterdir() if path.is_dir())):
         reader, folder = recognise(near) or (None, near)
         classes = folder / "train"
-        if reader and (reader is not read_folders or classes.is_dir() and len(_classes(classes)) == CLASSES):
+        if reader and (reader is not read_folders or (classes.is_dir() and len(_classes(classes)) == CLASSES)):
             return InputError(f"{source}: no pictures that this task knows; did you mean --source {near}?")
     return InputError(f"{source}: no pictures that this task knows; {EXPECTED}")
 
@@ -284,4 +298,6 @@ def prepare(settings: ImageSettings, source: Path | None, seed: int, writer: Wri
     return content
 
 
-TASK = Task("grey pictures of CIFAR-10, 1,024 pixels, 10 classes", ImageSettings, 256, CLASSES, prepare)
+TASK = Task(
+    "grey pictures, 1,024 pixels of CIFAR-10 or 784 of Fashion-MNIST, 10 classes", ImageSettings, 256, CLASSES, prepare
+)

@@ -9,7 +9,8 @@ from one review. Reviews of one sentiment, sorted by length, are taken four at a
 halves, label 1; two exchange their second halves, label 0. So each half stands in one pair, and both labels have the
 same first halves and second halves as far as length and sentiment go. Both documents of a pair are then cut to the
 shorter one's length: halves of one review differ otherwise in length than those of two, and on the training reviews of
-aclImdb that alone would tell 57 % of the pairs.
+aclImdb that alone would tell 57 % of the pairs. What is left of it beside the contents: where the halves meet, the
+last byte of one and the first of the other tell 54 % of the test pairs.
 """
 
 from collections.abc import Iterator
@@ -26,7 +27,12 @@ from rmaat.tasks.text import _held_out as is_held_out
 from rmaat.tasks.text import reviews
 
 LRA = "LRA (arXiv 2011.04006)"
-FILES = {split: f"new_aan_pairs.{name}.tsv" for split, name in (("test", "test"), ("valid", "eval"), ("train", "train"))}
+# Split -> file; the test split first, so that nothing of it is trained on.
+FILES = {
+    "test": "new_aan_pairs.test.tsv",
+    "valid": "new_aan_pairs.eval.tsv",
+    "train": "new_aan_pairs.train.tsv",
+}
 RELEASED = {"test": 17_437, "valid": 18_090, "train": 147_086}  # rows of the release
 FOLDERS = ("", "tsv_data", "lra_release", "lra_release/tsv_data")  # where the release may lie below the source
 FIELDS = ("label", "id1", "id2", "text1", "text2")
@@ -60,7 +66,7 @@ def read_tsv(path: Path, max_bytes: int) -> Iterator[Pair]:
     with path.open("rb") as lines:
         for number, raw in enumerate(lines, start=1):
             where = f"{path}, line {number}"
-            fields = raw.rstrip(b"\r\n").split(b"\t")
+            fields = raw.removesuffix(b"\n").removesuffix(b"\r").split(b"\t")
             if len(fields) != len(FIELDS):
                 raise InputError(
                     f"{where}: expected {len(FIELDS)} fields separated by tabs ({', '.join(FIELDS)}), got {len(fields)}"
@@ -78,8 +84,8 @@ def read_tsv(path: Path, max_bytes: int) -> Iterator[Pair]:
 
 def halves(text: bytes) -> tuple[bytes, bytes] | None:
     """Cut a text at the space nearest to its middle, which goes to neither half; None if there is no such space."""
-    middle = len(text) // 2
-    places = (text.rfind(b" ", 1, middle + 1), text.find(b" ", middle, len(text) - 1))
+    middle, last = len(text) // 2, len(text) - 1  # neither half may be empty
+    places = (text.rfind(b" ", 1, min(middle + 1, last)), text.find(b" ", middle, last))
     place = min((place for place in places if place > 0), key=lambda place: abs(place - middle), default=None)
     return None if place is None else (text[:place], text[place + 1 :])
 
@@ -130,7 +136,9 @@ def prepare_stand_in(settings: RetrievalSettings, root: Path, seed: int, writer:
         for sentiment in SENTIMENTS.values():
             rows += pair_up([t for t, label in texts.items() if label == sentiment], settings.max_bytes, random)
         if name == "test" and not rows:
-            raise InputError(f"{root / name}: expected four reviews of one sentiment, {settings.min_bytes} bytes or more")
+            raise InputError(
+                f"{root / name}: expected four reviews of one sentiment, {settings.min_bytes} bytes or more"
+            )
         random.shuffle(rows)
         writer.split(name, rows)
         # A review of the test split would be known by its halves, whatever pairs they stand in.

@@ -92,19 +92,19 @@ def prepare(
         raise InputError(f"seed: expected a whole number from 0, got {seed}")
     with whole_folder(out) as folder:
         writer = Writer(folder, 2 if chosen.head == "match" else 1)
-        writer.content = chosen.prepare(settings, None if source is None else Path(source), seed, writer)
+        content = chosen.prepare(settings, None if source is None else Path(source), seed, writer)
         splits = {name: writer.splits[name] for name in SPLITS if name in writer.splits}
         if not splits["train"].examples:
             raise InputError(f"{source or task}: no training examples")
         manifest = Manifest(
             task=task,
             origin="generated" if source is None else "converted",
-            content=writer.content,
+            content=content,
             seed=seed,
             settings=settings.model_dump(mode="json"),
             vocabulary=chosen.symbols + 1,
             classes=chosen.classes,
-            towers=writer.towers,
+            towers=2 if chosen.head == "match" else 1,
             splits=splits,
             digest=digest({name: split.digest for name, split in splits.items()}),
         )

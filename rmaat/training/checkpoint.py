@@ -162,7 +162,7 @@ def _read_state(folder: Path, laws_digest: str) -> tuple[State, int]:
     version = found.get("schema_version") if isinstance(found, dict) else None
     if version != SCHEMA_VERSION:
         raise InputError(f"{folder}: checkpoint schema {version}; this version reads {SCHEMA_VERSION}")
-    parts = {name: found.get(name) for name in State.__dataclass_fields__}
+    parts: dict[str, Any] = {name: found.get(name) for name in State.__dataclass_fields__}
     best = parts["best"]
     sound = all(_is_sums(parts[name]) for name in ("sums", "totals")) and isinstance(found.get("laws_digest"), str)
     sound = sound and (best is None or (_is_sums(best) and {"step", "loss", "accuracy"} <= best.keys()))

@@ -1,4 +1,4 @@
-"""What a run writes while it goes: a line of metrics.jsonl a logged step and, where asked, TensorBoard's event files."""
+"""What a run writes while it goes: metrics.jsonl, a line a logged step, and TensorBoard's event files where asked."""
 
 import json
 import os

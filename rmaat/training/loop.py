@@ -25,7 +25,7 @@ from rmaat.training import checkpoint
 from rmaat.training.batches import Batches
 from rmaat.training.evaluation import Batch, autocast, measure, score, tensors
 from rmaat.training.logs import Logs
-from rmaat.training.processes import Processes
+from rmaat.training.processes import Processes, whole
 from rmaat.training.settings import TrainSettings
 
 End = Literal["steps", "patience", "minutes"]
@@ -79,7 +79,10 @@ class Loop:
         matrices = {id(module.weight) for module in linear}  # after sharding, which makes new ones
         self.optimizer = torch.optim.AdamW(
             [
-                {"params": [p for p in network.parameters() if id(p) in matrices], "weight_decay": settings.weight_decay},
+                {
+                    "params": [p for p in network.parameters() if id(p) in matrices],
+                    "weight_decay": settings.weight_decay,
+                },
                 {"params": [p for p in network.parameters() if id(p) not in matrices], "weight_decay": 0.0},
             ],
             lr=settings.learning_rate,
@@ -93,9 +96,7 @@ class Loop:
         # Dropout differs between processes; a checkpoint puts its own state in place of this one.
         if self.processes.rank:
             torch.manual_seed(s.seed + 1_000_003 * self.processes.rank)
-        self.state = checkpoint.restore(
-            self.run_folder, self.network, self.optimizer, self.laws_digest, self.processes
-        )
+        self.state = checkpoint.restore(self.run_folder, self.network, self.optimizer, self.laws_digest, self.processes)
         if not self.processes.main:
             self.state.sums, self.state.totals = {}, {}  # the main process has those of all
         self.network.train()
@@ -147,7 +148,7 @@ class Loop:
             group["lr"] = self.rate(step)
         total = self._answers(step)
         self.optimizer.zero_grad(set_to_none=True)
-        counted = dict.fromkeys(COUNTED, 0.0)
+        counted: dict[str, float] = dict.fromkeys(COUNTED, 0.0)
         for place, batch in enumerate(parts):
             with self.processes.gradients(self.shared, meet=place + 1 == len(parts)):
                 with autocast(self.settings, self.processes.device):
@@ -158,7 +159,7 @@ class Loop:
             for name, value in zip(COUNTED, (loss, right, count, *self._places(batch)), strict=True):
                 counted[name] += value
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip)
-        norm = float(norm.full_tensor() if hasattr(norm, "full_tensor") else norm)
+        norm = float(whole(norm))
         for name, value in (("loss", counted["loss"] / total), ("norm of the gradient", norm)):
             if not math.isfinite(value):
                 raise InputError(f"step {step + 1}: the {name} is {value}; try a smaller learning_rate")
@@ -175,10 +176,13 @@ class Loop:
                 for step in range(self.state.step, self.settings.steps):
                     found = coming.result()
                     coming = pool.submit(self._parts, step + 1)
-                    device = self.processes.device
-                    yield [tuple(part.to(device, non_blocking=True) for part in batch) for batch in found]
+                    yield [self._there(batch) for batch in found]
 
             yield batches()
+
+    def _there(self, batch: Batch) -> Batch:
+        tokens, lengths, labels = (part.to(self.processes.device, non_blocking=True) for part in batch)
+        return tokens, lengths, labels
 
     def _parts(self, step: int) -> list[Batch]:
         """This process's share of a step's examples, in parts, cut to what the stage of the curriculum shows."""
@@ -268,9 +272,7 @@ class Loop:
     def _save(self, logs: Logs) -> None:
         logs.sync()
         self._meet()
-        checkpoint.save(
-            self.run_folder, self.network, self.optimizer, self.state, self.laws_digest, self.processes
-        )
+        checkpoint.save(self.run_folder, self.network, self.optimizer, self.state, self.laws_digest, self.processes)
 
     def _note(self, found: dict[str, float]) -> str:
         """For the progress line: what this process saw in the last step."""

@@ -1,8 +1,8 @@
 """One process or several: which device each has, and what they tell each other.
 
-Started alone, a run is one process. `torchrun` and `accelerate launch` start several; `accelerate` then makes the process
-group and says which device is whose. Every process has the whole data folder and sees its share of each batch, so the
-batch, its order and the loss are those of one process.
+Started alone, a run is one process. `torchrun` and `accelerate launch` start several; `accelerate` then makes the
+process group and says which device is whose. Every process has the whole data folder and sees its share of each batch,
+so the batch, its order and the loss are those of one process.
 """
 
 import os
@@ -35,12 +35,14 @@ class Processes:
     """
 
     def __init__(self, device: str) -> None:
-        self.rank, self.count, self.device = 0, 1, device_of(device)
+        self.rank, self.count = 0, 1
+        self.device: torch.device = device_of(device)
         if int(os.environ.get("WORLD_SIZE", "1")) > 1:
             from accelerate import PartialState
 
             state = PartialState(cpu=self.device.type == "cpu")
-            self.rank, self.count, self.device = state.process_index, state.num_processes, state.device
+            assert state.device is not None
+            self.rank, self.count, self.device = state.process_index, state.num_processes, torch.device(state.device)
         self._sharded = False
 
     @property
@@ -72,7 +74,8 @@ class Processes:
 
         self._sharded = True
         mesh = distributed.device_mesh.init_device_mesh(self.device.type, (self.count,))
-        return fully_shard(network, mesh=mesh, reshard_after_forward=False)
+        fully_shard(network, mesh=mesh, reshard_after_forward=False)
+        return network
 
     @contextmanager
     def gradients(self, shared: Any, meet: bool) -> Iterator[None]:

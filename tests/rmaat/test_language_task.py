@@ -1,8 +1,8 @@
 """Tasks of this room beyond LRA: recall, and enwik8 with its language models trained by the engine."""
 
 import gzip
-import random
 import math
+import random
 import zipfile
 
 import numpy as np

@@ -262,7 +262,13 @@ def test_settings_tables_are_opened():
 
 def test_trainable_laws_start_from_the_biology_and_leave_where_they_went(listops, laws, tmp_path):
     run = tmp_path / "run"
-    record = train("listops", listops, laws, run, settings={**SMALL, "laws.trainable": True, "learning_rate": 0.02, "select": "last"})
+    record = train(
+        "listops",
+        listops,
+        laws,
+        run,
+        settings={**SMALL, "laws.trainable": True, "learning_rate": 0.02, "select": "last"},
+    )
     assert record.laws.digest == laws.digest
     before, after = record.laws.parameters["tau"], record.trained_laws.parameters["tau"]
     assert before == laws.parameters["tau"]
@@ -430,6 +436,7 @@ def test_weight_decay_acts_on_matrices_alone(listops, laws):
     """Every W of attention, feed-forward part and head; not embeddings, mem_1, relative position, norms, biases."""
     from rmaat.config import RMAATConfig
     from rmaat.family import build_model
+
     network = build_model("rmaat", RMAATConfig(vocabulary=16, classes=10, depth=1), laws)
     data = storage.load(listops)
     loop = Loop(network, data, TrainSettings(), Path("unused"), "", Processes("cpu"))

@@ -1,0 +1,238 @@
+"""How a run ends, what it keeps, and the settings that change how a step is computed."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from astro_sim.common.errors import InputError
+from rmaat.records import read_run
+from rmaat.tasks import storage
+from rmaat.training import checkpoint, logs
+from rmaat.training.engine import train
+from rmaat.training.evaluation import evaluate
+from rmaat.training.loop import Loop
+
+SMALL = {
+    "width": 8, "heads": 2, "depth": 1, "feedforward": 8, "segment_length": 16, "memory_tokens": 2, "batch": 8,
+    "steps": 12, "warmup": 3, "log_every": 3, "validate_every": 2, "checkpoint_every": 4, "device": "cpu",
+}  # fmt: skip
+
+
+def scripted(monkeypatch, accuracies):
+    """Validations that find these accuracies, one after the other."""
+    coming = iter(accuracies)
+    monkeypatch.setattr("rmaat.training.loop.measure", lambda *_: (1.0, next(coming)))
+
+
+def test_a_run_ends_with_the_weights_of_its_best_validation(listops, laws, tmp_path, monkeypatch):
+    scripted(monkeypatch, [0.1, 0.3, 0.2, 0.3, 0.1, 0.0])
+    best = train("listops", listops, laws, tmp_path / "best", settings=SMALL)
+    assert best.summary["best"] == {"step": 4, "loss": 1.0, "accuracy": 0.3}  # of equals the first
+    assert (best.summary["weights_of_step"], best.summary["steps"], best.summary["end"]) == (4, 12, "steps")
+    scripted(monkeypatch, [0.0])
+    last_settings = {**SMALL, "select": "last", "validate_every": 99}
+    last = train("listops", listops, laws, tmp_path / "last", settings=last_settings)
+    found = load_file(best.path / "model.safetensors")
+    others = load_file(last.path / "model.safetensors")
+    assert any(not torch.equal(found[name], others[name]) for name in found)
+    assert last.summary["weights_of_step"] == 12
+    assert evaluate(best.path)["step"] == 4
+    assert evaluate(last.path)["step"] == 12
+
+
+def test_the_best_weights_are_those_of_that_step(listops, laws, tmp_path, monkeypatch):
+    """A run's last checkpoint at step 4 has the weights that another run, best at 4, ends with."""
+    scripted(monkeypatch, [0.1, 0.3, 0.2, 0.2, 0.1, 0.0])
+    best = train("listops", listops, laws, tmp_path / "best", settings=SMALL)
+    monkeypatch.setattr(checkpoint, "KEPT", 9)
+    scripted(monkeypatch, [0.0] * 6)
+    every = train("listops", listops, laws, tmp_path / "every", settings=SMALL)
+    at_four = load_file(every.path / "checkpoints" / "step-00000004" / "model.safetensors")
+    found = load_file(best.path / "model.safetensors")
+    assert all(torch.equal(found[name], at_four[name]) for name in at_four)
+
+
+def test_patience_ends_a_run_on_validation_alone(listops, laws, tmp_path, monkeypatch):
+    scripted(monkeypatch, [0.1, 0.3, 0.2, 0.3, 0.1, 0.0])
+    record = train("listops", listops, laws, tmp_path / "run", settings={**SMALL, "patience": 2})
+    assert (record.summary["end"], record.summary["steps"]) == ("patience", 8)  # best at 4; 6 and 8 are no better
+    assert record.finished
+    assert [row["split"] for row in record.metrics].count("valid") == 4
+    assert (record.path / "checkpoints" / "step-00000008").is_dir()
+
+
+def test_interrupted_while_waiting_for_a_better_validation(listops, laws, tmp_path, monkeypatch):
+    """How long it has been is in the checkpoint: a resumed run ends where the whole one does, with the same bits."""
+    accuracies = [0.1, 0.3, 0.2, 0.3, 0.1, 0.0]
+    scripted(monkeypatch, accuracies)
+    whole = train("listops", listops, laws, tmp_path / "whole", settings={**SMALL, "patience": 3})
+    step = Loop._step
+
+    def failing(self, number, parts):
+        if number == 9:
+            raise KeyboardInterrupt
+        return step(self, number, parts)
+
+    scripted(monkeypatch, accuracies)
+    monkeypatch.setattr(Loop, "_step", failing)
+    with pytest.raises(KeyboardInterrupt):
+        train("listops", listops, laws, tmp_path / "cut", settings={**SMALL, "patience": 3})
+    monkeypatch.setattr(Loop, "_step", step)
+    scripted(monkeypatch, accuracies[4:])  # from the checkpoint at step 8
+    cut = train("listops", listops, laws, tmp_path / "cut", resume=True)
+    clocks = ("seconds", "waited", "memory_mb")
+    for name in whole.summary.keys() - clocks:
+        assert cut.summary[name] == whole.summary[name]
+    assert whole.summary["steps"] == 10
+    one, other = (load_file(run.path / "model.safetensors") for run in (whole, cut))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_minutes_stop_a_run_and_move_nothing_else(listops, laws, tmp_path, monkeypatch):
+    whole = train("listops", listops, laws, tmp_path / "whole", settings=SMALL)
+    clock = iter(range(10_000))
+    with monkeypatch.context() as patch:
+        patch.setattr("rmaat.training.loop.time.monotonic", lambda: float(next(clock)))
+        stopped = train("listops", listops, laws, tmp_path / "cut", settings=SMALL, minutes=0.1)
+    assert not stopped.finished
+    assert stopped.summary is None
+    newest = sorted((tmp_path / "cut" / "checkpoints").glob("step-*"))[-1]
+    assert 0 < json.loads((newest / "state.json").read_text())["step"] < 12
+    again = train("listops", listops, laws, tmp_path / "cut", resume=True)
+    one, other = (load_file(run.path / "model.safetensors") for run in (whole, again))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    rates = [row["learning_rate"] for row in again.metrics if row["split"] == "train"]
+    assert rates == [row["learning_rate"] for row in whole.metrics if row["split"] == "train"]
+    with pytest.raises(InputError, match="minutes: expected more than 0, got 0"):
+        train("listops", listops, laws, tmp_path / "none", minutes=0)
+
+
+def test_the_front_door_says_that_time_was_up(listops, laws, tmp_path):
+    laws.save(tmp_path / "laws.json")
+    words = [sys.executable, "-m", "rmaat", "train", "listops", "--laws", str(tmp_path / "laws.json")]
+    words += ["--data", str(listops), "--out", str(tmp_path / "run"), "--minutes", "1e-9"]
+    words += [word for name, value in SMALL.items() for word in ("--set", f"{name}={value}")]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert "stopped after 1e-09 minutes; the same command with --resume goes on" in done.stdout
+    assert not read_run(tmp_path / "run").finished
+
+
+def test_a_summary_counts_what_was_seen(listops, laws, tmp_path):
+    """Twelve steps of eight of the 64 examples: an epoch and a half."""
+    record = train("listops", listops, laws, tmp_path / "run", settings=SMALL)
+    lengths = storage.load(listops).splits["train"].lengths
+    rows = [row for row in record.metrics if row["split"] == "train"]
+    assert record.summary["tokens"] == sum(row["tokens"] for row in rows)
+    assert lengths.sum() < record.summary["tokens"] < 2 * lengths.sum()
+    assert 0.0 < record.summary["padding"] < 0.5
+    assert 0.0 <= record.summary["idle_segments"] < record.summary["padding"] + 0.5
+    assert 0.0 < record.summary["waited"] < record.summary["seconds"]
+    assert record.summary["memory_mb"] > 50  # torch alone
+    assert record.run["machine"]["processes"] == "1"
+
+
+def test_segments_that_are_only_padding_are_counted():
+    """Lengths 40, 17 and 3 in segments of 16: 3, 2 and 1 of 3 hold tokens."""
+
+    class Bare(Loop):
+        def __init__(self):
+            self.segment_length = 16
+
+    batch = (torch.zeros(3, 40), torch.tensor([40, 17, 3]), torch.zeros(3))
+    assert Bare()._places(batch) == (60, 120, 9, 3)
+    pairs = (torch.zeros(1, 2, 20), torch.tensor([[20, 3]]), torch.zeros(1))
+    assert Bare()._places(pairs) == (23, 40, 4, 1)
+
+
+def test_parts_of_a_batch_give_the_curve_of_the_whole(listops, laws, tmp_path):
+    """Sums over examples in another order: to 1e-5 over twelve steps."""
+    whole = train("listops", listops, laws, tmp_path / "whole", settings=SMALL)
+    parts = train("listops", listops, laws, tmp_path / "parts", settings={**SMALL, "accumulate": 4})
+    for one, other in zip(whole.metrics, parts.metrics, strict=True):
+        assert one["loss"] == pytest.approx(other["loss"], abs=1e-5)
+
+
+def test_bfloat16_trains_close_to_float32(listops, laws, tmp_path):
+    """Products have 8 bits: the loss moves by less than 2 %, and moves."""
+    settings = {**SMALL, "log_every": 1}
+    exact = train("listops", listops, laws, tmp_path / "exact", settings=settings)
+    rough = train("listops", listops, laws, tmp_path / "rough", settings={**settings, "precision": "bfloat16"})
+    pairs = [(a["loss"], b["loss"]) for a, b in zip(exact.metrics, rough.metrics, strict=True)]
+    assert all(b == pytest.approx(a, rel=0.02) for a, b in pairs)
+    assert any(a != b for a, b in pairs)
+    assert {value.dtype for value in load_file(rough.path / "model.safetensors").values()} == {torch.float32}
+    assert 0 <= evaluate(rough.path)["accuracy"] <= 1
+
+
+# torch's own, as it traces: it looks at the .grad of every input, and makes an object of an autograd function.
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")
+@pytest.mark.filterwarnings("ignore:.*autograd.function.Function.* should not be instantiated:DeprecationWarning")
+@pytest.mark.parametrize("model", ["rmaat", "transformer"])
+def test_compiled_runs_have_the_curve_of_plain_ones(listops, laws, tmp_path, monkeypatch, model):
+    """With the backend "aot_eager", which is torch.compile without its code generation, which takes a minute."""
+    compile_ = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda *a, **k: compile_(*a, **{**k, "backend": "aot_eager"}))
+    usual = torch.nn.Module.compile
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda self, **k: usual(self, backend="aot_eager", **k))
+    torch._dynamo.reset()
+    settings = {**SMALL, "steps": 6, "log_every": 1, "validate_every": 6}
+    plain = train("listops", listops, laws, tmp_path / "plain", model, settings)
+    fast = train("listops", listops, laws, tmp_path / "fast", model, {**settings, "compile": True})
+    torch._dynamo.reset()
+    for one, other in zip(plain.metrics, fast.metrics, strict=True):
+        assert one["loss"] == pytest.approx(other["loss"], abs=1e-4)
+
+
+def test_tensorboard_gets_every_logged_number(listops, laws, tmp_path, monkeypatch):
+    """Read back by TensorBoard itself; a resumed run writes over what it does again."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    step = Loop._step
+
+    def failing(self, number, parts):
+        if number == 7:
+            raise KeyboardInterrupt
+        return step(self, number, parts)
+
+    settings = {**SMALL, "tensorboard": True}
+    monkeypatch.setattr(Loop, "_step", failing)
+    with pytest.raises(KeyboardInterrupt):
+        train("listops", listops, laws, tmp_path / "run", settings=settings)
+    monkeypatch.setattr(Loop, "_step", step)
+    record = train("listops", listops, laws, tmp_path / "run", resume=True)
+    events = EventAccumulator(str(record.path / "tensorboard")).Reload()
+    for split in ("train", "valid"):
+        rows = [row for row in record.metrics if row["split"] == split]
+        for name in ("loss", "accuracy"):
+            found = [(event.step, event.value) for event in events.Scalars(f"{split}/{name}")]
+            assert [place for place, _ in found] == [row["step"] for row in rows]
+            np.testing.assert_allclose([value for _, value in found], [row[name] for row in rows], rtol=1e-6)
+
+
+def test_tensorboard_that_is_not_installed_is_told_before_anything_is_written(listops, laws, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(InputError, match=r"tensorboard: not installed; expected: pip install 'rmaat\[tensorboard\]'"):
+        logs.event_writer()
+    with pytest.raises(InputError, match="tensorboard: not installed"):
+        train("listops", listops, laws, tmp_path / "run", settings={**SMALL, "tensorboard": True})
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_broken_summary_is_refused(listops, laws, tmp_path):
+    run = train("listops", listops, laws, tmp_path / "run", settings={**SMALL, "steps": 2}).path
+    shutil.rmtree(run / "checkpoints")
+    assert train("listops", listops, laws, run, resume=True).finished  # nothing left to do
+    (run / "summary.json").write_text('{"schema_version": 9}')
+    with pytest.raises(InputError, match=r"summary.json: summary schema 9; this version reads 1"):
+        read_run(run)
+    (run / "summary.json").write_text('{"schema_version": 1, "steps": "x"}')
+    with pytest.raises(
+        InputError, match=r"summary.json: expected steps, weights_of_step, tokens, seconds and memory_mb"
+    ):
+        read_run(run)
