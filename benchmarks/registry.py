@@ -2,7 +2,6 @@
 
 import os
 import platform
-import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -11,6 +10,7 @@ from typing import Any
 
 from astro_sim.common.errors import InputError, did_you_mean
 from astro_sim.common.files import versions, write_json
+from astro_sim.common.machine import commit, processor
 from benchmarks.resume import Kept
 
 
@@ -82,28 +82,14 @@ def run(names: Sequence[str], out: Path | None = None) -> list[dict[str, Any]]:
     return results
 
 
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
-
-
 def _circumstances() -> dict[str, Any]:
     import torch  # after KINETO_LOG_LEVEL is set
 
-    root = Path(__file__).resolve().parents[1]
-    git = ["git", "-C", str(root)]
-    commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
-    changed = subprocess.run(
-        [*git, "status", "--porcelain"], capture_output=True, text=True, check=False
-    ).stdout.strip()
     return {
-        "commit": commit + ("+changes" if changed else ""),
+        "commit": commit(),
         "machine": {
             "system": f"{platform.system()} {platform.machine()}",
-            "processor": _processor(),
+            "processor": processor(),
             "cores": os.cpu_count(),
             "threads": torch.get_num_threads(),
             "python": platform.python_version(),

@@ -16,7 +16,7 @@ from astro_sim.common.errors import InputError
 from astro_sim.common.files import require_suffix, require_writable
 from astro_sim.common.settings import load_toml, parse_assignments
 from astro_sim.contents import EXPERIMENTS
-from rmaat import laws_verbs
+from rmaat import laws_verbs, reproduce_verbs
 from rmaat.terminal import HEADER, Seed, Set, print_json, table
 
 # Typer carries a copy of click or imports it, depending on its version; this is the base of its errors in both.
@@ -30,9 +30,10 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-TASKS = "One of: listops, text, recall, enwik8."
+TASKS = "One of: listops, text, recall, enwik8, image, retrieval."
 
 app.add_typer(laws_verbs.app)
+app.add_typer(reproduce_verbs.app)
 
 
 def _print_version(asked: bool) -> None:
@@ -234,9 +235,9 @@ def train(
     Example: rmaat train listops --laws laws.json --data data/listops --out runs/listops --config configs/listops.toml
     """
     from bridge.laws import Laws
-    from rmaat.training.settings import flatten
+    from rmaat.training.settings import flatten, of_model
 
-    given = flatten(load_toml(config), str(config)) if config else {}
+    given = of_model(load_toml(config), model, str(config)) if config else {}
     given |= flatten(parse_assignments(set_ or []), "--set")
     loaded = Laws.load(laws)
     from rmaat.training.engine import train as run
@@ -269,9 +270,9 @@ def models(
 
     Example: rmaat models --set width=128 --set memory_tokens=16
     """
-    from rmaat.training.settings import build_settings, flatten
+    from rmaat.training.settings import build_settings, flatten, of_model
 
-    given = flatten(load_toml(config), str(config)) if config else {}
+    given = of_model(load_toml(config), "", str(config)) if config else {}
     given |= flatten(parse_assignments(set_ or []), "--set")
     built, _, _ = build_settings(given, vocabulary, None if head == "language" else classes, head)
     from rmaat.family import list_models

@@ -9,6 +9,7 @@ from bridge.laws import PAPER_EXPONENT, Laws
 
 PAPER = "RMAAT (arXiv 2601.00426)"
 CHOSEN = "chosen"
+MODELS = ("transformer", "linear-transformer", "at", "retnet", "s4d", "rmt", "rlt", "rmaat")  # of rmaat.family
 DEFAULT_DECAY = 1.0  # 1/token; chosen for laws without a `spatial` dataset: the paper gives no value
 
 

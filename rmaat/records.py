@@ -44,7 +44,8 @@ class RunRecord:
     run : dict
         Contents of run.json: ``task``, ``model``, ``settings``, ``laws`` (what was done with them), ``model_settings``
         (as asked), ``model_config`` (nothing left open, as built), ``without_effect`` (settings that were given and
-        that this model has no use for), ``data``, ``laws_digest``, ``parameters`` and ``position_parameters`` (their
+        that this model has no use for), ``data``, ``laws_digest``, ``commit`` (of a checkout),
+        ``parameters`` and ``position_parameters`` (their
         numbers), ``versions``, ``machine``.
     laws, trained_laws : Laws or None
         Before training, and after it where it moved them.

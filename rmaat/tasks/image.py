@@ -201,16 +201,7 @@ def read_picture(path: Path) -> tuple[NDArray[np.uint8], str]:
         with picture:
             size, mode, kind = picture.size, picture.mode, str(picture.format)
             pixels = np.asarray(picture) if size == (SIDE, SIDE) else None
-    # What pillow raises depends on where a file is broken.
-    except (
-        OSError,
-        SyntaxError,
-        ValueError,
-        EOFError,
-        struct.error,
-        zlib.error,
-        Image.DecompressionBombError,
-    ) as error:
+    except BROKEN as error:
         reason = "" if isinstance(error, Image.UnidentifiedImageError) else f" ({error})"
         raise InputError(f"{path}: not readable as a JPEG or PNG picture, perhaps truncated{reason}") from None
     if pixels is None:

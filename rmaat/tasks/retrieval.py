@@ -23,8 +23,7 @@ from astro_sim.common.settings import Settings, quantity
 from rmaat.tasks import Task
 from rmaat.tasks.storage import Writer
 from rmaat.tasks.text import LABELS as SENTIMENTS
-from rmaat.tasks.text import _held_out as is_held_out
-from rmaat.tasks.text import reviews
+from rmaat.tasks.text import held_out, reviews
 
 LRA = "LRA (arXiv 2011.04006)"
 # Split -> file; the test split first, so that nothing of it is trained on.
@@ -123,7 +122,7 @@ def prepare_stand_in(settings: RetrievalSettings, root: Path, seed: int, writer:
             text = file.read_bytes()
             if not text:
                 raise InputError(f"{file}: an empty document")
-            name = "valid" if split == "train" and is_held_out(text, settings.valid_share) else split
+            name = "valid" if split == "train" and held_out(text, settings.valid_share) else split
             if name == "test":
                 tested.add(text)
             elif text in tested:

@@ -51,12 +51,12 @@ def prepare(settings: TextSettings, source: Path | None, seed: int, writer: Writ
     root = source / "aclImdb" if (source / "aclImdb").is_dir() else source
     train, test = reviews(root, "train"), reviews(root, "test")
 
-    def rows(files: list[tuple[Path, int]], held_out: bool | None, label: str) -> Iterator[tuple[bytes, int]]:
+    def rows(files: list[tuple[Path, int]], asked: bool | None, label: str) -> Iterator[tuple[bytes, int]]:
         for file, sentiment in track(files, f"text, {label}", len(files)):
             text = file.read_bytes()
             if not text:
                 raise InputError(f"{file}: an empty review")
-            if held_out is None or _held_out(text, settings.valid_share) == held_out:
+            if asked is None or held_out(text, settings.valid_share) == asked:
                 yield text[: settings.max_bytes], sentiment
 
     writer.split("test", rows(test, None, "test"))
@@ -65,7 +65,7 @@ def prepare(settings: TextSettings, source: Path | None, seed: int, writer: Writ
     return "reviews of IMDB, in the layout of the aclImdb release"
 
 
-def _held_out(text: bytes, share: float) -> bool:
+def held_out(text: bytes, share: float) -> bool:
     """Decide by the text alone: copies of a review never stand on both sides."""
     return int.from_bytes(hashlib.sha256(text).digest()[:8]) < share * 2**64
 

@@ -9,6 +9,7 @@ import torch
 
 from astro_sim.common.errors import InputError
 from astro_sim.common.files import require_free, versions, write_json
+from astro_sim.common.machine import commit, processor
 from bridge.laws import Laws
 from rmaat import records, tasks
 from rmaat.family import build_model, count_parameters, without_effect
@@ -105,6 +106,7 @@ def train(
         "laws_digest": laws.digest,
         "parameters": parameters + position,
         "position_parameters": position,
+        "commit": commit(),
         "versions": versions("rmaat", "torch", "numpy", "safetensors"),
         "machine": _machine(processes),
     }
@@ -162,6 +164,8 @@ def _data_record(data: storage.Data, segment_length: int) -> dict[str, Any]:
     return {
         "path": str(data.path.resolve()),
         "digest": data.manifest.digest,
+        "content": data.manifest.content,
+        "origin": data.manifest.origin,
         **{name: len(split) for name, split in data.splits.items()},
         "longest": longest,
         "segments": -(-longest // segment_length),
@@ -170,7 +174,7 @@ def _data_record(data: storage.Data, segment_length: int) -> dict[str, Any]:
 
 def _machine(processes: Processes) -> dict[str, str]:
     device = processes.device
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
     return {
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),

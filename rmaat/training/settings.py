@@ -9,7 +9,7 @@ from astro_sim.common.errors import InputError, did_you_mean
 from astro_sim.common.settings import Settings, describe, quantity, split_settings
 from bridge.laws import Laws
 from bridge.schema import Perturbed
-from rmaat.config import RMAATConfig
+from rmaat.config import MODELS, RMAATConfig
 
 CHOSEN = "chosen"
 
@@ -104,6 +104,26 @@ def flatten(values: Mapping[str, Any], where: str) -> dict[str, Any]:
                 raise InputError(f"{where}: {key} is given twice")
         flat |= given
     return flat
+
+
+def of_model(values: Mapping[str, Any], model: str, where: str) -> dict[str, Any]:
+    """Settings for one model, flat: a table with a model's name holds what that model alone has otherwise.
+
+    Raises
+    ------
+    InputError
+        As `flatten`.
+    """
+    own = {name: values[name] for name in MODELS if name in values}
+    for name, table in own.items():
+        if not isinstance(table, Mapping):
+            raise InputError(f"{where}: expected a table [{name}], got {table!r}")
+    flat = flatten({name: value for name, value in values.items() if name not in own}, where)
+    mine = flatten(own.get(model, {}), where)
+    for table in own.values():  # those of other models are checked, too
+        others = flatten(table, where)
+        split_settings({name: value for name, value in others.items() if "." not in name}, RMAATConfig, TrainSettings)
+    return flat | mine
 
 
 def _flat_name(table: str, key: str, where: str) -> str:

@@ -1,0 +1,243 @@
+"""The paper's experiments, run or resumed: the table of the Long Range Arena, and the ablations.
+
+Every run is a run folder of its own, trained by `rmaat train` and measured by `rmaat evaluate` in a process of its own,
+so that its peak of memory is its own and a failure stops nothing else. After each one the whole result is written
+anew, so whatever is finished is in it. What is finished is not run again.
+"""
+
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from astro_sim.common.errors import InputError, did_you_mean
+from astro_sim.common.files import read_json, write_json
+from astro_sim.common.machine import commit, processor
+from astro_sim.common.settings import load_toml
+from bridge.laws import Laws
+from rmaat.config import MODELS
+from rmaat.records import is_run, read_run
+from rmaat.tasks.storage import load
+from rmaat.training.settings import of_model
+
+TASKS = ("listops", "text", "retrieval", "image", "pathfinder")
+PRESETS = {"small": "lra-small", "paper": "lra"}
+SCHEMA_VERSION = 1
+BASE = "rmaat"  # the name of the row that ablations differ from
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One run.
+
+    Attributes
+    ----------
+    task, model : str
+    seed : int
+    name : str
+        What it is called in the table: the model, or what an ablation changes.
+    changes : mapping
+        Settings over those of the preset.
+    """
+
+    task: str
+    model: str
+    seed: int
+    name: str
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def folder(self) -> str:
+        """Path of its run below the folder of all runs."""
+        return f"{self.task}/{self.name.replace(' ', '-').replace('/', '-')}-{self.seed}"
+
+
+def lra(tasks: Sequence[str], models: Sequence[str], seeds: int) -> list[Plan]:
+    """The table: every model on every task, all with the preset's settings."""
+    _known("task", tasks, TASKS)
+    _known("model", models, MODELS)
+    _positive(seeds)
+    return [Plan(t, m, seed, m) for seed in range(seeds) for t in tasks for m in models]
+
+
+def ablations(tasks: Sequence[str], seeds: int, laws: Laws, lengths: Mapping[str, int]) -> list[Plan]:
+    """What each part of RMAAT is worth; ``lengths`` are the longest examples of the tasks, to cut into segments."""
+    _known("task", tasks, TASKS)
+    _positive(seeds)
+    exponent = laws.presynaptic_exponent
+    changes: list[tuple[str, str, dict[str, Any]]] = [
+        (BASE, "rmaat", {}),
+        ("no retention", "rmaat", {"memory_rule": "none"}),
+        ("consolidate", "rmaat", {"memory_rule": "consolidate"}),
+        *(
+            (f"{kind} law", "rmaat", {"laws.perturbed": kind})
+            for kind in ("flat", "reversed", "faster", "slower", "random")
+        ),
+        ("no H_astro", "rmaat", {"relative_position": False}),
+        ("no feedback P", "rmaat", {"feedback": False}),
+        ("alpha 1", "rmaat", {"presynaptic_exponent": 1.0}),
+        *([("alpha fitted", "rmaat", {"presynaptic_exponent": exponent})] if exponent is not None else []),
+        ("AMRB, all replayed", "rmaat", {"kept_segments": 0}),
+        ("BPTT", "rmaat", {"backward": "bptt"}),
+        ("RLT with AMRB", "rlt", {"kept_segments": 0}),
+        ("RLT with BPTT", "rlt", {"backward": "bptt"}),
+        ("RMT with AMRB", "rmt", {"kept_segments": 0}),
+        ("RMT with BPTT", "rmt", {"backward": "bptt"}),
+    ]
+    plans = []
+    for seed in range(seeds):
+        for task in tasks:
+            cuts = [(f"{n} segments", "rmaat", {"segment_length": -(-lengths[task] // n)})
+                    for n in (16, 8, 4) if task in lengths]  # fmt: skip
+            plans += [Plan(task, model, seed, name, change) for name, model, change in [*changes, *cuts]]
+    return plans
+
+
+def longest(tasks: Sequence[str], data: Path) -> dict[str, int]:
+    """Symbols of the longest example of every task whose data are there."""
+    found = {}
+    for task in tasks:
+        if (data / task / "manifest.json").is_file():
+            found[task] = max(split.longest for split in load(data / task, task).manifest.splits.values())
+    return found
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where things lie: folders of data (a folder a task) and of runs, the laws file, the configurations."""
+
+    data: Path
+    runs: Path
+    laws: Path
+    configs: Path
+
+    def config(self, task: str) -> Path:
+        """Settings file of a task."""
+        return self.configs / f"{task}.toml"
+
+
+def reproduce(
+    plans: Sequence[Plan], place: Place, out: Path, what: str, minutes: float | None = None, steps: int | None = None
+) -> Iterator[dict[str, Any]]:
+    """Run, or resume, one plan after the other; a row each, and the whole table in ``out`` after each.
+
+    Parameters
+    ----------
+    plans : sequence of Plan
+    place : Place
+    out : Path
+        JSON file. Rows of other plans that it has already are kept.
+    what : str
+        "lra small" and the like: a file holds one kind of table.
+    minutes : float, optional
+        Longest sitting for a run; it goes on at the next call.
+    steps : int, optional
+        In place of the preset's: for trying things out. Such runs are not the preset's, and the table says so.
+
+    Raises
+    ------
+    InputError
+        Settings files that are missing; a file in the way that holds something else.
+    """
+    for plan in plans:
+        _settings(plan, place, steps)  # a wrong file is told before hours are spent
+    rows = _rows_before(out, what)
+    for plan in plans:
+        row = _run(plan, place, minutes, steps)
+        rows[row["run"]] = row
+        table = {"schema_version": SCHEMA_VERSION, "what": what, "commit": commit(), "processor": processor()}
+        write_json(out, {**table, "rows": list(rows.values())})
+        yield row
+
+
+def _settings(plan: Plan, place: Place, steps: int | None) -> dict[str, Any]:
+    path = place.config(plan.task)
+    settings = {**of_model(load_toml(path), plan.model, str(path)), **plan.changes}
+    return settings if steps is None else {**settings, "steps": steps}
+
+
+def _rows_before(out: Path, what: str) -> dict[str, dict[str, Any]]:
+    if not out.exists():
+        return {}
+    found = read_json(out, "table of results")
+    if not isinstance(found, dict) or found.get("what") != what or found.get("schema_version") != SCHEMA_VERSION:
+        held = found.get("what") if isinstance(found, dict) else None
+        raise InputError(f"{out}: holds {held!r}, expected {what!r}; choose another --out")
+    return {row["run"]: row for row in found["rows"]}
+
+
+def _run(plan: Plan, place: Place, minutes: float | None, steps: int | None) -> dict[str, Any]:
+    """Train, measure, and say how it went."""
+    run, data = place.runs / plan.folder, place.data / plan.task
+    row: dict[str, Any] = {
+        "task": plan.task, "name": plan.name, "model": plan.model, "seed": plan.seed, "changes": dict(plan.changes),
+        "run": plan.folder, "steps_changed": steps is not None,
+    }  # fmt: skip
+    if not (data / "manifest.json").is_file():
+        return {**row, "state": f"no data: make {data} with rmaat data {plan.task}"}
+    if not (is_run(run) and read_run(run).finished):
+        words = ["train", plan.task, "--laws", str(place.laws), "--data", str(data), "--out", str(run)]
+        words += ["--model", plan.model]
+        if is_run(run):
+            words += ["--resume"]
+        settings = {**_settings(plan, place, steps), "seed": plan.seed}
+        words += [word for name, value in settings.items() for word in ("--set", f"{name}={_written(value)}")]
+        words += [] if minutes is None else ["--minutes", str(minutes)]
+        if (error := _rmaat(words)) is not None:
+            return {**row, "state": f"failed: {error}"}
+    record = read_run(run)
+    if record.finished and record.evaluation is None:
+        if (error := _rmaat(["evaluate", str(run)])) is not None:
+            return {**row, "state": f"failed: {error}"}
+        record = read_run(run)
+    done = max((int(each["step"]) for each in record.metrics), default=0)
+    about = {
+        "state": "finished" if record.finished else f"stopped at step {done}",
+        "steps": record.run["settings"]["steps"],
+        "parameters": record.run["parameters"],
+        "machine": record.run["machine"],
+        "commit": record.run.get("commit"),
+        "versions": record.run["versions"],
+        "laws_digest": record.run["laws_digest"],
+        "data": {**record.run["data"], "settings": load(data, plan.task).manifest.settings},
+        "settings": {**record.run["settings"], **record.run["model_config"]},
+    }
+    about["data"].pop("path")
+    summary, evaluation = record.summary or {}, record.evaluation or {}
+    for name in ("accuracy", "majority", "first_symbol", "loss", "examples"):
+        about[name] = evaluation.get(name)
+    for name in ("tokens", "padding", "idle_segments", "seconds", "waited", "memory_mb", "weights_of_step", "best"):
+        about[name] = summary.get(name)
+    return {**row, **about}
+
+
+def _rmaat(words: Sequence[str]) -> str | None:
+    """Run a verb in a process of its own; what it complained of, if it did."""
+    # On a terminal its progress line is seen as it comes, elsewhere the last line is kept for the table.
+    stderr = None if sys.stderr.isatty() else subprocess.PIPE
+    command = [sys.executable, "-m", "rmaat", *words]
+    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=stderr, text=True, check=False)
+    if done.returncode == 130:
+        raise KeyboardInterrupt
+    lines = [line for line in (done.stderr or "").strip().splitlines() if line]
+    return None if done.returncode == 0 else (lines[-1] if lines else f"exit status {done.returncode}")
+
+
+def _written(value: Any) -> str:
+    """A setting as ``--set`` takes it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return value if isinstance(value, str) else repr(list(value) if isinstance(value, tuple) else value)
+
+
+def _known(what: str, names: Sequence[str], known: Sequence[str]) -> None:
+    for name in names:
+        if name not in known:
+            raise InputError(f"unknown {what} {name!r}; {did_you_mean(name, known)}")
+
+
+def _positive(seeds: int) -> None:
+    if seeds < 1:
+        raise InputError(f"seeds: expected at least 1, got {seeds}")

@@ -1,0 +1,109 @@
+"""The verbs `rmaat reproduce ...`: the paper's experiments, run or resumed."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from astro_sim.common.errors import InputError
+from astro_sim.common.files import require_suffix
+from rmaat.terminal import table
+
+app = typer.Typer(name="reproduce", help="Run, or resume, the experiments of the paper, and write their table.")
+
+Laws_ = Annotated[Path, typer.Option("--laws", help="Laws file.")]
+DataRoot = Annotated[Path, typer.Option("--data", help="Folder with a data folder a task (rmaat data).")]
+Runs = Annotated[Path, typer.Option(help="Folder for the runs.")]
+Preset = Annotated[str, typer.Option(help="Settings: small (configs/lra-small) or paper (configs/lra).")]
+Tasks = Annotated[str | None, typer.Option(help="Tasks, with commas.")]
+Seeds = Annotated[int, typer.Option(help="Runs of each kind, seeds from 0.")]
+Minutes = Annotated[
+    float | None, typer.Option("--minutes-per-run", help="Longest sitting for a run; the same command goes on with it.")
+]
+Steps = Annotated[int | None, typer.Option(help="Optimiser steps in place of the preset's, to try things out.")]
+
+
+@app.command()
+def lra(
+    laws: Laws_,
+    data: DataRoot = Path("data/lra"),
+    runs: Runs = Path("runs/lra"),
+    out: Annotated[Path, typer.Option(help="Table to write (JSON).")] = Path("results/lra.json"),
+    preset: Preset = "small",
+    tasks: Tasks = None,
+    models: Annotated[str, typer.Option(help="Models, with commas; rmaat models lists them.")] = "rmaat",
+    seeds: Seeds = 1,
+    minutes: Minutes = None,
+    steps: Steps = None,
+) -> None:
+    """The table of the Long Range Arena: every model on every task, trained alike.
+
+    Example: rmaat reproduce lra --laws laws.json --models rmaat,rmt --tasks listops,text --seeds 3
+    """
+    from rmaat.reproduce import TASKS, lra
+
+    plans = lra(_list(tasks) or TASKS, _list(models), seeds)
+    _go(plans, preset, "lra", laws, data, runs, out, minutes, steps)
+
+
+@app.command()
+def ablations(
+    laws: Laws_,
+    data: DataRoot = Path("data/lra"),
+    runs: Runs = Path("runs/ablations"),
+    out: Annotated[Path, typer.Option(help="Table to write (JSON).")] = Path("results/ablations.json"),
+    preset: Preset = "small",
+    tasks: Tasks = "listops,text",
+    only: Annotated[str | None, typer.Option(help="Rows, with commas, by their names in the table.")] = None,
+    seeds: Seeds = 1,
+    minutes: Minutes = None,
+    steps: Steps = None,
+) -> None:
+    """What each part of RMAAT is worth: rules, laws, H_astro, P, alpha, AMRB, numbers of segments.
+
+    Example: rmaat reproduce ablations --laws laws.json --tasks listops --only "rmaat,no H_astro"
+    """
+    from astro_sim.common.errors import did_you_mean
+    from bridge.laws import Laws
+    from rmaat.reproduce import ablations, longest
+
+    asked = _list(tasks)
+    plans = ablations(asked, seeds, Laws.load(laws), longest(asked, data))
+    if only is not None:
+        names = {plan.name for plan in plans}
+        for name in _list(only):
+            if name not in names:
+                raise InputError(f"unknown row {name!r}; {did_you_mean(name, names)}")
+        plans = [plan for plan in plans if plan.name in _list(only)]
+    _go(plans, preset, "ablations", laws, data, runs, out, minutes, steps)
+
+
+def _list(text: str | None) -> list[str]:
+    return [] if text is None else [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _go(
+    plans: Any, preset: str, what: str, laws: Path, data: Path, runs: Path, out: Path,
+    minutes: float | None, steps: int | None,
+) -> None:  # fmt: skip
+    from astro_sim.common.errors import did_you_mean
+    from bridge.laws import Laws
+    from rmaat.reproduce import PRESETS, Place, reproduce
+
+    require_suffix(out, ".json")
+    if preset not in PRESETS:
+        raise InputError(f"unknown preset {preset!r}; {did_you_mean(preset, PRESETS)}")
+    configs = Path(__file__).resolve().parents[1] / "configs" / PRESETS[preset]
+    if not configs.is_dir():
+        raise InputError("reproduce: expected a checkout of the project; the installed package has no configs/")
+    Laws.load(laws)  # a wrong file is told before anything starts
+    place = Place(data, runs / preset, laws, configs)
+    rows = []
+    for row in reproduce(plans, place, out, f"{what} {preset}", minutes, steps):
+        accuracy = "-" if row.get("accuracy") is None else f"{row['accuracy']:.3f}"
+        print(f"{row['task']}, {row['name']}, seed {row['seed']}: {row['state']}, accuracy {accuracy}", flush=True)
+        time = "-" if row.get("seconds") is None else f"{row['seconds'] / 60:.1f}"
+        rows.append((row["task"], row["name"], row["seed"], row["state"], accuracy, time))
+    print()
+    table(("task", "what", "seed", "state", "accuracy", "minutes"), rows)
+    print(f"{out}: {sum(row[3] == 'finished' for row in rows)} of {len(rows)} runs finished")
