@@ -120,9 +120,11 @@ def of_model(values: Mapping[str, Any], model: str, where: str) -> dict[str, Any
             raise InputError(f"{where}: expected a table [{name}], got {table!r}")
     flat = flatten({name: value for name, value in values.items() if name not in own}, where)
     mine = flatten(own.get(model, {}), where)
-    for table in own.values():  # those of other models are checked, too
-        others = flatten(table, where)
-        split_settings({name: value for name, value in others.items() if "." not in name}, RMAATConfig, TrainSettings)
+    known = [*RMAATConfig.model_fields, *TrainSettings.model_fields]
+    for name, table in own.items():  # those of other models are checked, too
+        for key in flatten(table, where):
+            if "." not in key and key not in known:
+                raise InputError(f"{where}: unknown setting {key!r} in [{name}]; {did_you_mean(key, known)}")
     return flat | mine
 
 

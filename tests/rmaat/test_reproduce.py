@@ -1,0 +1,160 @@
+"""The paper's experiments as plans, and plans that are run, resumed, and written down."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from astro_sim.common.errors import InputError
+from bridge.laws import Laws
+from rmaat.__main__ import main
+from rmaat.reproduce import BASE, PRESETS, TASKS, Place, Plan, ablations, longest, lra, reproduce
+from rmaat.tasks import storage
+
+TINY = """
+[model]
+width = 8
+heads = 2
+depth = 1
+feedforward = 8
+segment_length = 16
+memory_tokens = 2
+
+[training]
+batch = 8
+steps = 6
+log_every = 3
+validate_every = 3
+checkpoint_every = 2
+device = "cpu"
+
+[rmaat]
+memory_rule = "scale"
+"""
+
+
+@pytest.fixture
+def place(listops: Path, laws: Laws, tmp_path: Path) -> Place:
+    shutil.copytree(listops, tmp_path / "data" / "listops")
+    (tmp_path / "configs").mkdir()
+    for task in TASKS:
+        (tmp_path / "configs" / f"{task}.toml").write_text(TINY)
+    laws.save(tmp_path / "laws.json")
+    return Place(tmp_path / "data", tmp_path / "runs", tmp_path / "laws.json", tmp_path / "configs")
+
+
+def test_the_table_has_every_model_on_every_task_and_seed():
+    plans = lra(TASKS, ("rmaat", "rmt"), 3)
+    assert len(plans) == 5 * 2 * 3
+    assert len({plan.folder for plan in plans}) == 30
+    assert all(not plan.changes for plan in plans)
+    for arguments, message in (
+        ((("listop",), ("rmaat",), 1), r"unknown task 'listop'; did you mean 'listops'\?"),
+        ((("listops",), ("rma",), 1), r"unknown model 'rma'; did you mean 'rmaat'\?"),
+        ((("listops",), ("rmaat",), 0), "seeds: expected at least 1, got 0"),
+    ):
+        with pytest.raises(InputError, match=message):
+            lra(*arguments)
+
+
+def test_ablations_differ_from_the_base_in_what_they_say(laws):
+    plans = ablations(("listops",), 1, laws, {"listops": 1999})
+    by_name = {plan.name: plan for plan in plans}
+    assert len(by_name) == len(plans) == len({plan.folder for plan in plans})
+    assert by_name[BASE].changes == {}
+    assert by_name["no retention"].changes == {"memory_rule": "none"}
+    assert by_name["8 segments"].changes == {"segment_length": 250}
+    assert {n: -(-1999 // by_name[f"{n} segments"].changes["segment_length"]) for n in (16, 8, 4)} == {16: 16, 8: 8, 4: 4}
+    assert by_name["RLT with AMRB"].model == "rlt"
+    assert "alpha fitted" not in by_name  # these laws have no exponent
+    assert not any(name.endswith("segments") for name in {plan.name for plan in ablations(("text",), 1, laws, {})})
+
+
+def test_every_ablation_is_a_setting_that_its_model_takes(place, laws):
+    """Built as training builds them, with nothing left without effect."""
+    from rmaat.family import build_model, without_effect
+    from rmaat.reproduce import _settings
+    from rmaat.training.settings import build_settings
+
+    for plan in ablations(("listops",), 1, laws, {"listops": 59}):
+        config, _, law_settings = build_settings(_settings(plan, place, None), 16, 10)
+        build_model(plan.model, config, law_settings.apply(laws))
+        assert without_effect(plan.model, config) == []
+
+
+def test_the_longest_example_is_known_where_data_are_there(place):
+    assert longest(("listops", "text"), place.data) == {
+        "listops": max(s.longest for s in storage.load(place.data / "listops").manifest.splits.values())
+    }
+
+
+def test_runs_are_stopped_resumed_measured_and_not_run_again(place, tmp_path):
+    """A sitting too short to train, one that finishes, and one that finds nothing left to do."""
+    plans, out = lra(("listops",), ("rmaat",), 1), tmp_path / "lra.json"
+    (first,) = reproduce(plans, place, out, "lra tiny", minutes=1e-9)
+    assert first["state"] == "stopped at step 0"
+    assert first["accuracy"] is None
+    (second,) = reproduce(plans, place, out, "lra tiny")
+    assert second["state"] == "finished"
+    weights = place.runs / "listops" / "rmaat-0" / "model.safetensors"
+    written = weights.stat().st_mtime_ns
+    (third,) = reproduce(plans, place, out, "lra tiny")
+    assert weights.stat().st_mtime_ns == written
+    assert third == second
+    table = json.loads(out.read_text())
+    assert table["what"] == "lra tiny"
+    assert table["rows"] == [json.loads(json.dumps(second))]
+    assert second["settings"]["memory_rule"] == "scale"  # of the table [rmaat]
+    assert second["data"]["digest"] == storage.load(place.data / "listops").manifest.digest
+    assert second["data"]["content"] == "generated with the grammar of LRA"
+    assert (second["examples"], second["steps"], second["steps_changed"]) == (16, 6, False)
+    assert second["tokens"] > 0
+    assert second["seconds"] > 0
+    assert second["memory_mb"] > 50
+    assert second["machine"]["threads"]
+    assert "path" not in second["data"]
+
+
+def test_rows_of_other_plans_stay_and_failures_are_told(place, tmp_path, monkeypatch):
+    out = tmp_path / "table.json"
+    plans = [
+        Plan("text", "rmaat", 0, "rmaat"),
+        Plan("listops", "rmaat", 0, "wild", {"learning_rate": 1e3, "clip": 1e30, "warmup": 0, "weight_decay": 1e3}),
+    ]
+    no_data, failed = reproduce(plans, place, out, "lra tiny")
+    assert no_data["state"] == f"no data: make {place.data / 'text'} with rmaat data text"
+    assert failed["state"].startswith("failed: rmaat: step ")
+    assert "try a smaller learning_rate" in failed["state"]
+    again = list(reproduce(plans[:1], place, out, "lra tiny"))
+    assert len(again) == 1
+    assert [row["name"] for row in json.loads(out.read_text())["rows"]] == ["rmaat", "wild"]
+    with pytest.raises(InputError, match="table.json: holds 'lra tiny', expected 'ablations tiny'; choose another --out"):
+        list(reproduce(plans, place, out, "ablations tiny"))
+
+
+def test_a_broken_settings_file_is_told_before_anything_runs(place, tmp_path):
+    (place.configs / "text.toml").write_text("[rmat]\nmemory_rule = 'scale'\n")
+    with pytest.raises(InputError, match=r"text.toml: unknown table \[rmat\]"):
+        list(reproduce(lra(("listops", "text"), ("rmaat",), 1), place, tmp_path / "out.json", "lra tiny"))
+    assert not place.runs.exists()
+    (place.configs / "text.toml").write_text("[rmt]\nmemory_rle = 'scale'\n")
+    with pytest.raises(InputError, match=r"text.toml: unknown setting 'memory_rle'"):
+        list(reproduce(lra(("text",), ("rmaat",), 1), place, tmp_path / "out.json", "lra tiny"))
+
+
+def test_the_front_door_refuses_in_one_line(place, tmp_path, capsys):
+    words = ["--laws", str(place.laws), "--data", str(place.data), "--out", str(tmp_path / "out.json")]
+    for arguments, message in (
+        (["lra", *words, "--preset", "smal"], "rmaat: unknown preset 'smal'; did you mean 'small'?"),
+        (["lra", *words, "--models", "rmta"], "rmaat: unknown model 'rmta'; did you mean 'rmt'?"),
+        (["ablations", *words, "--only", "no P"], "rmaat: unknown row 'no P'"),
+        (["lra", "--laws", str(tmp_path / "none.json")], "none.json: no such laws file"),
+    ):
+        assert main(["reproduce", *arguments]) == 2
+        assert message in capsys.readouterr().err
+
+
+def test_presets_are_folders_with_a_file_a_task():
+    for folder in PRESETS.values():
+        assert {path.stem for path in (Path(__file__).parents[2] / "configs" / folder).glob("*.toml")} == set(TASKS)
