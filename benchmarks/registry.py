@@ -49,6 +49,7 @@ NAMES = {
     "model": "model",
     "profile": "profile_step",
     "length": "length",
+    "throughput": "throughput",
     "accelerator": "accelerator",
     "recall": "recall",
     "memory-rules": "memory_rules",

@@ -110,6 +110,8 @@ class Loop:
                 progress.advance(note=self._note(self._advance(batches, logs)))
                 if self.state.step % s.checkpoint_every == 0:
                     self._save(logs)
+            if end == "patience" and self.state.step % s.log_every:
+                logs.add(self._train_row())
             if self.state.step % s.checkpoint_every:
                 self._save(logs)
         return end

@@ -64,6 +64,9 @@ def test_patience_ends_a_run_on_validation_alone(listops, laws, tmp_path, monkey
     assert (record.summary["end"], record.summary["steps"]) == ("patience", 8)  # best at 4; 6 and 8 are no better
     assert record.finished
     assert [row["split"] for row in record.metrics].count("valid") == 4
+    rows = [row for row in record.metrics if row["split"] == "train"]
+    assert [row["step"] for row in rows] == [3, 6, 8]  # what came after the last full line is told and counted, too
+    assert record.summary["tokens"] == sum(row["tokens"] for row in rows)
     assert (record.path / "checkpoints" / "step-00000008").is_dir()
 
 
