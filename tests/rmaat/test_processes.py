@@ -5,6 +5,8 @@ Both processes meet over gloo once, for all cases; a start costs seconds, a case
 
 import os
 import socket
+import subprocess
+import sys
 import time
 import traceback
 from pathlib import Path
@@ -146,3 +148,18 @@ def test_a_batch_that_cannot_be_shared_out_is_refused(listops, laws, tmp_path):
         train("listops", listops, laws, tmp_path / "run", settings={**SMALL, "accumulate": 3})
     assert not (tmp_path / "run").exists()
     assert TrainSettings().accumulate == 1
+
+
+@pytest.mark.slow
+def test_torchrun_starts_a_run_that_speaks_once(listops, laws, tmp_path):
+    laws.save(tmp_path / "laws.json")
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command += ["-m", "rmaat", "train", "listops", "--laws", str(tmp_path / "laws.json"), "--data", str(listops)]
+    command += ["--out", str(tmp_path / "run")]
+    command += [word for name, value in {**SMALL, "steps": 4}.items() for word in ("--set", f"{name}={value}")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("measure it with: rmaat evaluate") == 1
+    record = read_run(tmp_path / "run")
+    assert record.finished
+    assert record.run["machine"]["processes"] == "2"

@@ -65,7 +65,11 @@ def test_ablations_differ_from_the_base_in_what_they_say(laws):
     assert by_name[BASE].changes == {}
     assert by_name["no retention"].changes == {"memory_rule": "none"}
     assert by_name["8 segments"].changes == {"segment_length": 250}
-    assert {n: -(-1999 // by_name[f"{n} segments"].changes["segment_length"]) for n in (16, 8, 4)} == {16: 16, 8: 8, 4: 4}
+    assert {n: -(-1999 // by_name[f"{n} segments"].changes["segment_length"]) for n in (16, 8, 4)} == {
+        16: 16,
+        8: 8,
+        4: 4,
+    }
     assert by_name["RLT with AMRB"].model == "rlt"
     assert "alpha fitted" not in by_name  # these laws have no exponent
     assert not any(name.endswith("segments") for name in {plan.name for plan in ablations(("text",), 1, laws, {})})
@@ -129,7 +133,9 @@ def test_rows_of_other_plans_stay_and_failures_are_told(place, tmp_path, monkeyp
     again = list(reproduce(plans[:1], place, out, "lra tiny"))
     assert len(again) == 1
     assert [row["name"] for row in json.loads(out.read_text())["rows"]] == ["rmaat", "wild"]
-    with pytest.raises(InputError, match="table.json: holds 'lra tiny', expected 'ablations tiny'; choose another --out"):
+    with pytest.raises(
+        InputError, match="table.json: holds 'lra tiny', expected 'ablations tiny'; choose another --out"
+    ):
         list(reproduce(plans, place, out, "ablations tiny"))
 
 
