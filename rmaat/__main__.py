@@ -30,7 +30,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-TASKS = "One of: listops, text, recall, enwik8, image, retrieval."
+TASKS = "One of: listops, text, recall, enwik8, image, retrieval, pathfinder."
 
 app.add_typer(laws_verbs.app)
 app.add_typer(reproduce_verbs.app)

@@ -5,27 +5,32 @@ of a snake is two margins long, with the hinge half way. Two target snakes start
 grow in turn; shorter distractors fill the room that is left. A paddle keeps two margins and its own thickness away from
 every other but its neighbours in its snake, so the nearest end is always the one that goes on.
 
-The layout is drawn before the label has any say: that decides only which of two far ends gets the second disc.
+One disc covers the start of a target, the other a far end: that of the same target or of the other one. The label alone
+decides which, after everything else is drawn, and both far ends are equally far from the start to within a disc's
+radius: neither ink nor counts nor the distance of the discs says anything about the label.
 
 Parameters are those that the Long Range Arena states for its release (lra_benchmarks/data/pathfinder.py), and where it
 names none the defaults of the generator that it used (github.com/drewlinsley/pathfinder, snakes2_wrapper.py). The
-design is our own: positions that are no whole numbers, distances between segments in place of dilated masks, coverage
-of pixels in place of supersampling.
+design is our own: positions that are no whole numbers, distances between segments in place of dilated masks, a step
+back out of dead ends, equal distances of the discs, coverage of pixels in place of supersampling.
 
 Points of the plane are complex numbers, column + i row in pixels, a pixel's centre being whole.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 Points = NDArray[np.complex128]
 
 PADDLES = {"curv_baseline": 6, "curv_contour_length_9": 9, "curv_contour_length_14": 14}  # of a target; snakes2_wrapper
 SHORTER = 3  # paddles of a target to one of a distractor, 1; snakes2_wrapper
-ANGLES = 8  # turning angles drawn for a paddle before its snake is given up, 1; chosen
-PLACES = 24  # places drawn for the first paddle of a distractor, 1; chosen
+TURNS = 64  # turning angles drawn for a paddle before its snake is at a dead end, 1; chosen
+RETREATS = 30  # dead ends before the targets begin anew, 1; chosen
+PLACES = 100  # drawn for the first paddle of a distractor, 1; chosen
 ATTEMPTS = 5  # at one distractor before it is left out, 1; max_distractor_contour_retrial (4 more), snakes2_wrapper
 
 
@@ -44,15 +49,30 @@ class Scale:
     padding: float = 1.0  # width of the edge that is kept free
 
 
-SCALES = {  # LRA; paddle_length 5 of the generator, whose snakes have one contrast where LRA does not name two
-    32: Scale(7, (1,), 2, 0.5, 1.5, 1.0, 20, (0.75 * 2, 2)),  # paddle_contrast applies to targets only
+SCALES = {  # LRA; paddle_length 5 is the generator's, as is that paddle_contrast (0.75) applies to targets only
+    32: Scale(7, (1,), 2, 0.5, 1.5, 1.0, 20, (0.75 * 2, 2)),
     64: Scale(12, (1,), 5, 1.0, 2.5, 1.8, 22, (0.8, 0.8)),
     128: Scale(20, (2, 3), 5, 1.5, 3.0, 1.8, 35, (0.9, 0.9)),
 }
 
-# Turning angles t with density proportional to cos(c t)^2 within 90 degrees / c (snakes.py): quantiles of c t.
-_TURNS = np.linspace(-np.pi / 2, np.pi / 2, 1025)
-_QUANTILES = 0.5 + (_TURNS + np.sin(2 * _TURNS) / 2) / np.pi
+
+class Room(NamedTuple):
+    """What every paddle keeps to; lengths in pixels."""
+
+    size: int
+    low: float  # least coordinate of an end
+    high: float
+    length: float  # of a paddle
+    margin: float
+    clearance: float  # between paddles
+    continuity: float
+
+    @classmethod
+    def of(cls, size: int, margin: int) -> "Room":
+        """For pictures of a size, one of its margins having been drawn."""
+        scale = SCALES[size]
+        edge, clearance = scale.padding + margin, 2 * margin + scale.paddle_thickness
+        return cls(size, edge, size - 1 - edge, scale.paddle_length, margin, clearance, scale.continuity)
 
 
 @dataclass(frozen=True)
@@ -64,24 +84,23 @@ class Picture:
     pixels : array of uint8, (size, size)
     label : int
         1: the discs are the two ends of one target; 0: of different ones.
-    targets : two arrays of complex, (paddles, 2)
-        Start and end of every paddle, in order.
-    distractors : arrays of complex, (paddles, 2)
+    targets, distractors : array of complex, (snakes, paddles, 2)
+        Start and end of every paddle of every snake, in order.
     markers : array of complex, (2,)
         Centres of the discs.
-    margin : int
+    room : Room
     """
 
     pixels: NDArray[np.uint8]
     label: int
-    targets: tuple[Points, Points]
-    distractors: tuple[Points, ...]
+    targets: Points
+    distractors: Points
     markers: Points
-    margin: int
+    room: Room
 
 
 def draw(seed: int, index: int, size: int = 32, contours: str = "curv_contour_length_14") -> Picture:
-    """Make picture ``index`` of the series ``seed``.
+    """Make picture ``index`` of the series ``seed``; no other picture is needed for it.
 
     Parameters
     ----------
@@ -92,143 +111,165 @@ def draw(seed: int, index: int, size: int = 32, contours: str = "curv_contour_le
         Difficulty, by the release's names: 6, 9 or 14 paddles a target.
     """
     generator, scale, paddles = np.random.default_rng([seed, index]), SCALES[size], PADDLES[contours]
-    board = Board(generator, scale, size)
-    targets = board.targets(paddles)
-    distractors = board.distractors(paddles // SHORTER, scale.distractor_paddles // (paddles // SHORTER))
-    label, near = generator.integers(2, size=2)
-    far = near if label else 1 - near
-    markers = np.array([targets[near][0, 0], targets[far][-1, 1]])
-    return Picture(
-        render(size, scale, targets, distractors, markers), int(label), targets, distractors, markers, board.margin
-    )
+    room = Room.of(size, scale.margins[generator.integers(len(scale.margins))])
+    shorter = paddles // SHORTER
+    asked = scale.distractor_paddles // shorter
+    starts, units = np.empty(
+        (2, 2 * paddles + asked * shorter), dtype=np.complex128
+    )  # of every paddle; units: directions
+    near = -1
+    while near < 0:
+        grow_targets(generator, starts, units, paddles, scale.seed_distance, room)
+        near = start_to_mark(generator, starts, units, paddles, scale.marker_radius, room)
+    count = grow_distractors(generator, starts, units, 2 * paddles, shorter, asked, room)
+    starts, units = starts[:count], units[:count]
+    segments = np.stack([starts, starts + room.length * units], axis=1)
+    targets = segments[: 2 * paddles].reshape(paddles, 2, 2).swapaxes(0, 1)  # they grew in turn
+    distractors = segments[2 * paddles :].reshape(-1, shorter, 2)
+    label = int(generator.integers(2))
+    markers = np.array([targets[near, 0, 0], targets[near if label else 1 - near, -1, 1]])
+    return Picture(render(size, targets, distractors, markers), label, targets, distractors, markers, room)
 
 
-class Board:
-    """Where paddles lie, and where further ones fit."""
+@njit(cache=True)
+def grow_targets(generator, starts, units, paddles, seed_distance, room):
+    """Place two snakes, a paddle of each in turn.
 
-    def __init__(self, generator: np.random.Generator, scale: Scale, size: int) -> None:
-        self.generator, self.scale, self.size = generator, scale, size
-        self.margin = int(generator.choice(scale.margins))
-        self.clearance = 2 * self.margin + scale.paddle_thickness
-        self.starts = np.empty(256, dtype=complex)
-        self.units = np.empty(256, dtype=complex)  # directions
-        self.count = 0
+    Where one runs into a dead end both lose their last paddle; after many dead ends they begin anew.
+    """
+    inset = 2 * seed_distance - 0.5
+    span = room.size - 1 - 2 * inset
+    while True:
+        starts[0] = complex(inset + span * generator.random(), inset + span * generator.random())
+        starts[1] = starts[0] + seed_distance * direction(generator)
+        units[0], units[1] = direction(generator), direction(generator)
+        if not (fits(starts, units, 0, -1, room) and fits(starts, units, 1, -1, room)):
+            continue
+        count, retreats = 2, 0
+        while retreats < RETREATS:
+            if count == 2 * paddles:
+                return
+            if extend(generator, starts, units, count, count - 2, room):
+                count += 1
+            else:
+                count = max(2, count - count % 2 - 2)
+                retreats += 1
 
-    def targets(self, paddles: int) -> tuple[Points, Points]:
-        """Two snakes that grow in turn, on an empty board; begun anew until neither runs into a dead end."""
-        while True:
-            self.count = 0
-            inset = 2 * self.scale.seed_distance - 0.5
-            start = complex(*self.generator.uniform(inset, self.size - 1 - inset, 2))
-            pair = (self._place(start, self._directions(1)),)
-            pair += (self._place(start + self.scale.seed_distance * self._directions(1), self._directions(1)),)
-            snakes = [[last] for last in pair if last is not None]
-            if len(snakes) == 2 and all(self._extend(snake) for _ in range(paddles - 1) for snake in snakes):
-                return self._segments(snakes[0]), self._segments(snakes[1])
 
-    def distractors(self, paddles: int, count: int) -> tuple[Points, ...]:
-        """Up to ``count`` snakes in the room that is left."""
-        found = []
-        for _ in range(count):
-            for _ in range(ATTEMPTS):
-                before = self.count
-                places = self.generator.uniform(0, self.size - 1, (2, PLACES))
-                first = self._place(places[0] + 1j * places[1], self._directions(PLACES))
-                if first is None:
-                    continue
-                snake = [first]
-                if all(self._extend(snake) for _ in range(paddles - 1)):
-                    found.append(self._segments(snake))
+@njit(cache=True)
+def start_to_mark(generator, starts, units, paddles, tolerance, room):
+    """Draw the target whose start is as far from the one far end as from the other; -1 where neither's is."""
+    one, other = starts[2 * paddles - 2 : 2 * paddles] + room.length * units[2 * paddles - 2 : 2 * paddles]
+    first = int(2 * generator.random())
+    for near in (first, 1 - first):
+        if abs(abs(one - starts[near]) - abs(other - starts[near])) <= tolerance:
+            return near
+    return -1
+
+
+@njit(cache=True)
+def grow_distractors(generator, starts, units, count, paddles, asked, room):
+    """Add up to ``asked`` snakes behind the first ``count`` paddles, in the room left; return how many paddles then."""
+    for _ in range(asked):
+        for _ in range(ATTEMPTS):
+            grown = count
+            for _ in range(PLACES):
+                starts[grown] = complex(room.size * generator.random(), room.size * generator.random())
+                units[grown] = direction(generator)
+                if fits(starts, units, grown, -1, room):
+                    grown += 1
                     break
-                self.count = before
-        return tuple(found)
+            while count < grown < count + paddles and extend(generator, starts, units, grown, grown - 1, room):
+                grown += 1
+            if grown == count + paddles:
+                count = grown
+                break
+    return count
 
-    def fits(self, starts: Points, units: Points, beside: int | None = None) -> NDArray[np.bool_]:
-        """Which paddles lie inside the edge and clear of all others but ``beside``."""
-        length, edge = self.scale.paddle_length, self.scale.padding + self.margin
-        tips = np.stack([starts, starts + length * units])  # (2, candidates)
-        inside = np.minimum(tips.real, tips.imag).min(0) >= edge
-        inside &= np.maximum(tips.real, tips.imag).max(0) <= self.size - 1 - edge
-        if self.count == 0:
-            return inside
-        there, along = self.starts[: self.count], self.units[: self.count]
-        # The paddles cannot cross without an end of one coming near to the other: ends to segments is all there is.
-        squared = _squared_distance(tips[:, :, None], there, along, length).min(0)
-        ends = np.stack([there, there + length * along])[:, None]
-        squared = np.minimum(squared, _squared_distance(ends, starts[:, None], units[:, None], length).min(0))
-        if beside is not None:
-            squared[:, beside] = np.inf
-        return inside & (squared.min(1) >= self.clearance**2)
 
-    def _extend(self, snake: list[int]) -> bool:
-        """Add a paddle to the snake, if one of the turns drawn leads to where it fits."""
-        last, reach = snake[-1], self.scale.paddle_length + self.margin
-        hinge = self.starts[last] + reach * self.units[last]
-        turns = np.interp(self.generator.random(ANGLES), _QUANTILES, _TURNS) / self.scale.continuity
-        units = self.units[last] * np.exp(1j * turns)
-        added = self._place(hinge + self.margin * units, units, beside=last)
-        if added is None:
+@njit(cache=True)
+def extend(generator, starts, units, count, last, room):
+    """Place paddle ``count`` to follow paddle ``last``; False at a dead end.
+
+    The turning angle t has a density proportional to cos(c t)^2 within 90 degrees / c wherever the paddle fits, with c
+    the continuity (as in snakes.py of the generator).
+    """
+    hinge = starts[last] + (room.length + room.margin) * units[last]
+    for _ in range(TURNS):
+        scaled = np.pi * (generator.random() - 0.5)  # c t
+        if generator.random() < np.cos(scaled) ** 2:
+            turn = scaled / room.continuity
+            units[count] = units[last] * complex(np.cos(turn), np.sin(turn))
+            starts[count] = hinge + room.margin * units[count]
+            if fits(starts, units, count, last, room):
+                return True
+    return False
+
+
+@njit(cache=True)
+def fits(starts, units, count, beside, room):
+    """Whether paddle ``count`` lies within the edges and clear of all before it but ``beside``."""
+    start, unit, length = starts[count], units[count], room.length
+    end = start + length * unit
+    if min(start.real, start.imag, end.real, end.imag) < room.low:
+        return False
+    if max(start.real, start.imag, end.real, end.imag) > room.high:
+        return False
+    least, far = room.clearance**2, (room.clearance + 2 * length) ** 2
+    for k in range(count):
+        apart = starts[k] - start
+        if k == beside or apart.real**2 + apart.imag**2 > far:
+            continue
+        # Paddles are too short to cross without an end of one coming near to the other.
+        if (
+            squared_distance(start, starts[k], units[k], length) < least
+            or squared_distance(end, starts[k], units[k], length) < least
+            or squared_distance(starts[k], start, unit, length) < least
+            or squared_distance(starts[k] + length * units[k], start, unit, length) < least
+        ):
             return False
-        snake.append(added)
-        return True
-
-    def _place(self, starts: Points | complex, units: Points, beside: int | None = None) -> int | None:
-        """Put down the first of several paddles that fits; its number, or None."""
-        starts = np.broadcast_to(starts, units.shape)
-        fits = self.fits(starts, units, beside)
-        chosen = int(fits.argmax())
-        if not fits[chosen]:
-            return None
-        self.starts[self.count], self.units[self.count] = starts[chosen], units[chosen]
-        self.count += 1
-        return self.count - 1
-
-    def _directions(self, count: int) -> Points:
-        return np.exp(1j * self.generator.uniform(-np.pi, np.pi, count))
-
-    def _segments(self, snake: list[int]) -> Points:
-        starts = self.starts[snake]
-        return np.stack([starts, starts + self.scale.paddle_length * self.units[snake]], axis=1)
+    return True
 
 
-def _squared_distance(points: Points, starts: Points, units: Points, length: float) -> NDArray[np.float64]:
-    """From points to segments."""
-    local = (points - starts) * units.conj()
-    return (local.real - local.real.clip(0, length)) ** 2 + local.imag**2
+@njit(cache=True)
+def squared_distance(point, start, unit, length):
+    """From a point to a segment, squared."""
+    local = (point - start) * unit.conjugate()
+    beyond = local.real - min(max(local.real, 0.0), length)
+    return beyond**2 + local.imag**2
 
 
-def render(
-    size: int, scale: Scale, targets: tuple[Points, ...], distractors: tuple[Points, ...], markers: Points
-) -> NDArray[np.uint8]:
+@njit(cache=True)
+def direction(generator):
+    """Any direction, as a complex number of size 1."""
+    angle = 2 * np.pi * generator.random()
+    return complex(np.cos(angle), np.sin(angle))
+
+
+def render(size: int, targets: Points, distractors: Points, markers: Points) -> NDArray[np.uint8]:
     """Draw everything; where things overlap, the brighter one shows.
 
     A pixel's share of a paddle is that of a box of one pixel turned with the paddle; of a disc, that along the radius.
     """
-    reach = int(np.ceil(max(scale.paddle_length / 2 + 1, scale.marker_radius + 1)))
+    scale = SCALES[size]
+    length = scale.paddle_length + scale.paddle_thickness  # the pen is as long as it is thick
+    reach = int(np.ceil(max(length / 2, scale.marker_radius) + 1))
     canvas = np.zeros((size + 2 * reach, size + 2 * reach))
+    paddles = np.concatenate([targets.reshape(-1, 2), distractors.reshape(-1, 2)])
+    centres = np.concatenate([paddles.mean(1), markers])[:, None, None]
     steps = np.arange(-reach, reach + 1)
-    window = steps + 1j * steps[:, None]
-
-    def add(centres: Points, values: NDArray[np.float64], places: Points) -> None:
-        rows, columns = places.imag.astype(int) + reach, places.real.astype(int) + reach
-        np.maximum.at(canvas, (rows, columns), values)
-
-    for snakes, contrast in zip((targets, distractors), scale.contrasts, strict=True):
-        if not snakes:
-            continue
-        paddles = np.concatenate(snakes)
-        centres = paddles.mean(1)[:, None, None]
-        places = np.round(centres) + window
-        units = (paddles[:, 1] - paddles[:, 0])[:, None, None] / scale.paddle_length
-        local = (places - centres) * units.conj()
-        share = _share(local.imag, scale.paddle_thickness) * _share(local.real, scale.paddle_length)
-        add(centres, contrast * share, places)
-    places = np.round(markers)[:, None, None] + window
-    add(markers, _share(abs(places - markers[:, None, None]), 2 * scale.marker_radius), places)
-    inner = canvas[reach:-reach, reach:-reach]
-    return np.round(255 * inner.clip(0, 1)).astype(np.uint8)
+    places = np.round(centres) + steps + 1j * steps[:, None]  # (things, 2 reach + 1, 2 reach + 1)
+    local = places - centres
+    units = (paddles[:, 1] - paddles[:, 0])[:, None, None] / scale.paddle_length
+    turned = local[:-2] * units.conj()
+    contrast = np.repeat(scale.contrasts, [targets.size // 2, distractors.size // 2])[:, None, None]
+    bars = contrast * _share(turned.imag, scale.paddle_thickness) * _share(turned.real, length)
+    discs = _share(np.abs(local[-2:]), 2 * scale.marker_radius)
+    rows, columns = places.imag.astype(int) + reach, places.real.astype(int) + reach
+    np.maximum.at(canvas, (rows, columns), np.concatenate([bars, discs]))
+    return np.round(255 * canvas[reach:-reach, reach:-reach].clip(0, 1)).astype(np.uint8)
 
 
 def _share(distance: NDArray[np.float64], width: float) -> NDArray[np.float64]:
     """Overlap of a pixel with a bar ``width`` wide whose middle is ``distance`` away."""
-    return (width / 2 + 0.5 - abs(distance)).clip(0, min(width, 1))
+    return (width / 2 + 0.5 - np.abs(distance)).clip(0, min(width, 1))

@@ -1,16 +1,25 @@
 """Every shipped configuration trains for two steps."""
 
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from astro_sim.common.settings import load_toml
+from rmaat.config import MODELS
 from rmaat.tasks import storage
 from rmaat.tasks.enwik8 import Enwik8Settings
+from rmaat.tasks.image import ImageSettings
+from rmaat.tasks.pathfinder import PathfinderSettings
+from rmaat.tasks.retrieval import RetrievalSettings
 from rmaat.tasks.text import TextSettings
 from rmaat.training.engine import train
+from rmaat.training.settings import of_model
 
-CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.toml"))
+ROOT = Path(__file__).parents[2] / "configs"
+CONFIGS = sorted(ROOT.glob("*.toml"))
+PRESETS = sorted([*ROOT.glob("lra/*.toml"), *ROOT.glob("lra-small/*.toml")])
 
 
 @pytest.fixture(scope="module")
@@ -51,3 +60,51 @@ def test_configuration_trains(path, listops, text, enwik8, laws, tmp_path):
     assert record.finished
     for name, value in asked["model"].items():
         assert record.run["model_config"][name] == value
+
+
+@pytest.fixture(scope="module")
+def lra(listops, text, tmp_path_factory) -> dict[str, Path]:
+    """All five tasks, a few examples each."""
+    root, generator = tmp_path_factory.mktemp("lra"), np.random.default_rng(0)
+    (root / "cifar").mkdir()
+    for name in (*(f"data_batch_{n}.bin" for n in range(1, 6)), "test_batch.bin"):
+        records = generator.integers(0, 256, (10, 3073), dtype=np.uint8)
+        records[:, 0] = np.arange(10)
+        (root / "cifar" / name).write_bytes(records.tobytes())
+    storage.prepare("image", root / "image", ImageSettings(valid=10), source=root / "cifar")
+    (root / "aan").mkdir()
+    for name in ("train", "eval", "test"):
+        rows = [f"{n % 2}.0\t{n}\t{n}\t{name} first {n}\t{name} second {n}" for n in range(8)]
+        (root / "aan" / f"new_aan_pairs.{name}.tsv").write_text("\n".join(rows) + "\n")
+    storage.prepare("retrieval", root / "retrieval", RetrievalSettings(), source=root / "aan")
+    storage.prepare("pathfinder", root / "pathfinder", PathfinderSettings(train=8, valid=4, test=4))
+    made = {name: root / name for name in ("image", "retrieval", "pathfinder")}
+    return {"listops": listops, "text": text, **made}
+
+
+def preset_cases() -> list[Any]:
+    """Every model under every file; of the large sizes all but rmaat are among the slow tests."""
+    cases = []
+    for path in PRESETS:
+        for model in MODELS:
+            slow = path.parent.name == "lra" and model != "rmaat"
+            marks = [pytest.mark.slow] if slow else []
+            cases.append(pytest.param(path, model, marks=marks, id=f"{path.parent.name}-{path.stem}-{model}"))
+    return cases
+
+
+@pytest.mark.parametrize(("path", "model"), preset_cases())
+def test_every_model_trains_under_every_preset(path, model, lra, laws, tmp_path):
+    """Two steps of two examples; of what the file says, only what concerns memory may be without effect."""
+    settings = of_model(load_toml(path), model, str(path))
+    small = {"steps": 2, "batch": 2, "device": "cpu", "validate_examples": 2}
+    record = train(path.stem, lra[path.stem], laws, tmp_path / "run", model, {**settings, **small})
+    assert record.finished
+    assert record.run["model_config"]["memory_rule"] == ("scale" if model == "rmaat" else "none")
+    assert not {"width", "depth", "feedforward", "readout"} & set(record.run["without_effect"])
+
+
+def test_models_of_the_configuration_are_those_of_the_family():
+    from rmaat.family import MEMBERS
+
+    assert set(MODELS) == set(MEMBERS)
