@@ -28,6 +28,8 @@ SMALLER = {
     "data": ["--set", "min_length=10", "--set", "max_length=80"],
     "train": ["--set", "steps=4", "--set", "batch=8", "--set", "device=cpu"],
 }
+FEWER = {"train=8000": "train=64", "valid=500": "valid=8", "test=1000": "test=8", "200": "2"}
+FEWER |= {"train=2000": "train=32", "valid=200": "valid=8", "test=200": "test=8"}
 
 
 def blocks(language):
@@ -39,12 +41,15 @@ def test_the_readmes_commands_work_in_order(tmp_path, monkeypatch):
         shlex.split(line) for block in blocks("bash") for line in block.splitlines() if line.startswith("rmaat ")
     ]
     line = [*["simulate"] * 4, "fit", "data", "train", "evaluate", "report"]
-    assert [words[1] for words in commands] == [*line, *["simulate"] * 4, "report", "models"]
+    assert [words[1] for words in commands] == [*line, *["simulate"] * 4, "report", "models", "data", "reproduce"]
     shutil.copytree(ROOT / "configs", tmp_path / "configs")
     monkeypatch.chdir(tmp_path)
     for _, verb, *words in commands:
-        words = [{"train=8000": "train=64", "valid=500": "valid=8", "test=1000": "test=8"}.get(w, w) for w in words]
-        assert main([verb, *words, *SMALLER.get(verb, [])]) == 0, (verb, words)
+        words = [FEWER.get(word, word) for word in words]
+        smaller = [] if "pathfinder" in words else SMALLER.get(verb, [])
+        assert main([verb, *words, *smaller]) == 0, (verb, words)
+    table = json.loads((tmp_path / "results.json").read_text())
+    assert [row["state"] for row in table["rows"]] == ["finished", "finished"]
     assert (tmp_path / "report.html").is_file()
     assert (tmp_path / "astrocytes.html").is_file()
 
