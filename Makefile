@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 
 .PHONY: demo test test-slow lint format bench clean
 
-demo: $(STAMP)   ## simulate, distil, train with AMRB and report, in about a minute and a half
+demo: $(STAMP)   ## simulate, distil, train with AMRB and report, in about two minutes
 	rm -rf demo
 	$(BIN)/rmaat demo --out demo
 
