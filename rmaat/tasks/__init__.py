@@ -43,7 +43,7 @@ class Task:
     head: Literal["classify", "match", "language"] = "classify"
 
 
-NAMES = ("listops", "text", "recall", "enwik8", "image", "pathfinder", "retrieval")
+NAMES = ("listops", "text", "recall", "enwik8", "image", "retrieval", "pathfinder")
 
 
 def get(name: str) -> Task:
