@@ -18,7 +18,7 @@ from astro_sim.common.machine import commit, processor
 from astro_sim.common.settings import load_toml
 from bridge.laws import Laws
 from rmaat.config import MODELS
-from rmaat.records import is_run, read_run
+from rmaat.records import RunRecord, is_run, read_run
 from rmaat.tasks.storage import load
 from rmaat.training.settings import of_model
 
@@ -145,7 +145,15 @@ def reproduce(
         _settings(plan, place, steps)  # a wrong file is told before hours are spent
     rows = _rows_before(out, what)
     for plan in plans:
-        row = _run(plan, place, minutes, steps)
+        about = {"task": plan.task, "name": plan.name, "model": plan.model, "seed": plan.seed}
+        row = {**about, "changes": dict(plan.changes), "run": plan.folder}
+        try:
+            row |= _run(plan, place, minutes, steps)
+        except InputError as error:  # a broken run or data folder stops nothing else
+            row["state"] = f"failed: {error}"
+        before = rows.get(row["run"], row)
+        if before["state"] == "finished" and row["state"] != "finished":
+            row = {**before, "note": f"as it was written before; now {row['state']}"}
         rows[row["run"]] = row
         table = {"schema_version": SCHEMA_VERSION, "what": what, "commit": commit(), "processor": processor()}
         write_json(out, {**table, "rows": list(rows.values())})
@@ -171,37 +179,38 @@ def _rows_before(out: Path, what: str) -> dict[str, dict[str, Any]]:
 def _run(plan: Plan, place: Place, minutes: float | None, steps: int | None) -> dict[str, Any]:
     """Train, measure, and say how it went."""
     run, data = place.runs / plan.folder, place.data / plan.task
-    row: dict[str, Any] = {
-        "task": plan.task, "name": plan.name, "model": plan.model, "seed": plan.seed, "changes": dict(plan.changes),
-        "run": plan.folder, "steps_changed": steps is not None,
-    }  # fmt: skip
+    settings = {**_settings(plan, place, steps), "seed": plan.seed}
     if not (data / "manifest.json").is_file():
-        return {**row, "state": f"no data: make {data} with rmaat data {plan.task}"}
+        return {"state": f"no data: make {data} with rmaat data {plan.task}"}
     if not (is_run(run) and read_run(run).finished):
         words = ["train", plan.task, "--laws", str(place.laws), "--data", str(data), "--out", str(run)]
         words += ["--model", plan.model]
         if is_run(run):
             words += ["--resume"]
-        settings = {**_settings(plan, place, steps), "seed": plan.seed}
         words += [word for name, value in settings.items() for word in ("--set", f"{name}={_written(value)}")]
         words += [] if minutes is None else ["--minutes", str(minutes)]
         if (error := _rmaat(words)) is not None:
-            return {**row, "state": f"failed: {error}"}
+            return {"state": f"failed: {error}"}
     record = read_run(run)
+    _require_asked(record, settings)
+    manifest = load(data, plan.task).manifest
+    if manifest.digest != record.run["data"]["digest"]:
+        raise InputError(f"{run}: trained on other data than {data} holds")
     if record.finished and record.evaluation is None:
-        if (error := _rmaat(["evaluate", str(run)])) is not None:
-            return {**row, "state": f"failed: {error}"}
+        if (error := _rmaat(["evaluate", str(run), "--data", str(data)])) is not None:
+            return {"state": f"failed: {error}"}
         record = read_run(run)
     done = max((int(each["step"]) for each in record.metrics), default=0)
     about = {
         "state": "finished" if record.finished else f"stopped at step {done}",
         "steps": record.run["settings"]["steps"],
+        "steps_changed": steps is not None,
         "parameters": record.run["parameters"],
         "machine": record.run["machine"],
         "commit": record.run.get("commit"),
         "versions": record.run["versions"],
         "laws_digest": record.run["laws_digest"],
-        "data": {**record.run["data"], "settings": load(data, plan.task).manifest.settings},
+        "data": {**record.run["data"], "settings": manifest.settings},
         "settings": {**record.run["settings"], **record.run["model_config"]},
     }
     about["data"].pop("path")
@@ -210,7 +219,20 @@ def _run(plan: Plan, place: Place, minutes: float | None, steps: int | None) -> 
         about[name] = evaluation.get(name)
     for name in ("tokens", "padding", "idle_segments", "seconds", "waited", "memory_mb", "weights_of_step", "best"):
         about[name] = summary.get(name)
-    return {**row, **about}
+    return about
+
+
+def _require_asked(record: RunRecord, settings: Mapping[str, Any]) -> None:
+    """Refuse a run of other settings than the table asks for: a trial, or one from before a preset was changed."""
+    had = {**record.run["model_settings"], **record.run["settings"]}
+    had |= {f"laws.{name}": value for name, value in record.run["laws"].items()}
+    for name, value in settings.items():
+        asked = list(value) if isinstance(value, tuple) else value
+        if had.get(name) != asked:
+            raise InputError(
+                f"{record.path}: a run with {name} = {had.get(name)!r}, the table asks for {asked!r}; "
+                "remove it, or choose another --runs"
+            )
 
 
 def _rmaat(words: Sequence[str]) -> str | None:

@@ -149,7 +149,10 @@ def model_figures():
         )
         for rule in ("consolidate", "scale", "none")
     }
+    bits = {row["what"]: row["bits a byte"] for row in rows("enwik8")}
+    order = ("rmt", "retnet", "rlt", "rmaat", "table of 2 bytes before")
     return {
+        "enwik8": "; ".join(f"{bits[name]:.2f}" for name in order),
         "RMAAT with AMRB against full": f"{eager[full]:.1f} times as fast; {compiled[full]:.1f} compiled",
         "the same against RMT": f"{eager[rmt]:.2f} times as fast; {compiled[rmt]:.2f} both compiled",
         "AMRB's extra memory": f"{longest['amrb growth from 16']:.2f} times",

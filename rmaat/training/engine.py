@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from astro_sim.common.errors import InputError
-from astro_sim.common.files import require_free, versions, write_json
+from astro_sim.common.files import require_free, versions, whole_folder, write_json
 from astro_sim.common.machine import commit, processor
 from bridge.laws import Laws
 from rmaat import records, tasks
@@ -117,9 +117,9 @@ def train(
     loop = Loop(network, opened, training, run, laws.digest, processes)
     processes.wait()  # all have looked at the folder before it is there
     if stored is None and processes.main:
-        run.mkdir(parents=True, exist_ok=True)
-        laws.save(run / "laws.json")
-        write_json(run / "run.json", asked)
+        with whole_folder(run) as folder:  # both files or none: neither alone can be gone on from
+            laws.save(folder / "laws.json")
+            write_json(folder / "run.json", asked)
     processes.wait()
     if (end := loop.run(minutes)) != "minutes":
         _finish(loop, end, run, laws.digest)

@@ -45,7 +45,7 @@ class Logs:
         """A row of ``split``, ``step`` and numbers."""
         if self._stream is None:
             return
-        self._stream.write(json.dumps(row) + "\n")
+        self._stream.write(json.dumps(row, allow_nan=False) + "\n")
         self._stream.flush()
         if self._events is not None:
             for name, value in row.items():

@@ -110,8 +110,6 @@ class Loop:
                 progress.advance(note=self._note(self._advance(batches, logs)))
                 if self.state.step % s.checkpoint_every == 0:
                     self._save(logs)
-            if end == "patience" and self.state.step % s.log_every:
-                logs.add(self._train_row())
             if self.state.step % s.checkpoint_every:
                 self._save(logs)
         return end
@@ -120,7 +118,7 @@ class Loop:
         s, state = self.settings, self.state
         if state.step >= s.steps:
             return "steps"
-        if s.patience is not None and state.misses >= s.patience:
+        if self._out_of_patience:
             return "patience"
         # Only where there is a limit do processes talk about it.
         if deadline < math.inf and self.processes.agree(time.monotonic() > deadline):
@@ -138,11 +136,18 @@ class Loop:
         state.sums = {name: state.sums.get(name, 0.0) + value for name, value in found.items()}
         state.step += 1
         last = state.step == s.steps
-        if last or state.step % s.log_every == 0:
+        logged = last or state.step % s.log_every == 0
+        if logged:
             logs.add(self._train_row())
         if self.valid and (last or state.step % s.validate_every == 0):
             logs.add(self._validate(self.valid))
+            if self._out_of_patience and not logged:
+                logs.add(self._train_row())  # the last one, before any checkpoint is written
         return found
+
+    @property
+    def _out_of_patience(self) -> bool:
+        return self.settings.patience is not None and self.state.misses >= self.settings.patience
 
     def _step(self, step: int, parts: list[Batch]) -> dict[str, float]:
         """One step of the optimiser; what was counted in this process."""
@@ -256,6 +261,8 @@ class Loop:
         """Measure, and keep the weights if they are the best so far."""
         s, state, started = self.settings, self.state, time.perf_counter()
         loss, accuracy = measure(self.network, split, s, self.processes, s.validate_examples)
+        if not math.isfinite(loss):
+            raise InputError(f"step {state.step}: the validation loss is {loss}; try a smaller learning_rate")
         found = {"step": state.step, "loss": loss, "accuracy": accuracy}
         if state.best is None or self._merit(found) > self._merit(state.best):
             state.best, state.misses = found, 0

@@ -11,6 +11,7 @@ from bridge.laws import Laws
 from rmaat.__main__ import main
 from rmaat.reproduce import BASE, PRESETS, TASKS, Place, Plan, ablations, longest, lra, reproduce
 from rmaat.tasks import storage
+from rmaat.tasks.listops import ListOpsSettings
 
 TINY = """
 [model]
@@ -118,6 +119,30 @@ def test_runs_are_stopped_resumed_measured_and_not_run_again(place, tmp_path):
     assert second["memory_mb"] > 50
     assert second["machine"]["threads"]
     assert "path" not in second["data"]
+
+
+def test_what_is_finished_is_not_lost_nor_mistaken(place, tmp_path):
+    """A trial of other steps, data that went away, data that were made anew, a run folder that is broken."""
+    plans, out = lra(("listops",), ("rmaat",), 1), tmp_path / "lra.json"
+    (trial,) = reproduce(plans, place, out, "lra tiny", steps=2)
+    assert (trial["state"], trial["steps"], trial["steps_changed"]) == ("finished", 2, True)
+    (row,) = reproduce(plans, place, out, "lra tiny")
+    assert row["accuracy"] == trial["accuracy"]
+    assert "now failed" in row["note"]
+    assert "a run with steps = 2, the table asks for 6; remove it, or choose another --runs" in row["note"]
+    assert row["steps_changed"]
+    elsewhere = Place(tmp_path / "nowhere", place.runs, place.laws, place.configs)
+    (row,) = reproduce(plans, elsewhere, out, "lra tiny", steps=2)
+    assert (row["state"], row["accuracy"]) == ("finished", trial["accuracy"])
+    assert "now no data" in row["note"]
+    shutil.rmtree(place.data / "listops")
+    storage.prepare("listops", place.data / "listops", ListOpsSettings(train=9, min_length=10, max_length=60), seed=7)
+    (row,) = reproduce(plans, place, tmp_path / "other.json", "lra tiny", steps=2)
+    assert row["state"].endswith("trained on other data than " + str(place.data / "listops") + " holds")
+    (place.runs / "listops" / "rmaat-0" / "metrics.jsonl").write_text("nonsense\n")
+    rows = list(reproduce(lra(("listops",), ("rmaat", "rmt"), 1), place, tmp_path / "other.json", "lra tiny", steps=2))
+    assert "metrics.jsonl, line 1: not JSON" in rows[0]["state"]
+    assert rows[1]["state"] == "finished"
 
 
 def test_rows_of_other_plans_stay_and_failures_are_told(place, tmp_path, monkeypatch):

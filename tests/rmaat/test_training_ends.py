@@ -97,6 +97,31 @@ def test_interrupted_while_waiting_for_a_better_validation(listops, laws, tmp_pa
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
+@pytest.mark.parametrize("patience", [2, 3])  # ends at 8, a checkpoint but no full line, or at 10, neither
+def test_killed_between_an_early_end_and_the_final_weights(listops, laws, tmp_path, monkeypatch, patience):
+    """The resumed run finds nothing to train, writes no line twice, and finishes."""
+    scripted(monkeypatch, [0.1, 0.3, 0.2, 0.3, 0.1, 0.0])
+    settings = {**SMALL, "patience": patience}
+    whole = train("listops", listops, laws, tmp_path / "whole", settings=settings)
+    scripted(monkeypatch, [0.1, 0.3, 0.2, 0.3, 0.1, 0.0])
+    with monkeypatch.context() as patch:
+        patch.setattr("rmaat.training.engine._finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            train("listops", listops, laws, tmp_path / "cut", settings=settings)
+    cut = train("listops", listops, laws, tmp_path / "cut", resume=True)
+    clocks = ("seconds", "waited", "memory_mb")
+    for name in whole.summary.keys() - clocks:
+        assert cut.summary[name] == whole.summary[name]
+    assert [(row["split"], row["step"]) for row in cut.metrics] == [(r["split"], r["step"]) for r in whole.metrics]
+
+
+def test_a_validation_loss_that_is_not_finite_stops_the_run(listops, laws, tmp_path, monkeypatch):
+    monkeypatch.setattr("rmaat.training.loop.measure", lambda *_: (float("nan"), 0.0))
+    with pytest.raises(InputError, match="step 2: the validation loss is nan; try a smaller learning_rate"):
+        train("listops", listops, laws, tmp_path / "run", settings=SMALL)
+    assert read_run(tmp_path / "run").metrics == []  # and the folder can be read
+
+
 def test_minutes_stop_a_run_and_move_nothing_else(listops, laws, tmp_path, monkeypatch):
     whole = train("listops", listops, laws, tmp_path / "whole", settings=SMALL)
     clock = iter(range(10_000))
