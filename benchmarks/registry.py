@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from astro_sim.common.errors import InputError, did_you_mean
+from astro_sim.common.errors import require_known
 from astro_sim.common.files import versions, write_json
 from astro_sim.common.machine import commit, processor
 from benchmarks.resume import Kept
@@ -65,8 +65,7 @@ def run(names: Sequence[str], out: Path | None = None) -> list[dict[str, Any]]:
     Without names, all but those that take an hour or a GPU (`BY_NAME`).
     """
     for name in names:
-        if name not in NAMES:
-            raise InputError(f"unknown benchmark {name!r}; {did_you_mean(name, NAMES)}")
+        require_known("benchmark", name, NAMES)
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # torch's profiler otherwise prints a line a start and stop
     results = []
     for name in names or [name for name in NAMES if name not in BY_NAME]:

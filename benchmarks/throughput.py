@@ -79,14 +79,14 @@ def measure() -> list[dict[str, Any]]:
         shares = [0.0 for _ in loops]
         for turn in range(ROUNDS + 1):  # the first warms up
             for place, loop in enumerate(loops):
-                with loop._ahead() as batches:
+                with loop.ahead() as batches:
                     tokens = idle = segments = waited = 0.0
                     started = perf_counter()
                     for _ in range(STEPS):
                         before = perf_counter()
                         parts = next(batches)
                         waited += perf_counter() - before
-                        found = loop._step(loop.state.step, parts)
+                        found = loop.step(loop.state.step, parts)
                         loop.state.step += 1
                         tokens, idle = tokens + found["tokens"], idle + found["idle_segments"]
                         segments += found["segments"]

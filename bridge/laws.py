@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from astro_sim.common.errors import InputError, did_you_mean
+from astro_sim.common.errors import InputError, require_known
 from astro_sim.common.files import digest, read_json, write_text
 from astro_sim.common.settings import explain
 from bridge import families, residuals
@@ -196,8 +196,7 @@ class Laws:
             were perturbed already.
         """
         law = self.document.retention
-        if kind not in PERTURBATIONS:
-            raise InputError(f"unknown perturbation {kind!r}; {did_you_mean(kind, PERTURBATIONS)}")
+        require_known("perturbation", kind, PERTURBATIONS)
         if self.document.perturbation is not None:
             raise InputError(f"these laws are perturbed already ({self.document.perturbation.kind})")
         if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:

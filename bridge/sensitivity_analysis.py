@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from astro_sim.common.errors import InputError, did_you_mean
+from astro_sim.common.errors import InputError, require_known
 from astro_sim.common.files import versions
 from astro_sim.dataset import settings_of
 from bridge import exploring, families
@@ -70,8 +70,7 @@ def sensitivity(
     InputError
         Unknown names, ranges that are none, the linear macro model, or no trajectory whose runs all gave a law.
     """
-    if method not in METHODS:
-        raise InputError(f"unknown method {method!r}; {did_you_mean(method, METHODS)}")
+    require_known("method", method, METHODS)
     for name, value, least in (("size", size, 2), ("total", total, 2)):
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
             raise InputError(f"{name}: expected a whole number from {least}, got {value!r}")

@@ -16,7 +16,7 @@ from astro_sim.common.errors import InputError
 from astro_sim.common.files import require_suffix, require_writable
 from astro_sim.common.settings import load_toml, parse_assignments
 from astro_sim.contents import EXPERIMENTS
-from rmaat import laws_verbs, reproduce_verbs
+from rmaat import laws_verbs, reproduce_verbs, tasks
 from rmaat.terminal import HEADER, Seed, Set, print_json, table
 
 # Typer carries a copy of click or imports it, depending on its version; this is the base of its errors in both.
@@ -30,7 +30,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-TASKS = "One of: listops, text, recall, enwik8, image, retrieval, pathfinder."
+TASKS = f"One of: {', '.join(tasks.NAMES)}."
 
 app.add_typer(laws_verbs.app)
 app.add_typer(reproduce_verbs.app)
@@ -190,7 +190,6 @@ def data(
     Example: rmaat data listops --out data/listops --set train=8000 --set valid=500 --set test=500
     """
     from astro_sim.common.settings import describe
-    from rmaat import tasks
     from rmaat.tasks.storage import prepare
 
     kind = tasks.get(task).settings

@@ -16,7 +16,7 @@ from functools import partial
 import torch
 from torch import nn
 
-from astro_sim.common.errors import InputError, did_you_mean
+from astro_sim.common.errors import InputError, require_known
 from bridge.laws import Laws
 from rmaat.attention import (
     AstromorphicAttention,
@@ -115,8 +115,7 @@ MEMBERS = {
 
 def get(name: str) -> Member:
     """Look a model up by name; an unknown one raises `InputError` with the nearest name."""
-    if name not in MEMBERS:
-        raise InputError(f"unknown model {name!r}; {did_you_mean(name, MEMBERS)}")
+    require_known("model", name, MEMBERS)
     return MEMBERS[name]
 
 

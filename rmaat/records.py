@@ -26,6 +26,7 @@ from bridge.laws import Laws
 
 SCHEMA_VERSION = 3
 TRAINED_LAWS = "laws.trained.json"
+METRICS = "metrics.jsonl"
 DIAGNOSTICS, DIAGNOSTICS_VERSION = "diagnostics.json", 1
 SUMMARY, SUMMARY_VERSION = "summary.json", 1
 REQUIRED = {
@@ -108,7 +109,7 @@ def read_run(path: str | Path) -> RunRecord:
         run=run,
         laws=Laws.load(laws) if laws.is_file() else None,
         trained_laws=Laws.load(trained) if trained.is_file() else None,
-        metrics=read_metrics(path / "metrics.jsonl"),
+        metrics=read_metrics(path / METRICS),
         evaluation=result,
         diagnostics=_read_diagnostics(path / DIAGNOSTICS),
         summary=_read_summary(path / SUMMARY),

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from astro_sim.common.errors import InputError, did_you_mean
+from astro_sim.common.errors import InputError, require_known
 from astro_sim.common.files import read_json, write_json
 from astro_sim.common.machine import commit, processor
 from astro_sim.common.settings import load_toml
@@ -56,16 +56,15 @@ class Plan:
 
 def lra(tasks: Sequence[str], models: Sequence[str], seeds: int) -> list[Plan]:
     """The table: every model on every task, all with the preset's settings."""
-    _known("task", tasks, TASKS)
-    _known("model", models, MODELS)
-    _positive(seeds)
+    _check(tasks, seeds)
+    for model in models:
+        require_known("model", model, MODELS)
     return [Plan(t, m, seed, m) for seed in range(seeds) for t in tasks for m in models]
 
 
 def ablations(tasks: Sequence[str], seeds: int, laws: Laws, lengths: Mapping[str, int]) -> list[Plan]:
     """What each part of RMAAT is worth; ``lengths`` are the longest examples of the tasks, to cut into segments."""
-    _known("task", tasks, TASKS)
-    _positive(seeds)
+    _check(tasks, seeds)
     exponent = laws.presynaptic_exponent
     changes: list[tuple[str, str, dict[str, Any]]] = [
         (BASE, "rmaat", {}),
@@ -254,12 +253,8 @@ def _written(value: Any) -> str:
     return value if isinstance(value, str) else repr(list(value) if isinstance(value, tuple) else value)
 
 
-def _known(what: str, names: Sequence[str], known: Sequence[str]) -> None:
-    for name in names:
-        if name not in known:
-            raise InputError(f"unknown {what} {name!r}; {did_you_mean(name, known)}")
-
-
-def _positive(seeds: int) -> None:
+def _check(tasks: Sequence[str], seeds: int) -> None:
+    for task in tasks:
+        require_known("task", task, TASKS)
     if seeds < 1:
         raise InputError(f"seeds: expected at least 1, got {seeds}")

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from astro_sim.common.errors import InputError
+from astro_sim.common.errors import InputError, require_known
 from astro_sim.common.files import require_suffix
 from rmaat.terminal import table
 
@@ -63,7 +63,6 @@ def ablations(
 
     Example: rmaat reproduce ablations --laws laws.json --tasks listops --only "rmaat,no H_astro"
     """
-    from astro_sim.common.errors import did_you_mean
     from bridge.laws import Laws
     from rmaat.reproduce import ablations, longest
 
@@ -72,8 +71,7 @@ def ablations(
     if only is not None:
         names = {plan.name for plan in plans}
         for name in _list(only):
-            if name not in names:
-                raise InputError(f"unknown row {name!r}; {did_you_mean(name, names)}")
+            require_known("row", name, names)
         plans = [plan for plan in plans if plan.name in _list(only)]
     _go(plans, preset, "ablations", laws, data, runs, out, minutes, steps)
 
@@ -86,13 +84,11 @@ def _go(
     plans: Any, preset: str, what: str, laws: Path, data: Path, runs: Path, out: Path,
     minutes: float | None, steps: int | None,
 ) -> None:  # fmt: skip
-    from astro_sim.common.errors import did_you_mean
     from bridge.laws import Laws
     from rmaat.reproduce import PRESETS, Place, reproduce
 
     require_suffix(out, ".json")
-    if preset not in PRESETS:
-        raise InputError(f"unknown preset {preset!r}; {did_you_mean(preset, PRESETS)}")
+    require_known("preset", preset, PRESETS)
     configs = Path(__file__).resolve().parents[1] / "configs" / PRESETS[preset]
     if not configs.is_dir():
         raise InputError("reproduce: expected a checkout of the project; the installed package has no configs/")

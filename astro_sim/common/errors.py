@@ -1,7 +1,7 @@
 """The one exception that means "you can mend this": wrong use or bad input."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 
 class InputError(ValueError):
@@ -27,3 +27,9 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     known = sorted(known)
     near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.6)
     return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+
+
+def require_known(what: str, name: str, known: Collection[str]) -> None:
+    """Raise `InputError` for a name that is not known, with the nearest that is."""
+    if name not in known:
+        raise InputError(f"unknown {what} {name!r}; {did_you_mean(name, known)}")

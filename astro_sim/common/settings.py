@@ -7,7 +7,7 @@ from typing import Any, Literal, Self, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from astro_sim.common.errors import InputError, did_you_mean
+from astro_sim.common.errors import InputError, did_you_mean, require_known
 from astro_sim.common.units import carries_unit, number_in
 
 
@@ -163,6 +163,5 @@ def split_settings(values: Mapping[str, Any], *models: type[Settings]) -> list[d
     """
     known = [name for model in models for name in model.model_fields]
     for name in values:
-        if name not in known:
-            raise InputError(f"unknown setting {name!r}; {did_you_mean(name, known)}")
+        require_known("setting", name, known)
     return [{name: value for name, value in values.items() if name in model.model_fields} for model in models]

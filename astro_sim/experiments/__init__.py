@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from astro_sim.common.errors import InputError, did_you_mean
+from astro_sim.common.errors import InputError, did_you_mean, require_known
 from astro_sim.common.settings import Settings, split_settings
 from astro_sim.contents import EXPERIMENTS
 
@@ -72,8 +72,7 @@ NAMES = EXPERIMENTS
 
 def models(name: str) -> Mapping[str, Variant]:
     """The models that run the experiment ``name``, its default first; an unknown name raises `InputError`."""
-    if name not in NAMES:
-        raise InputError(f"unknown experiment {name!r}; {did_you_mean(name, NAMES)}")
+    require_known("experiment", name, NAMES)
     return import_module(f"{__name__}.{name}").EXPERIMENT.models
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
-from astro_sim.common.errors import InputError, did_you_mean
+from astro_sim.common.errors import InputError, require_known
 
 Array = NDArray[np.float64]
 
@@ -58,8 +58,7 @@ def positions(layout: str, n: int, generator: np.random.Generator) -> Array:
 
     ``generator`` matters to the layout "random" alone.
     """
-    if layout not in LAYOUTS:
-        raise InputError(f"unknown layout {layout!r}; {did_you_mean(layout, LAYOUTS)}")
+    require_known("layout", layout, LAYOUTS)
     return LAYOUTS[layout](n, generator).astype(float).reshape(n, n, -1)
 
 

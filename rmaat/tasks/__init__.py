@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
-from astro_sim.common.errors import InputError, did_you_mean
+from astro_sim.common.errors import require_known
 from astro_sim.common.settings import Settings
 
 Prepare = Callable[[Any, Path | None, int, Any], str]
@@ -48,6 +48,5 @@ NAMES = ("listops", "text", "recall", "enwik8", "image", "retrieval", "pathfinde
 
 def get(name: str) -> Task:
     """Look a task up by name; an unknown one raises `InputError` with the nearest name."""
-    if name not in NAMES:
-        raise InputError(f"unknown task {name!r}; {did_you_mean(name, NAMES)}")
+    require_known("task", name, NAMES)
     return import_module(f"{__name__}.{name}").TASK

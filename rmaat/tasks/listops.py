@@ -17,6 +17,7 @@ from astro_sim.common.errors import InputError
 from astro_sim.common.progress import track
 from astro_sim.common.settings import Settings, quantity
 from rmaat.tasks import Task
+from rmaat.tasks.rows import tab_rows
 from rmaat.tasks.storage import Writer
 
 LRA = "Long Range Arena (arXiv 2011.04006)"
@@ -26,7 +27,8 @@ CLOSE = CODE["X"]
 MIN, MAX, MED, SM = (CODE[name] for name in ("[MIN", "[MAX", "[MED", "[SM"))
 DIGIT_SHARE = 0.75  # probability of a digit at a node, 1; LRA
 FILES = {"train": "basic_train.tsv", "valid": "basic_val.tsv", "test": "basic_test.tsv"}
-HEADER = "Source\tTarget"
+HEADER = ("Source", "Target")
+DIGITS = [str(digit).encode() for digit in range(10)]
 END_OF_LINE = "\r\n"  # the release is written by Python's csv module, whose default this is
 
 
@@ -166,34 +168,29 @@ def read_tsv(path: Path) -> Iterator[tuple[bytes, int]]:
     InputError
         File and line, and what was expected there.
     """
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; expected {', '.join(FILES.values())} of the LRA release")
-    number = 0
-    with path.open("rb") as lines:
-        for number, raw in enumerate(lines, start=1):
-            where = f"{path}, line {number}"
-            try:
-                fields = raw.decode("ascii").rstrip("\r\n").split("\t")
-            except UnicodeDecodeError as error:
-                raise InputError(f"{where}: not text (byte {error.start + 1} of the line)") from None
-            if number == 1:
-                if fields != HEADER.split("\t"):
-                    raise InputError(f"{where}: expected the header 'Source<tab>Target'")
-                continue
-            if len(fields) != 2:
-                raise InputError(f"{where}: expected 2 fields separated by a tab, got {len(fields)}")
-            if fields[1] not in CODE or not fields[1].isdigit():
-                raise InputError(f"{where}: expected a target from 0 to 9, got {fields[1]!r}")
-            try:
-                codes = from_source(fields[0])
-                value = evaluate(codes)
-            except ValueError as error:
-                raise InputError(f"{where}: not a ListOps tree: {error}") from None
-            if value != int(fields[1]):
-                raise InputError(f"{where}: the tree has the value {value}, the target says {fields[1]}")
-            yield codes, value
-        if number < 2:
-            raise InputError(f"{path}: no rows after the header")
+    empty, rows = True, tab_rows(path, FILES.values(), HEADER)
+    for place, (where, (source, target)) in enumerate(rows):
+        if place == 0:
+            if (source, target) != tuple(name.encode() for name in HEADER):
+                raise InputError(f"{where}: expected the header 'Source<tab>Target'")
+            continue
+        if target not in DIGITS:
+            raise InputError(
+                f"{where}: expected a target from 0 to 9, got {target.decode(errors='backslashreplace')!r}"
+            )
+        try:
+            codes = from_source(source.decode("ascii"))
+            value = evaluate(codes)
+        except UnicodeDecodeError as error:
+            raise InputError(f"{where}: not text (byte {error.start + 1} of the line)") from None
+        except ValueError as error:
+            raise InputError(f"{where}: not a ListOps tree: {error}") from None
+        if value != int(target):
+            raise InputError(f"{where}: the tree has the value {value}, the target says {int(target)}")
+        empty = False
+        yield codes, value
+    if empty:
+        raise InputError(f"{path}: no rows after the header")
 
 
 def prepare(settings: ListOpsSettings, source: Path | None, seed: int, writer: Writer) -> str:
@@ -210,7 +207,7 @@ def prepare(settings: ListOpsSettings, source: Path | None, seed: int, writer: W
     for split, name in FILES.items():
         count = getattr(settings, split)
         with (writer.folder / name).open("w", encoding="utf-8", newline="\n") as tsv:
-            tsv.write(HEADER + END_OF_LINE)
+            tsv.write("\t".join(HEADER) + END_OF_LINE)
 
             def rows(count: int = count, tsv: Any = tsv, split: str = split) -> Iterator[tuple[bytes, int]]:
                 for _ in track(range(count), f"listops, {split}", count):

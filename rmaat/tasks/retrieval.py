@@ -21,6 +21,7 @@ from astro_sim.common.errors import InputError
 from astro_sim.common.progress import track
 from astro_sim.common.settings import Settings, quantity
 from rmaat.tasks import Task
+from rmaat.tasks.rows import tab_rows
 from rmaat.tasks.storage import Writer
 from rmaat.tasks.text import LABELS as SENTIMENTS
 from rmaat.tasks.text import held_out, reviews
@@ -59,25 +60,16 @@ def read_tsv(path: Path, max_bytes: int) -> Iterator[Pair]:
     InputError
         File and line, and what was expected there.
     """
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; expected {', '.join(FILES.values())} of the LRA release")
-    number = 0
-    with path.open("rb") as lines:
-        for number, raw in enumerate(lines, start=1):
-            where = f"{path}, line {number}"
-            fields = raw.removesuffix(b"\n").removesuffix(b"\r").split(b"\t")
-            if len(fields) != len(FIELDS):
-                raise InputError(
-                    f"{where}: expected {len(FIELDS)} fields separated by tabs ({', '.join(FIELDS)}), got {len(fields)}"
-                )
-            if fields[0] not in LABELS:
-                got = fields[0][:20].decode(errors="backslashreplace")
-                raise InputError(f"{where}: expected the label 0.0 or 1.0, got {got!r}")
-            for name, text in zip(FIELDS[3:], fields[3:], strict=True):
-                if not text:
-                    raise InputError(f"{where}: an empty document ({name})")
-            yield (fields[3][:max_bytes], fields[4][:max_bytes]), LABELS[fields[0]]
-    if not number:
+    where = None
+    for where, fields in tab_rows(path, FILES.values(), FIELDS):
+        if fields[0] not in LABELS:
+            got = fields[0][:20].decode(errors="backslashreplace")
+            raise InputError(f"{where}: expected the label 0.0 or 1.0, got {got!r}")
+        for name, text in zip(FIELDS[3:], fields[3:], strict=True):
+            if not text:
+                raise InputError(f"{where}: an empty document ({name})")
+        yield (fields[3][:max_bytes], fields[4][:max_bytes]), LABELS[fields[0]]
+    if where is None:
         raise InputError(f"{path}: no rows inside")
 
 

@@ -58,11 +58,19 @@ def save_weights(model: nn.Module, path: Path, laws_digest: str, step: int | Non
 
     Of a sharded model all processes must call it, and one of them ``write``.
     """
-    tensors = {name: whole(value) for name, value in model.state_dict().items()}
+    tensors = _weights(model)
     if write:
-        about = {} if step is None else {"step": str(step)}
-        with whole_file(path) as temporary:
-            _write(tensors, temporary, {"laws_digest": laws_digest, "format": "pt", **about})
+        _write_weights(tensors, path, laws_digest, step)
+
+
+def _weights(model: nn.Module) -> dict[str, Tensor]:
+    return {name: whole(value) for name, value in model.state_dict().items()}
+
+
+def _write_weights(tensors: dict[str, Tensor], path: Path, laws_digest: str, step: int | None) -> None:
+    about = {} if step is None else {"step": str(step)}
+    with whole_file(path) as temporary:
+        _write(tensors, temporary, {"laws_digest": laws_digest, "format": "pt", **about})
 
 
 def load_weights(model: nn.Module, path: Path, laws_digest: str) -> int | None:
@@ -106,7 +114,7 @@ def save(
     processes: Processes,
 ) -> None:
     """Write a checkpoint and drop the oldest; all processes call it, the main one writes."""
-    weights = {name: whole(value) for name, value in model.state_dict().items()}
+    weights = _weights(model)
     moments = {
         f"{name}.{key}": whole(value)
         for name, parameter in model.named_parameters()
@@ -118,8 +126,7 @@ def save(
     if not processes.main:
         return
     with whole_folder(run / "checkpoints" / f"step-{state.step:08d}", replace=True) as temporary:
-        with whole_file(temporary / "model.safetensors") as file:
-            _write(weights, file, {"laws_digest": laws_digest, "format": "pt", "step": str(state.step)})
+        _write_weights(weights, temporary / "model.safetensors", laws_digest, state.step)
         with whole_file(temporary / "optimizer.safetensors") as file:
             _write(moments, file, {})
         about = {"schema_version": SCHEMA_VERSION, "laws_digest": laws_digest, "optimizer_tensors": len(moments)}

@@ -8,9 +8,9 @@ from typing import Any, Self
 
 from astro_sim.common.errors import InputError
 from astro_sim.common.files import write_text
-from rmaat.records import read_metrics
+from rmaat.records import METRICS, read_metrics
 
-METRICS, EVENTS = "metrics.jsonl", "tensorboard"
+EVENTS = "tensorboard"
 
 
 class Logs:

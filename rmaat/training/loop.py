@@ -103,7 +103,7 @@ class Loop:
         with (
             Logs(self.run_folder, self.state.step, s.tensorboard, self.processes.main) as logs,
             Progress("training", s.steps) as progress,
-            self._ahead() as batches,
+            self.ahead() as batches,
         ):
             progress.advance(self.state.step)
             while not (end := self._end(deadline)):
@@ -131,7 +131,7 @@ class Loop:
         started = time.perf_counter()
         parts = next(batches)
         waited = time.perf_counter() - started
-        found = self._step(state.step, parts)
+        found = self.step(state.step, parts)
         found |= {"seconds": time.perf_counter() - started, "waited": waited}
         state.sums = {name: state.sums.get(name, 0.0) + value for name, value in found.items()}
         state.step += 1
@@ -149,7 +149,7 @@ class Loop:
     def _out_of_patience(self) -> bool:
         return self.settings.patience is not None and self.state.misses >= self.settings.patience
 
-    def _step(self, step: int, parts: list[Batch]) -> dict[str, float]:
+    def step(self, step: int, parts: list[Batch]) -> dict[str, float]:
         """One step of the optimiser; what was counted in this process."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate(step)
@@ -174,7 +174,7 @@ class Loop:
         return counted
 
     @contextmanager
-    def _ahead(self) -> Iterator[Iterator[list[Batch]]]:
+    def ahead(self) -> Iterator[Iterator[list[Batch]]]:
         """Batches from the present step on, the next one made while a step runs."""
         with ThreadPoolExecutor(1, "batches") as pool:
 

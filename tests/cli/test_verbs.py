@@ -137,7 +137,7 @@ BAD = {
     ),
     "broken line in a TSV": (
         lambda line, at: ["data", "listops", "--source", broken_tsv(line, at / "lra"), "--out", "x"],
-        "basic_test.tsv, line 5: expected 2 fields separated by a tab, got 1",
+        "basic_test.tsv, line 5: expected 2 fields separated by tabs (Source, Target), got 1",
     ),
     "no data": (
         lambda line, at: train(line, data="nowhere"),

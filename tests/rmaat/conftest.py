@@ -1,10 +1,14 @@
 """Laws, data and models that the tests of this room share."""
 
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch.multiprocessing.spawn import spawn
 
 import astro_sim
 import bridge
@@ -65,3 +69,25 @@ def batch() -> tuple[torch.Tensor, torch.Tensor]:
     for row, length in zip(tokens, lengths, strict=True):
         row[length:] = 0
     return tokens, lengths
+
+
+@pytest.fixture(scope="session")
+def start_ranks() -> Callable[..., None]:
+    """Two processes that run ``work(rank, *arguments)``; the test fails if they do not end within ``patience`` s."""
+
+    def start(work: Callable[..., None], arguments: tuple[Any, ...], patience: float) -> None:
+        started = spawn(work, arguments, nprocs=2, join=False)
+        assert started is not None
+        end = time.monotonic() + patience
+        try:
+            while not started.join(timeout=max(0.0, end - time.monotonic())):
+                if time.monotonic() > end:
+                    pytest.fail(f"ranks did not finish within {patience:g} s")
+        finally:
+            processes: list[Any] = started.processes
+            for process in processes:
+                if process.is_alive():
+                    process.kill()
+                process.join()
+
+    return start

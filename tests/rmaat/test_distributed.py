@@ -7,7 +7,6 @@ parameters of its blocks. What ranks differ in here is padding, with DDP also th
 
 import contextlib
 import json
-import time
 import traceback
 from copy import deepcopy
 from dataclasses import asdict, dataclass
@@ -18,7 +17,6 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, distributed, nn
-from torch.multiprocessing.spawn import spawn
 from torch.nn.functional import cross_entropy
 from torch.nn.parallel import DistributedDataParallel
 
@@ -197,24 +195,12 @@ def work(rank: int, folder: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def results(laws: Laws, tmp_path_factory: pytest.TempPathFactory) -> dict[Case, list[dict[str, Any]]]:
+def results(laws: Laws, start_ranks: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[Case, list[dict[str, Any]]]:
     """What both ranks found, of every case."""
     folder = tmp_path_factory.mktemp("ranks")
     laws.save(folder / "laws.json")
     (folder / "cases.json").write_text(json.dumps([asdict(case) for case in CASES]))
-    started = spawn(work, (str(folder),), nprocs=RANKS, join=False)
-    assert started is not None
-    end = time.monotonic() + PATIENCE
-    try:
-        while not started.join(timeout=max(0.0, end - time.monotonic())):
-            if time.monotonic() > end:
-                pytest.fail(f"ranks did not finish within {PATIENCE:g} s")
-    finally:
-        processes: list[Any] = started.processes
-        for process in processes:
-            if process.is_alive():
-                process.kill()
-            process.join()
+    start_ranks(work, (str(folder),), PATIENCE)
     read = {}
     for k, case in enumerate(CASES):
         read[case] = [json.loads((folder / f"{k}-{rank}.json").read_text()) for rank in range(RANKS)]

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from astro_sim.common.errors import InputError
-from rmaat import tasks
 from rmaat.records import read_run
 from rmaat.tasks import recall, storage
 from rmaat.tasks.enwik8 import Enwik8Settings
@@ -153,9 +152,3 @@ def test_recall_is_generated_into_a_data_folder(tmp_path):
         storage.prepare("recall", tmp_path / "d", settings, source=tmp_path)
     with pytest.raises(InputError, match="lag: expected less than segments = 3, got 3"):
         RecallSettings(segments=3, lag=3)
-
-
-def test_the_command_line_names_every_task():
-    from rmaat.__main__ import TASKS
-
-    assert f"One of: {', '.join(tasks.NAMES)}." == TASKS

@@ -7,7 +7,6 @@ import os
 import socket
 import subprocess
 import sys
-import time
 import traceback
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from torch.multiprocessing.spawn import spawn
 
 from bridge.laws import Laws
 from rmaat.records import read_run
@@ -86,28 +84,17 @@ def data(listops: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, P
 
 
 @pytest.fixture(scope="module")
-def runs(laws: Laws, data: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def runs(laws: Laws, data: dict[str, Path], start_ranks: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder in which two processes left their runs."""
     folder = tmp_path_factory.mktemp("ranks")
     laws.save(folder / "laws.json")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    started = spawn(work, (str(folder), port, data), nprocs=RANKS, join=False)
-    assert started is not None
-    end = time.monotonic() + PATIENCE
     try:
-        while not started.join(timeout=max(0.0, end - time.monotonic())):
-            if time.monotonic() > end:
-                pytest.fail(f"ranks did not finish within {PATIENCE:g} s")
+        start_ranks(work, (str(folder), port, data), PATIENCE)
     except Exception:
         pytest.fail("\n".join(path.read_text() for path in folder.glob("error-*")) or traceback.format_exc())
-    finally:
-        processes: list[Any] = started.processes
-        for process in processes:
-            if process.is_alive():
-                process.kill()
-            process.join()
     return folder
 
 

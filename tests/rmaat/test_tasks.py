@@ -159,8 +159,8 @@ def test_official_files_are_read_as_they_are(tmp_path):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("( ( [MIN 3 ) ] ) 3", "line 3: expected 2 fields separated by a tab, got 1"),
-        ("( ( [MIN 3 ) ] )\t3\t4", "line 3: expected 2 fields separated by a tab, got 3"),
+        ("( ( [MIN 3 ) ] ) 3", "line 3: expected 2 fields separated by tabs (Source, Target), got 1"),
+        ("( ( [MIN 3 ) ] )\t3\t4", "line 3: expected 2 fields separated by tabs (Source, Target), got 3"),
         ("( ( [MIN 3 ) ] )\tx", "line 3: expected a target from 0 to 9, got 'x'"),
         ("( ( [MIN 3 ) ] )\t4", "line 3: the tree has the value 3, the target says 4"),
         ("( ( [MIM 3 ) ] )\t3", "line 3: not a ListOps tree: unknown symbol '[MIM'"),

@@ -73,14 +73,14 @@ def same_weights(a, b):
 def test_an_interrupted_run_ends_with_the_same_weights(finished, listops, laws, tmp_path, monkeypatch, stop):
     """Stopped before and after checkpoints, dropout on: weights bit for bit, and metrics but for the clock."""
     run = tmp_path / "run"
-    step = Loop._step
+    step = Loop.step
 
     def failing(self, number, parts):
         if number == stop:
             raise KeyboardInterrupt
         return step(self, number, parts)
 
-    monkeypatch.setattr(Loop, "_step", failing)
+    monkeypatch.setattr(Loop, "step", failing)
     with pytest.raises(KeyboardInterrupt):
         train("listops", listops, laws, run, settings=SMALL)
     monkeypatch.undo()

@@ -75,7 +75,7 @@ def test_interrupted_while_waiting_for_a_better_validation(listops, laws, tmp_pa
     accuracies = [0.1, 0.3, 0.2, 0.3, 0.1, 0.0]
     scripted(monkeypatch, accuracies)
     whole = train("listops", listops, laws, tmp_path / "whole", settings={**SMALL, "patience": 3})
-    step = Loop._step
+    step = Loop.step
 
     def failing(self, number, parts):
         if number == 9:
@@ -83,10 +83,10 @@ def test_interrupted_while_waiting_for_a_better_validation(listops, laws, tmp_pa
         return step(self, number, parts)
 
     scripted(monkeypatch, accuracies)
-    monkeypatch.setattr(Loop, "_step", failing)
+    monkeypatch.setattr(Loop, "step", failing)
     with pytest.raises(KeyboardInterrupt):
         train("listops", listops, laws, tmp_path / "cut", settings={**SMALL, "patience": 3})
-    monkeypatch.setattr(Loop, "_step", step)
+    monkeypatch.setattr(Loop, "step", step)
     scripted(monkeypatch, accuracies[4:])  # from the checkpoint at step 8
     cut = train("listops", listops, laws, tmp_path / "cut", resume=True)
     clocks = ("seconds", "waited", "memory_mb")
@@ -221,7 +221,7 @@ def test_tensorboard_gets_every_logged_number(listops, laws, tmp_path, monkeypat
     """Read back by TensorBoard itself; a resumed run writes over what it does again."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    step = Loop._step
+    step = Loop.step
 
     def failing(self, number, parts):
         if number == 7:
@@ -229,10 +229,10 @@ def test_tensorboard_gets_every_logged_number(listops, laws, tmp_path, monkeypat
         return step(self, number, parts)
 
     settings = {**SMALL, "tensorboard": True}
-    monkeypatch.setattr(Loop, "_step", failing)
+    monkeypatch.setattr(Loop, "step", failing)
     with pytest.raises(KeyboardInterrupt):
         train("listops", listops, laws, tmp_path / "run", settings=settings)
-    monkeypatch.setattr(Loop, "_step", step)
+    monkeypatch.setattr(Loop, "step", step)
     record = train("listops", listops, laws, tmp_path / "run", resume=True)
     events = EventAccumulator(str(record.path / "tensorboard")).Reload()
     for split in ("train", "valid"):
