@@ -8,9 +8,9 @@ The stand-in, for where those cannot be had: halves of IMDB reviews (the aclImdb
 from one review. Reviews of one sentiment, sorted by length, are taken four at a time: two give a pair each of their own
 halves, label 1; two exchange their second halves, label 0. So each half stands in one pair, and both labels have the
 same first halves and second halves as far as length and sentiment go. Both documents of a pair are then cut to the
-shorter one's length: halves of one review differ otherwise in length than those of two, and on the training reviews of
-aclImdb that alone would tell 57 % of the pairs. What is left of it beside the contents: where the halves meet, the
-last byte of one and the first of the other tell 54 % of the test pairs.
+shorter one's length: halves of one review differ otherwise in length than those of two, which alone would tell some.
+Where the halves meet, the last byte of one and the first of the other still say a little, and shared words a lot
+(docs/log.md).
 """
 
 from collections.abc import Iterator
