@@ -2,7 +2,8 @@
 
 Every run is a run folder of its own, trained by `rmaat train` and measured by `rmaat evaluate` in a process of its own,
 so that its peak of memory is its own and a failure stops nothing else. After each one the whole result is written
-anew, so whatever is finished is in it. What is finished is not run again.
+anew, so whatever is finished is in it. What is finished is not run again: neither a run folder nor a row of the table whose run
+folder is gone, as on another machine, if it was made with the same settings, data and laws.
 """
 
 import subprocess
@@ -20,7 +21,7 @@ from bridge.laws import Laws
 from rmaat.config import MODELS
 from rmaat.records import RunRecord, is_run, read_run
 from rmaat.tasks.storage import load
-from rmaat.training.settings import of_model
+from rmaat.training.settings import LawSettings, of_model
 
 TASKS = ("listops", "text", "retrieval", "image", "pathfinder")
 PRESETS = {"small": "lra-small", "paper": "lra"}
@@ -143,11 +144,13 @@ def reproduce(
     for plan in plans:
         _settings(plan, place, steps)  # a wrong file is told before hours are spent
     rows = _rows_before(out, what)
+    laws = Laws.load(place.laws)
     for plan in plans:
         about = {"task": plan.task, "name": plan.name, "model": plan.model, "seed": plan.seed}
         row = {**about, "changes": dict(plan.changes), "run": plan.folder}
         try:
-            row |= _run(plan, place, minutes, steps)
+            known = rows.get(row["run"], {})
+            row = known if _stands(known, plan, place, laws, steps) else row | _run(plan, place, minutes, steps)
         except InputError as error:  # a broken run or data folder stops nothing else
             row["state"] = f"failed: {error}"
         before = rows.get(row["run"], row)
@@ -161,7 +164,7 @@ def reproduce(
 
 def _settings(plan: Plan, place: Place, steps: int | None) -> dict[str, Any]:
     path = place.config(plan.task)
-    settings = {**of_model(load_toml(path), plan.model, str(path)), **plan.changes}
+    settings = {**of_model(load_toml(path), plan.model, str(path)), **plan.changes, "seed": plan.seed}
     return settings if steps is None else {**settings, "steps": steps}
 
 
@@ -175,10 +178,22 @@ def _rows_before(out: Path, what: str) -> dict[str, dict[str, Any]]:
     return {row["run"]: row for row in found["rows"]}
 
 
+def _stands(row: Mapping[str, Any], plan: Plan, place: Place, laws: Laws, steps: int | None) -> bool:
+    """Whether a row of the table is this plan's, finished elsewhere: its run folder is not here."""
+    if row.get("state") != "finished" or (place.runs / plan.folder).exists():
+        return False
+    settings = _settings(plan, place, steps)
+    perturbed = {name: value for name, value in plan.changes.items() if name.startswith("laws.")}
+    digest = LawSettings(**{name.removeprefix("laws."): value for name, value in perturbed.items()}).apply(laws).digest
+    manifest = place.data / plan.task / "manifest.json"
+    same_data = not manifest.is_file() or row["data"]["digest"] == load(manifest.parent, plan.task).manifest.digest
+    return same_data and row.get("asked") == _as_json(settings) and row["laws_digest"] == digest
+
+
 def _run(plan: Plan, place: Place, minutes: float | None, steps: int | None) -> dict[str, Any]:
     """Train, measure, and say how it went."""
     run, data = place.runs / plan.folder, place.data / plan.task
-    settings = {**_settings(plan, place, steps), "seed": plan.seed}
+    settings = _settings(plan, place, steps)
     if not (data / "manifest.json").is_file():
         return {"state": f"no data: make {data} with rmaat data {plan.task}"}
     if not (is_run(run) and read_run(run).finished):
@@ -204,6 +219,7 @@ def _run(plan: Plan, place: Place, minutes: float | None, steps: int | None) -> 
         "state": "finished" if record.finished else f"stopped at step {done}",
         "steps": record.run["settings"]["steps"],
         "steps_changed": steps is not None,
+        "asked": _as_json(settings),
         "parameters": record.run["parameters"],
         "machine": record.run["machine"],
         "commit": record.run.get("commit"),
@@ -225,13 +241,17 @@ def _require_asked(record: RunRecord, settings: Mapping[str, Any]) -> None:
     """Refuse a run of other settings than the table asks for: a trial, or one from before a preset was changed."""
     had = {**record.run["model_settings"], **record.run["settings"]}
     had |= {f"laws.{name}": value for name, value in record.run["laws"].items()}
-    for name, value in settings.items():
-        asked = list(value) if isinstance(value, tuple) else value
-        if had.get(name) != asked:
+    for name, value in _as_json(settings).items():
+        if had.get(name) != value:
             raise InputError(
-                f"{record.path}: a run with {name} = {had.get(name)!r}, the table asks for {asked!r}; "
+                f"{record.path}: a run with {name} = {had.get(name)!r}, the table asks for {value!r}; "
                 "remove it, or choose another --runs"
             )
+
+
+def _as_json(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as they come back from a file: a tuple is a list."""
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in settings.items()}
 
 
 def _rmaat(words: Sequence[str]) -> str | None:

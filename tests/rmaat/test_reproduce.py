@@ -121,6 +121,35 @@ def test_runs_are_stopped_resumed_measured_and_not_run_again(place, tmp_path):
     assert "path" not in second["data"]
 
 
+def test_a_finished_row_stands_without_its_run_folder(place, tmp_path, other_laws):
+    """As on another machine: the row of the same settings, data and laws is kept, any other is run."""
+    plans, out = [Plan("listops", "rmaat", 0, "flat", {"laws.perturbed": "flat"})], tmp_path / "lra.json"
+    (first,) = reproduce(plans, place, out, "lra tiny")
+    assert first["state"] == "finished"
+    shutil.rmtree(place.runs)
+    (again,) = reproduce(plans, place, out, "lra tiny")
+    assert again == json.loads(json.dumps(first))
+    assert not place.runs.exists()
+
+    def is_run_for(change) -> bool:
+        (row,) = reproduce(plans, change, out, "lra tiny")
+        ran = place.runs.exists()
+        shutil.rmtree(place.runs, ignore_errors=True)
+        assert row["state"] == "finished"
+        return ran
+
+    assert not is_run_for(place)
+    (place.configs / "listops.toml").write_text(TINY.replace("batch = 8", "batch = 4"))
+    assert is_run_for(place)
+    assert not is_run_for(place)
+    other = tmp_path / "other.json"
+    other_laws.save(other)
+    assert is_run_for(Place(place.data, place.runs, other, place.configs))
+    shutil.rmtree(place.data / "listops")
+    storage.prepare("listops", place.data / "listops", ListOpsSettings(train=16, min_length=10, max_length=60), seed=7)
+    assert is_run_for(place)
+
+
 def test_what_is_finished_is_not_lost_nor_mistaken(place, tmp_path):
     """A trial of other steps, data that went away, data that were made anew, a run folder that is broken."""
     plans, out = lra(("listops",), ("rmaat",), 1), tmp_path / "lra.json"
