@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from analysis.figures import recall
+from analysis.figures import recall, save
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
@@ -25,7 +25,7 @@ def main() -> None:
     """Draw the figure."""
     if len(sys.argv) != 3:
         sys.exit("expected: python -m benchmarks.recall_figure results/recall.json FIGURE.png")
-    recall(read_rows(Path(sys.argv[1])), Path(sys.argv[2]))
+    save(recall(read_rows(Path(sys.argv[1]))), Path(sys.argv[2]))
 
 
 if __name__ == "__main__":

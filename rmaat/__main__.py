@@ -16,7 +16,7 @@ from astro_sim.common.errors import InputError
 from astro_sim.common.files import require_suffix, require_writable
 from astro_sim.common.settings import load_toml, parse_assignments
 from astro_sim.contents import EXPERIMENTS
-from rmaat import laws_verbs, reproduce_verbs, tasks
+from rmaat import figure_verb, laws_verbs, reproduce_verbs, tasks
 from rmaat.terminal import HEADER, Seed, Set, print_json, table
 
 # Typer carries a copy of click or imports it, depending on its version; this is the base of its errors in both.
@@ -355,6 +355,9 @@ def report(
     print(f"{out}: {out.stat().st_size / 1e6:.1f} MB")
 
 
+app.command()(figure_verb.figure)
+
+
 @app.command()
 def bench(
     names: Annotated[
@@ -398,12 +401,12 @@ def demo(
 
 
 def _overview(datasets: list[Path], laws: Path, run: Path, out: Path) -> None:
-    from analysis.figures import overview
+    from analysis.figures import overview, save
     from astro_sim.dataset import read
     from bridge.laws import Laws
     from rmaat.records import read_run
 
-    overview([read(path) for path in datasets], Laws.load(laws), read_run(run), path=out)
+    save(overview([read(path) for path in datasets], Laws.load(laws), read_run(run)), out)
     print(f"{out}: the whole line in one figure")
 
 

@@ -94,7 +94,7 @@ def sensitivity(
     if figure is not None:
         from analysis import figures
 
-        figures.sensitivity(found, path=figure)
+        figures.save(figures.sensitivity(found), figure)
     table(*effects(found))
     failed = f", {found.failed} failed: {found.failure}" if found.failed else ""
     print(f"{found.model}, {found.family} law, {found.runs} simulations{failed}")

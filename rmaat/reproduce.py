@@ -2,8 +2,8 @@
 
 Every run is a run folder of its own, trained by `rmaat train` and measured by `rmaat evaluate` in a process of its own,
 so that its peak of memory is its own and a failure stops nothing else. After each one the whole result is written
-anew, so whatever is finished is in it. What is finished is not run again: neither a run folder nor a row of the table whose run
-folder is gone, as on another machine, if it was made with the same settings, data and laws.
+anew, so whatever is finished is in it. What is finished is not run again: neither a run folder nor a row of the table
+whose run folder is gone, as on another machine, if it was made with the same settings, data and laws.
 """
 
 import subprocess

@@ -303,7 +303,7 @@ def test_the_whole_page(stp: xr.Dataset, recall: xr.Dataset, datasets: dict[str,
 
 
 def test_figures_for_print_pass_over_other_models(stp: xr.Dataset, laws: Laws, tmp_path: Path) -> None:
-    figures.overview([stp, ltp()], laws, path=tmp_path / "bare.svg")
+    figures.save(figures.overview([stp, ltp()], laws), tmp_path / "bare.svg")
     assert "no stp or ltp dataset given" in (tmp_path / "bare.svg").read_text()
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from analysis.task_figures import pathfinder_examples
+from analysis import figures
 from astro_sim.common.errors import InputError
 from rmaat import tasks
 from rmaat.tasks import pathfinder, snakes, storage
@@ -380,10 +380,11 @@ def test_missing_and_other_pictures_are_refused(release, tmp_path, skip):
     assert str(caught.value) == f"{picture}: no such picture; {where} names it"
 
 
-def test_examples_are_drawn(tmp_path):
+def test_examples_are_drawn():
     drawn = [snakes.draw(0, index, 32, "curv_baseline") for index in range(40)]
     pictures, labels = np.array([each.pixels for each in drawn]), np.array([each.label for each in drawn])
-    pathfinder_examples(pictures, labels, path=tmp_path / "examples.png")
-    assert (tmp_path / "examples.png").read_bytes().startswith(b"\x89PNG")
+    shown = [axes.images[0].get_array() for axes in figures.pathfinder(pictures, labels).axes]
+    for row, label in ((shown[:8], 1), (shown[8:], 0)):
+        np.testing.assert_array_equal(row, pictures[labels == label][:8])
     with pytest.raises(InputError, match="pictures: expected 8 of label 1, got 0"):
-        pathfinder_examples(pictures, np.zeros(40, dtype=np.int64), path=tmp_path / "none.png")
+        figures.pathfinder(pictures, np.zeros(40, dtype=np.int64))

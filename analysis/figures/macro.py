@@ -1,0 +1,165 @@
+"""The macro model in print: its states over cycles, layouts, decay in space, calcium against rate."""
+
+import numpy as np
+import xarray as xr
+from matplotlib.figure import Figure
+
+from analysis.curves import colour, distinct, per_synapse, thin
+from analysis.figures.style import MARKERS, PAGE, SMALL, STYLES, legend, legend_above, new, only, shade, tidy
+from astro_sim.common.errors import InputError
+from bridge.laws import PAPER_EXPONENT, Laws
+
+MOST_LINES = 16  # synapses drawn one by one; beyond that mean and range
+STATES = {
+    "x": ("Neurons", "$x$ (a.u.)"),
+    "s": ("Synaptic facilitation", "$s$ (a.u.)"),
+    "p_s": ("Process calcium, STP", "$p^s$ (a.u.)"),
+    "p_l": ("Process calcium, LTP", "$p^l$ (a.u.)"),
+}
+
+
+def macro_dynamics(dataset: xr.Dataset) -> Figure:
+    """Draw x, s, p^s and p^l over repeated cycles, a line a neuron or synapse; p^l at the ends of cycles marked.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        Of ``ltp``, macro model, with its traces: x_pre, x_post (time, neuron), s, p_s, p_l (time, post, pre), in
+        arbitrary units, time in s.
+
+    Raises
+    ------
+    InputError
+        Another dataset, or one without traces.
+    """
+    only(dataset, "ltp", "macro")
+    if missing := [name for name in ("x_pre", "x_post", "s", "p_s", "p_l") if name not in dataset]:
+        raise InputError(f"figure: the dataset lacks the traces {', '.join(missing)}; simulate it with them stored")
+    time = dataset["time"].values
+    figure = new(PAGE, 5.2)
+    panels = dict(zip(STATES, figure.subplots(4, 1, sharex=True), strict=True))
+    for name, axes in panels.items():
+        title, unit = STATES[name]
+        axes.set(title=title, ylabel=unit)
+        shade(axes, dataset)
+        if name == "x":
+            for index, side in enumerate(("pre", "post")):
+                curves = dataset[f"x_{side}"].transpose("time", side).values
+                for k, curve in enumerate(curves.T):
+                    label = f"{side}synaptic" if k == 0 else None
+                    axes.plot(*thin(time, curve), STYLES[index], color=colour(index), linewidth=1, label=label)
+        else:
+            _synapses(axes, time, per_synapse(dataset[name]))
+    ends = dataset["p_l_cycle"].mean(("post", "pre")).values
+    at = float(time[0]) + float(dataset["tau_cycle"]) * np.arange(len(ends))
+    panels["p_l"].plot(at, ends, "D", color="black", markersize=4, label="mean at the ends of cycles")
+    panels["p_l"].set_xlabel("time (s)")
+    for name in ("x", "s", "p_l"):
+        legend_above(panels[name], 3)
+    tidy(panels.values())
+    return figure
+
+
+def _synapses(axes, time, curves) -> None:
+    if curves.shape[1] > MOST_LINES:
+        axes.fill_between(time, curves.min(axis=1), curves.max(axis=1), color=colour(2), alpha=0.3, linewidth=0,
+                          label=f"range over {curves.shape[1]} synapses")  # fmt: skip
+        axes.plot(*thin(time, curves.mean(axis=1)), color=colour(2), label="mean")
+        return
+    for k, curve in enumerate(curves.T):
+        style = STYLES[k // 6 % len(STYLES)]
+        label = f"{curves.shape[1]} synapses" if k == 0 else None
+        axes.plot(*thin(time, curve), style, color=colour(k), linewidth=1, label=label)
+
+
+def layouts(dataset: xr.Dataset) -> Figure:
+    """Draw p^s of every synapse over one cycle, a panel a layout of the processes, with a common axis.
+
+    Equal distances between processes give equal p^s: their lines coincide.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        Of ``stp``, macro model: p_s (layout, time, post, pre) in a.u.
+    """
+    only(dataset, "stp", "macro")
+    names = [str(name) for name in dataset["layout"].values]
+    figure = new(PAGE, 2.3)
+    panels = figure.subplots(1, len(names), sharey=True, squeeze=False)[0]
+    for index, (name, axes) in enumerate(zip(names, panels, strict=True)):
+        one = dataset.sel(layout=name)
+        curves = per_synapse(one["p_s"])
+        shade(axes, one)
+        for curve in distinct(curves).T:
+            axes.plot(*thin(one["time"].values, curve), color=colour(index), linewidth=1, alpha=0.7)
+        axes.plot(*thin(one["time"].values, curves.mean(axis=1)), color="black", linewidth=1.5, linestyle="--",
+                  label=f"mean of {curves.shape[1]} synapses")  # fmt: skip
+        axes.set(title=name.replace("_", " "), xlabel="time (s)")
+    panels[0].set_ylabel("$p^s$ (a.u.)")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", frameon=False, fontsize=SMALL)
+    tidy(panels)
+    return figure
+
+
+def spatial_decay(dataset: xr.Dataset, laws: Laws | None = None) -> Figure:
+    """Draw the peak of p^s of every process against its distance from the one active, logarithmic, with the fit.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        Of ``spatial``, macro model: p_s_peak (post, pre) in a.u., distance (post, pre) in spacings.
+    laws : Laws, optional
+        Their ``spatial_decay`` (1/spacing) is drawn through the means of the points.
+    """
+    only(dataset, "spatial", "macro")
+    distance, peak = dataset["distance"].values.ravel(), dataset["p_s_peak"].values.ravel()
+    away = (distance > 0) & (peak > 0)
+    figure = new(PAGE / 2, 2.6)
+    axes = figure.subplots()
+    axes.semilogy(distance[away], peak[away], "o", color=colour(0), markersize=4, label="process")
+    if (distance == 0).any():
+        axes.semilogy(distance[distance == 0], peak[distance == 0], "D", color=colour(1), label="active process")
+    decay = None if laws is None else laws.spatial_decay
+    if decay is not None and away.any():
+        # A fitted line passes through the means: that gives the intercept, which laws leave out.
+        at = np.linspace(0.0, distance.max(), 50)
+        level = np.exp(np.log(peak[away]).mean() - decay * (at - distance[away].mean()))
+        axes.semilogy(at, level, "--", color=colour(2), label=f"exp(−{decay:.3g} · distance)")
+    axes.set(xlabel="distance (spacings)", ylabel="peak $p^s$ (a.u.)", title="Decay in space")
+    legend(axes)
+    tidy([axes])
+    return figure
+
+
+def calcium_rate(dataset: xr.Dataset, laws: Laws | None = None) -> Figure:
+    """Draw calcium against stimulation rate, both logarithmic, with the fitted power and the papers' exponent.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        Of ``frequency``, macro model: calcium (rate, post, pre) in a.u., rate in Hz.
+    laws : Laws, optional
+        Their ``presynaptic_exponent``.
+    """
+    only(dataset, "frequency", "macro")
+    rate, calcium = dataset["rate"].values, per_synapse(dataset["calcium"])
+    mean = calcium.mean(axis=1)
+    figure = new(PAGE / 2, 2.6)
+    axes = figure.subplots()
+    axes.fill_between(rate, calcium.min(axis=1), calcium.max(axis=1), color=colour(0), alpha=0.2, linewidth=0)
+    axes.loglog(rate, mean, "o-", color=colour(0), markersize=4, label="mean over synapses")
+    if (mean > 0).all():
+        alpha = None if laws is None else laws.presynaptic_exponent
+        for name, exponent, index in (("fit", alpha, 1), ("papers", PAPER_EXPONENT, 2)):
+            if exponent is not None:
+                level = np.exp(np.log(mean).mean() + exponent * (np.log(rate) - np.log(rate).mean()))
+                text = f"{name}: rate^{exponent:.3g}"
+                axes.loglog(rate, level, STYLES[index], color=colour(index), marker=MARKERS[index], markersize=3,
+                            label=text)  # fmt: skip
+    axes.set_xticks(ticks := [each for each in (1, 2, 5, 10, 20, 50, 100) if rate.min() <= each <= rate.max()])
+    axes.set_xticklabels(map(str, ticks))
+    axes.minorticks_off()
+    axes.set(xlabel="stimulation rate (Hz)", ylabel="calcium proxy (a.u.)", title="Calcium against rate")
+    legend(axes)
+    tidy([axes])
+    return figure

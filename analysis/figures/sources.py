@@ -1,0 +1,119 @@
+"""What a figure is drawn from: the paths that were given, or without any the project's own results and defaults."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from analysis.collect import Inputs, collect
+from astro_sim.common.errors import InputError
+from astro_sim.common.files import read_json
+from astro_sim.dataset import settings_of
+from bridge.laws import Laws
+from rmaat.records import RunRecord
+
+RESULTS = Path(__file__).resolve().parents[2] / "results"  # of a checkout
+MAKES = {"lra": "rmaat reproduce lra", "ablations": "rmaat reproduce ablations"}  # others: rmaat bench NAME
+
+Simulate = Callable[..., xr.Dataset]
+Pictures = Callable[[], tuple[NDArray[np.uint8], NDArray[np.int64]]]
+
+
+class Sources:
+    """Finds what a figure asks for.
+
+    Parameters
+    ----------
+    paths : sequence of path
+        Datasets, laws, run folders, folders of these, and tables of results (JSON with rows). Where any are given,
+        nothing else is used. Where none are, laws and tables are those of the checkout, and datasets are simulated.
+    simulate : callable, optional
+        ``(experiment, model, **settings) -> xarray.Dataset``; nothing is simulated without.
+    pictures : callable, optional
+        ``() -> (pictures, labels)`` of Pathfinder.
+
+    Raises
+    ------
+    InputError
+        A path that does not exist or is of no known kind, or a broken file.
+    """
+
+    def __init__(
+        self, paths: Sequence[str | Path] = (), simulate: Simulate | None = None, pictures: Pictures | None = None
+    ) -> None:
+        tables = {path: rows for path in map(Path, paths) if (rows := _rows(path)) is not None}
+        others = [path for path in map(Path, paths) if path not in tables]
+        self._given = bool(paths)
+        self._tables = {path.stem: rows for path, rows in tables.items()}
+        self._found = collect(others) if others else Inputs()
+        self._simulate, self._pictures = simulate, pictures
+
+    def dataset(
+        self, experiment: str, model: str = "macro", having: Mapping[str, Any] | None = None, **settings: Any
+    ) -> xr.Dataset:
+        """The first dataset given of an experiment and model ``having`` these settings.
+
+        Where no path was given it is simulated, with ``settings`` over the defaults.
+        """
+        for each in self._found.of(experiment):
+            own = settings_of(each.data)
+            if each.model == model and all(own.get(name) == value for name, value in (having or {}).items()):
+                return each.data
+        if self._given or self._simulate is None:
+            changed = "".join(f" --set {name}={value}" for name, value in settings.items())
+            where = f" --model {model}" if model != "macro" else ""
+            self._lacks(f"{experiment} dataset ({model} model)", f"rmaat simulate {experiment}{where}{changed}")
+        return self._simulate(experiment, model, **settings)
+
+    def laws(self) -> Laws:
+        """The first laws given; those of the checkout where no path was given."""
+        if self._found.laws:
+            return self._found.laws[0].laws
+        if self._given or not (RESULTS / "laws.json").is_file():
+            self._lacks("laws file", "rmaat fit ltp.nc --out laws.json")
+        return Laws.load(RESULTS / "laws.json")
+
+    def runs(self, needed: bool = True) -> list[RunRecord]:
+        """All runs given."""
+        if needed and not self._found.runs:
+            self._lacks("run folder", "rmaat train, then rmaat inspect RUN")
+        return self._found.runs
+
+    def rows(self, table: str, needed: bool = True) -> list[dict[str, Any]]:
+        """Rows of the table ``NAME.json``: given, or the checkout's."""
+        if table in self._tables:
+            return self._tables[table]
+        if len(self._tables) == 1:  # under a name of its own
+            return next(iter(self._tables.values()))
+        path = RESULTS / f"{table}.json"
+        if not self._given and path.is_file():
+            return read_json(path, "table of results")["rows"]
+        if needed:
+            self._lacks(f"table {table}.json", MAKES.get(table, f"rmaat bench {table} --out DIR"))
+        return []
+
+    def pictures(self) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        """Pictures of Pathfinder and their labels."""
+        if self._pictures is None:
+            self._lacks("picture of Pathfinder", "rmaat figure pathfinder")
+        return self._pictures()
+
+    def _lacks(self, what: str, command: str) -> NoReturn:
+        where = "among the given paths" if self._given else "at hand"
+        raise InputError(f"figure: no {what} {where}; make one with: {command}")
+
+
+def _rows(path: Path) -> list[dict[str, Any]] | None:
+    """Rows of a table of results; None for anything else, which `collect` judges."""
+    if path.suffix != ".json" or not path.is_file():
+        return None
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    rows = found.get("rows") if isinstance(found, Mapping) else None
+    return rows if isinstance(rows, list) and all(isinstance(row, dict) for row in rows) else None

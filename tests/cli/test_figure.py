@@ -1,0 +1,109 @@
+"""`rmaat figure`: by name, from given paths, from the project's results, or simulated."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import astro_sim
+import bridge
+from analysis.figures import FIGURES, Sources, draw
+from astro_sim.common.errors import InputError
+from rmaat.__main__ import main
+from tests.analysis import handmade
+from tests.analysis.test_figures import lra_rows, points, recall_rows
+
+PNG = b"\x89PNG"
+
+
+@pytest.fixture(scope="module")
+def laws(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("laws") / "laws.json"
+    bridge.fit_laws([astro_sim.simulate("ltp", cycles=12, burn_in=3, tau_p_l=20.0)]).save(path)
+    return path
+
+
+def test_every_figure_is_listed_with_what_it_is_drawn_from(capsys):
+    assert main(["figure", "--list"]) == 0
+    told = capsys.readouterr().out
+    for name, each in FIGURES.items():
+        assert f"{name} " in told
+        assert each.shows in told
+
+
+@pytest.mark.parametrize(
+    "name", ["macro-dynamics", "layouts", "retention", "lra", "memory", "throughput", "recall", "pathfinder"]
+)
+def test_without_paths_it_is_simulated_or_drawn_from_the_projects_results(name, tmp_path, capsys):
+    out = tmp_path / "figure.png"
+    assert main(["figure", name, "--out", str(out)]) == 0
+    assert out.read_bytes().startswith(PNG)
+    assert capsys.readouterr().out == f"{out}: {FIGURES[name].shows}\n"
+
+
+def test_given_paths_are_what_is_drawn(laws, tmp_path):
+    """Laws of another time constant than the project's; a table under a name of its own; a scan among calcium."""
+    (axes, _) = draw("retention", Sources([laws])).axes
+    np.testing.assert_allclose(axes.lines[1].get_ydata(), bridge.Laws.load(laws).retention(4))
+    table = tmp_path / "mine.json"
+    table.write_text(json.dumps({"rows": recall_rows()}))
+    assert len(draw("recall", Sources([table])).axes) == 4
+    for name, data in (("a", handmade.calcium()), ("b", handmade.scan())):
+        astro_sim.write(data, tmp_path / f"{name}.nc")
+    calcium = draw("bifurcation", Sources([tmp_path / "a.nc", tmp_path / "b.nc"])).axes[0]
+    assert len(points(calcium, "led up")) == 4
+    (tmp_path / "lra.json").write_text(json.dumps({"rows": lra_rows()}))
+    both = Sources([tmp_path / "lra.json", table])
+    assert len(both.rows("lra")) == len(lra_rows())
+    assert len(draw("recall", Sources([tmp_path / "lra.json", laws, _named(table, "recall")])).axes) == 4
+
+
+def _named(table: Path, name: str) -> Path:
+    return table.rename(table.with_name(f"{name}.json"))
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("layouts", "layouts: no stp dataset (macro model) among the given paths; make one with: rmaat simulate stp"),
+        ("waves", "waves: no waves dataset (biophysical model) among the given paths; make one with: "
+                  "rmaat simulate waves --model biophysical"),
+        ("influence", "influence: no run folder among the given paths; make one with: rmaat train, then rmaat inspect"),
+        ("lra", "lra: no table lra.json among the given paths; make one with: rmaat reproduce lra"),
+        ("memory", "memory: no table amrb-memory.json among the given paths; make one with: "
+                   "rmaat bench amrb-memory --out DIR"),
+        ("retentoin", "unknown figure 'retentoin'; did you mean 'retention'?"),
+    ],
+)  # fmt: skip
+def test_what_is_missing_is_told_with_the_command(name, message, laws, tmp_path, capsys):
+    out = tmp_path / "figure.png"
+    assert main(["figure", name, str(laws), "--out", str(out)]) == 2
+    assert capsys.readouterr().err.startswith(f"rmaat: {message}")
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "figure: expected a NAME and --out F.pdf; rmaat figure --list lists the names"),
+        (["lra"], "figure: expected a NAME and --out F.pdf"),
+        (["lra", "--out", "figure.gif"], "figure.gif: expected a name that ends in .pdf, .png, .svg"),
+        (["lra", "nothing.json", "--out", "figure.pdf"], "nothing.json: no such file or folder"),
+    ],
+)
+def test_wrong_use_is_told(words, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["figure", *words]) == 2
+    assert message in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_laws_are_needed_and_pictures_cannot_be_guessed(tmp_path):
+    astro_sim.write(handmade.calcium(), tmp_path / "a.nc")
+    with pytest.raises(InputError, match="retention: no laws file among the given paths; make one with: rmaat fit"):
+        draw("retention", Sources([tmp_path / "a.nc"]))
+    with pytest.raises(InputError, match="pathfinder: no picture of Pathfinder at hand"):
+        draw("pathfinder", Sources())
+    with pytest.raises(InputError, match="layouts: no stp dataset .macro model. at hand"):
+        draw("layouts", Sources())
