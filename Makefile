@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test test-slow lint format bench clean
+.PHONY: demo test test-slow lint format bench docs clean
 
 demo: $(STAMP)   ## simulate, distil, train with AMRB and report, in about two minutes
 	rm -rf demo
@@ -28,6 +28,10 @@ format: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/rmaat bench
 
+docs: $(STAMP)   ## the pages, the gallery (executed) and the API, into docs/_build/html; warnings are errors
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[docs]"
+	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx -n -W --keep-going -q -b html docs docs/_build/html
+
 # torch first: a later package that asks for "torch" would otherwise fetch its newest build, CUDA included.
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -36,4 +40,4 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $(STAMP)
 
 clean:
-	rm -rf $(VENV) build dist demo *.egg-info
+	rm -rf $(VENV) build dist demo docs/_build docs/gallery *.egg-info

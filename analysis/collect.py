@@ -55,6 +55,7 @@ class Inputs:
     """Everything that was found, in the order given; folders alphabetically."""
 
     datasets: list[Dataset] = field(default_factory=list)
+    sweeps: list[Dataset] = field(default_factory=list)
     laws: list[LawsFile] = field(default_factory=list)
     runs: list[RunRecord] = field(default_factory=list)
 
@@ -142,7 +143,8 @@ def _take(path: Path, found: Inputs) -> None:
     if path.is_dir():
         found.runs.append(read_run(path))
     elif path.suffix == ".nc":
-        found.datasets.append(Dataset(path, datasets.require_single(datasets.read(path), str(path))))
+        data = datasets.read(path)
+        (found.sweeps if datasets.grid_of(data, str(path)) else found.datasets).append(Dataset(path, data))
     else:
         found.laws.append(LawsFile(path, Laws.load(path)))
 

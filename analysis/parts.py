@@ -77,6 +77,35 @@ class Code:
     kind: str = "code"
 
 
+@dataclass(frozen=True)
+class Slider:
+    """A setting that the reader moves: its name, a title with the unit, the text of every stop, and where it starts."""
+
+    name: str
+    title: str
+    texts: Sequence[str]
+    start: int
+
+
+@dataclass(frozen=True)
+class Explorer:
+    """Sliders over a grid of points, two figures and a table that follow them.
+
+    ``data`` is JSON: sizes of the grid, and for every point (the last slider fastest) what the figures, the table and
+    the sentence show. Without scripts the page shows the starting point.
+    """
+
+    identity: str
+    sliders: Sequence[Slider]
+    curve: Plot
+    factors: Plot
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    words: str
+    data: str
+    kind: str = "explorer"
+
+
 @dataclass
 class Section:
     """A section of the report; ``anchor`` is its address within the page."""

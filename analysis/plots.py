@@ -278,6 +278,30 @@ def training(runs: Sequence[tuple[str, RunRecord]], tokens: bool = False) -> go.
     return figure.update_xaxes(title_text="step", row=2, col=1)
 
 
+def explored_curve(
+    cycles: ArrayLike, samples: Sequence[float], law: Sequence[float], simulated: int, unit: str, top: float
+) -> go.Figure:
+    """LTP curve and law of one point of a sweep; traces: samples, the law, the law beyond the simulated cycles."""
+    at, level = np.asarray(cycles), np.asarray(law)
+    figure = new()
+    figure.add_trace(points(np.arange(len(samples)), samples, "simulated", 0))
+    figure.add_trace(line(at[at <= simulated], level[at <= simulated], "law", 1))
+    figure.add_trace(line(at[at >= simulated], level[at >= simulated], "extrapolated", 1, line={"dash": "dash"}))
+    figure.update_yaxes(title_text=f"p<sup>l</sup> ({unit})", range=[0, top])
+    return figure.update_xaxes(title_text="cycle")
+
+
+def explored_factors(totals: Sequence[int], factors: Sequence[Sequence[float]], top: float) -> go.Figure:
+    """RetentionFactor(t, T) of one point of a sweep, a trace a T."""
+    figure = new()
+    for index, (total, factor) in enumerate(zip(totals, factors, strict=True)):
+        mark = {"size": 6, "symbol": SYMBOLS[index % len(SYMBOLS)]}
+        at = np.arange(1, len(factor) + 1)
+        figure.add_trace(line(at, factor, f"T = {total}", index, mode="lines+markers", marker=mark))
+    figure.update_yaxes(title_text="RetentionFactor(t, T)", range=[0, top])
+    return figure.update_xaxes(title_text="segment t", range=[0, max(totals) + 1])
+
+
 def law_moved(before: Laws, after: Laws, total: int) -> go.Figure:
     """RetentionFactor(t, T) before training and after it, with the band of the simulated law."""
     figure = new()

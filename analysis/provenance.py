@@ -10,7 +10,7 @@ from analysis.collect import Dataset, Inputs, LawsFile
 from analysis.parts import Code, Heading, Section, Table, Text, count
 from analysis.runs import examples_of, labels
 from astro_sim.common.files import versions
-from astro_sim.dataset import settings_of
+from astro_sim.dataset import grid_of, settings_of
 from rmaat.records import RunRecord
 
 # Filled in from the task or from the settings of the laws, not set by anyone.
@@ -20,21 +20,18 @@ DERIVED = ("vocabulary", "classes", "head", "trainable_laws")
 def provenance(inputs: Inputs, paths: Sequence[str], out: str) -> Section:
     """Provenance of every input, and of this page."""
     section = Section("provenance", "Provenance")
-    if inputs.datasets:
+    if simulated := [*inputs.datasets, *inputs.sweeps]:
         section.add(Heading("Datasets"))
         section.add(
             Table(
                 "Seeds, digests and versions of the datasets",
                 ["path", "experiment", "model", "seed", "digest", "versions"],
-                [_dataset(each) for each in inputs.datasets],
+                [_dataset(each) for each in simulated],
                 ["experiment", "model", "digest", "versions"],
             )
         )
         section.add(
-            *(
-                Code(f"{each.path}: every setting, as the command that makes it", simulate(each))
-                for each in inputs.datasets
-            )
+            *(Code(f"{each.path}: every setting, as the command that makes it", simulate(each)) for each in simulated)
         )
     if inputs.laws:
         section.add(Heading("Laws"))
@@ -69,6 +66,8 @@ def simulate(each: Dataset) -> str:
     attributes = each.data.attrs
     words = ["rmaat", "simulate", each.experiment, "--out", str(each.path)]
     words += ["--model", str(attributes["model"]), "--seed", str(int(attributes["seed"]))]
+    for dim, values in grid_of(each.data).items():
+        words += ["--sweep", f"{dim.removeprefix('swept_')}={_swept(values)}"]
     return _join([*words, *_sets(settings_of(each.data))])
 
 
@@ -170,6 +169,12 @@ def _sets(settings: Mapping[str, Any]) -> list[str]:
         if value is not None:
             words += ["--set", f"{name}={_toml(value)}"]
     return words
+
+
+def _swept(values: Sequence[Any]) -> str:
+    """Values of a sweep as ``--sweep`` takes them: numbers with commas, anything else as a TOML list."""
+    plain = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+    return ",".join(map(repr, values)) if plain else json.dumps(list(values))
 
 
 def _toml(value: Any) -> str:

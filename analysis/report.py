@@ -10,6 +10,7 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from analysis.collect import Inputs, collect
+from analysis.explorer import explore
 from analysis.memory import memory
 from analysis.parts import Bullets, Plot, Section, Text
 from analysis.provenance import provenance
@@ -50,7 +51,7 @@ def build_report(paths: Sequence[str | Path], out: str | Path, title: str = TITL
     if out.is_dir():
         raise InputError(f"{out}: a folder; expected the name of an HTML file to write")
     inputs = collect(paths)
-    if out.resolve() in {each.path.resolve() for each in (*inputs.datasets, *inputs.laws)}:
+    if out.resolve() in {each.path.resolve() for each in (*inputs.datasets, *inputs.sweeps, *inputs.laws)}:
         raise InputError(f"{out}: is among the inputs; expected another file to write the report to")
     write_text(out, render(sections(inputs, [str(path) for path in paths], str(out)), title))
 
@@ -69,6 +70,7 @@ def sections(inputs: Inputs, paths: Sequence[str] = (), out: str = "report.html"
         short_term(inputs),
         long_term(inputs),
         retention(inputs),
+        explore(inputs),
         *more(inputs),
         training(inputs),
         memory(inputs),

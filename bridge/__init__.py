@@ -14,15 +14,17 @@ if TYPE_CHECKING:
     from bridge.laws import Laws
     from bridge.matching import match
     from bridge.sensitivity_analysis import sensitivity
+    from bridge.swept import fit_sweep
 
 _HOME = {
     "Laws": "bridge.laws",
     "fit_laws": "bridge.distil",
+    "fit_sweep": "bridge.swept",
     "match": "bridge.matching",
     "sensitivity": "bridge.sensitivity_analysis",
 }
 
-__all__ = ["Laws", "fit_laws", "match", "sensitivity"]
+__all__ = ["Laws", "fit_laws", "fit_sweep", "match", "sensitivity"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,81 @@
+"""The report in a real browser: it draws, follows its sliders, sorts, and asks the network for nothing."""
+
+from pathlib import Path
+
+import pytest
+
+import analysis
+import astro_sim
+from tests.analysis.browser import SIZES, needs_chromium, opened, require_sound, shot
+
+pytestmark = needs_chromium
+
+
+@pytest.fixture(scope="module")
+def report(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("browser")
+    grid = {"tau_p_l": [30.0, 60.0, 90.0], "tau_cycle": [5.0, 10.0]}
+    astro_sim.write(astro_sim.sweep("ltp", grid, cycles=12, burn_in=3, interval=1.0), folder / "sweep.nc")
+    analysis.build_report([made, folder / "sweep.nc"], folder / "report.html")
+    return folder / "report.html"
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_report_is_sound(report, size):
+    with opened(report, size) as page:
+        require_sound(page, report)
+        shot(page, f"report-{size}")
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_sliders_move_curve_factors_table_and_words(report, size):
+    """By the keyboard, as a reader without a mouse would: linear law, so tau is tau_p_l / tau_cycle."""
+    with opened(report, size) as page:
+        explorer = page.locator(".explorer")
+        assert "tau = 6 cycles" in explorer.locator(".found").inner_text()
+
+        def state():
+            return page.evaluate(
+                """() => {
+                  const [curve, factors] = document.querySelectorAll('.explorer .js-plotly-plot');
+                  const cells = [...document.querySelectorAll('.explorer td')].map((cell) => cell.textContent);
+                  const shown = (plot, trace, at) => Number(plot.calcdata[trace][at].y.toPrecision(5));
+                  return [shown(curve, 0, 5), shown(curve, 1, 9), shown(factors, 2, 0), cells.join()];
+                }"""
+            )
+
+        before = state()
+        explorer.locator("input").nth(0).focus()
+        page.keyboard.press("ArrowRight")
+        page.wait_for_function("document.querySelector('.explorer .found').textContent.includes('tau = 9 cycles')")
+        after = state()
+        assert all(one != other for one, other in zip(before, after, strict=True))
+        assert explorer.locator("output").all_inner_texts() == ["90 s", "10 s"]
+        assert explorer.locator("input").nth(0).get_attribute("aria-valuetext") == "90 s"
+        page.keyboard.press("ArrowLeft")
+        page.wait_for_function("document.querySelector('.explorer .found').textContent.includes('tau = 6 cycles')")
+        assert state() == before
+
+
+def test_tables_sort_by_their_heads(report):
+    with opened(report, "wide") as page:
+        table = page.locator("table.sortable").first
+        head = table.locator("thead th").nth(2).locator("button")
+
+        def column():
+            return [float(text) for text in table.locator("tbody tr td:nth-child(3)").all_inner_texts()]
+
+        head.click()
+        assert column() == sorted(column())
+        assert table.locator("thead th").nth(2).get_attribute("aria-sort") == "ascending"
+        head.press("Enter")
+        assert column() == sorted(column(), reverse=True)
+        assert len(set(column())) > 1
+
+
+def test_it_prints(report, tmp_path):
+    with opened(report, "wide") as page:
+        page.emulate_media(media="print")
+        assert page.locator("nav").is_hidden()
+        page.pdf(path=str(tmp_path / "report.pdf"))
+        assert (tmp_path / "report.pdf").read_bytes().startswith(b"%PDF")
