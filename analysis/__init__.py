@@ -10,11 +10,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from analysis.comparison import compare
     from analysis.report import build_report
 
-_HOME = {"build_report": "analysis.report"}
+_HOME = {"build_report": "analysis.report", "compare": "analysis.comparison"}
 
-__all__ = ["build_report"]
+__all__ = ["build_report", "compare"]
 
 
 def __getattr__(name: str) -> Any:

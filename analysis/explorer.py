@@ -6,7 +6,7 @@ have one implementation.
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,9 @@ from analysis.parts import Explorer, Plot, Section, Slider, Table, Text, missing
 from analysis.views.shapes import evenly
 from analysis.views.tables import MOST_ROWS, inventory
 from astro_sim.dataset import grid_of
-from bridge.swept import SweptLaw, fit_sweep
+
+if TYPE_CHECKING:
+    from bridge.swept import SweptLaw
 
 MOST_POINTS = 2000  # of a grid; more would make the page heavy
 STEPS_A_CYCLE = 4  # of the law's curve
@@ -54,6 +56,8 @@ def _parts(each: Dataset, inputs: Inputs, index: int) -> list[Any]:
         return [Text(told, note=True)]
     family = next((one.laws.family.name for one in inputs.laws if one.laws.parametric and not one.laws.family.knots),
                   FAMILY)  # fmt: skip
+    from bridge.swept import fit_sweep  # loads the optimiser, which a page without a sweep does without
+
     laws = fit_sweep(each.data, family)
     sound = [law for law in laws if law.fit is not None]
     if not sound:
@@ -61,7 +65,7 @@ def _parts(each: Dataset, inputs: Inputs, index: int) -> list[Any]:
     return [_explorer(each, laws, index, family), _table(each, sound, len(laws), family)]
 
 
-def _explorer(each: Dataset, laws: Sequence[SweptLaw], index: int, family: str) -> Explorer:
+def _explorer(each: Dataset, laws: Sequence["SweptLaw"], index: int, family: str) -> Explorer:
     names = list(laws[0].point)
     values = {name: list(dict.fromkeys(_key(law.point[name]) for law in laws)) for name in names}
     sliders = [
@@ -108,7 +112,7 @@ def _explorer(each: Dataset, laws: Sequence[SweptLaw], index: int, family: str) 
     )
 
 
-def _point(law: SweptLaw, at: Array, family: str) -> dict[str, Any]:
+def _point(law: "SweptLaw", at: Array, family: str) -> dict[str, Any]:
     """What the page shows of one point of the grid."""
     if law.curve is None or law.fit is None:
         dashes = [["–"] * 3 for _ in TOTALS]
@@ -135,7 +139,7 @@ def _point(law: SweptLaw, at: Array, family: str) -> dict[str, Any]:
     }
 
 
-def _table(each: Dataset, sound: Sequence[SweptLaw], count: int, family: str) -> Table:
+def _table(each: Dataset, sound: Sequence["SweptLaw"], count: int, family: str) -> Table:
     """Every point in a table that sorts, for reading without sliders."""
     names, parameters = list(sound[0].point), [p.name for p in sound[0].fit.family.parameters]  # pyright: ignore[reportOptionalMemberAccess]
     rows = []

@@ -5,6 +5,7 @@ from typing import Any
 
 from analysis import paper, plots
 from analysis.collect import Inputs
+from analysis.comparison_parts import comparison_parts
 from analysis.curves import law_path, series
 from analysis.law_words import REFERENCE_TOTAL, moved, plain
 from analysis.parts import Plot, Section, Table, Text, count, missing, number, percent
@@ -156,6 +157,7 @@ def results(inputs: Inputs) -> Section:
             if run.evaluation is None:
                 text = f"{label}: not evaluated (evaluation.json is missing); make it with: "
                 section.add(Text(f"{text}rmaat evaluate {run.path}", note=True))
+        section.add(*comparison_parts(inputs.runs))
     else:
         section.add(missing("run folder", f"{TRAIN}, then rmaat evaluate RUN"))
     section.add(_paper_table(), _ablations())

@@ -355,6 +355,40 @@ def report(
     print(f"{out}: {out.stat().st_size / 1e6:.1f} MB")
 
 
+@app.command()
+def compare(
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="RUN...", help="Runs, folders of them, or tables of rmaat reproduce.")
+    ],
+    baseline: Annotated[
+        str | None, typer.Option(help="Arm that the others are held against: name, model or run.  [default: the first]")
+    ] = None,
+    task: Annotated[str | None, typer.Option(help="Take the runs of this task alone.")] = None,
+    json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    out: Annotated[Path | None, typer.Option(help="File to keep the comparison in (JSON).")] = None,
+) -> None:
+    """Compare trained runs of one task: which arm is better, by how much, and what could not have been seen.
+
+    Example: rmaat compare runs/rmaat-0 runs/rmaat-1 runs/rmaat-2 runs/rmt-0 runs/rmt-1 runs/rmt-2 --baseline rmt
+    """
+    from analysis.comparison import compare as held
+    from analysis.comparison_words import arm_rows, difference_rows, lines
+    from astro_sim.common.files import write_json
+
+    if out is not None:
+        require_suffix(out, ".json")
+    found = held(paths, baseline, task)
+    if out is not None:
+        write_json(out, found.as_dict())
+    if json_:
+        print_json(found.as_dict())
+        return
+    for rows in (arm_rows(found), difference_rows(found)):
+        table(*rows)
+        print()
+    print("\n".join(lines(found)))
+
+
 app.command()(figure_verb.figure)
 
 

@@ -34,6 +34,11 @@ def factors(rule: str, retention: Retention | None, totals: Sequence[int], segme
     -------
     Tensor, (batch, segments), float64
         1 beyond an example's T, where `update` changes nothing anyway. Differentiable where the laws are trainable.
+
+    Raises
+    ------
+    InputError
+        A rule that needs laws, without laws.
     """
     if rule == "none":
         return torch.ones(len(totals), segments, dtype=torch.float64)
@@ -53,6 +58,11 @@ def update(rule: str, memory: Tensor, written: Tensor, factor: Tensor, active: T
     factor : Tensor, (batch,)
     active : Tensor of bool, (batch,), optional
         False where the segment is only padding: the memory stays.
+
+    Returns
+    -------
+    Tensor, (batch, memory rows, width)
+        mem_{t+1}.
     """
     factor = factor[:, None, None].to(written.dtype)
     if rule == "scale":

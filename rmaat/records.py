@@ -7,6 +7,7 @@
     RUN/model.safetensors    the weights at the end (settings: of the best validation, or the last), the laws' digest
     RUN/summary.json         how it ended: steps, tokens, seconds, memory, the best validation
     RUN/evaluation.json      accuracy on the test split, written by `rmaat evaluate`
+    RUN/predictions.npy      what it answered there and what was right, for paired comparisons; by `rmaat evaluate` too
     RUN/diagnostics.json     how its memory works, written by `rmaat inspect`
     RUN/checkpoints/         what `--resume` continues from
     RUN/tensorboard/         event files, where asked for
@@ -27,6 +28,7 @@ from bridge.laws import Laws
 SCHEMA_VERSION = 3
 TRAINED_LAWS = "laws.trained.json"
 METRICS = "metrics.jsonl"
+PREDICTIONS = "predictions.npy"  # classes answered and labels of the test split, (2, examples)
 DIAGNOSTICS, DIAGNOSTICS_VERSION = "diagnostics.json", 1
 SUMMARY, SUMMARY_VERSION = "summary.json", 1
 REQUIRED = {

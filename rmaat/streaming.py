@@ -124,7 +124,8 @@ class Stream:
     def reset(self, rows: Tensor | None = None, total: int | Tensor | None = None) -> Self:
         """Begin again, in the rows where ``rows`` (bool, (batch,)) holds; in all by default.
 
-        ``total`` gives their new T; without it the old one stays.
+        ``total`` gives their new T; without it the old one stays. Raises `InputError` for rows of another shape, and
+        for a T for some rows alone where the others have none.
         """
         device = self.segments.device
         chosen = torch.ones(self.batch, dtype=torch.bool, device=device) if rows is None else rows.to(device)

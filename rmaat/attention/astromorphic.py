@@ -127,7 +127,20 @@ def astromorphic_causal(
     chunk: int = 64,
     state: State | None = None,
 ) -> tuple[Tensor, State]:
-    """The causal form, from the state that earlier rows left to the state with these rows in it."""
+    """The causal form, from the state that earlier rows left to the state with these rows in it.
+
+    Parameters
+    ----------
+    q, k, v, phi_r, mask, rule, chunk
+        As for `astromorphic`.
+    state : State, optional
+        Of rows that came before these.
+
+    Returns
+    -------
+    y : Tensor, (batch, heads, rows, d_v)
+    state : State
+    """
     with torch.autocast(q.device.type, enabled=False):
         q = wide(q)
         queries = feature_map(q if mask is None else torch.where(mask[:, None, :, None], q, 0.0))
@@ -168,7 +181,10 @@ def _factor(rule: Rule, count: Tensor | float) -> Tensor | float:
 def astromorphic_reference(
     q: Tensor, k: Tensor, v: Tensor, relative: Tensor | None, mask: Tensor, rule: Rule, causal: bool = False
 ) -> Tensor:
-    """What `astromorphic` computes, row by row as the equations of this module say it; ``relative`` is R itself."""
+    """What `astromorphic` computes, row by row as the equations of this module say it.
+
+    ``relative`` is R itself, (heads, rows, m); the others have the shapes that `astromorphic` takes.
+    """
     batch, heads, rows, _ = q.shape
     out = torch.zeros(batch, heads, rows, v.shape[-1], dtype=q.dtype)
     for b in range(batch):

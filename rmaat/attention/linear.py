@@ -37,15 +37,15 @@ def linear_attention(
     causal : bool
     chunk : int
         Rows handled at once when causal.
-    state : State, optional
-        Of rows that came before these (causal).
+    state : tuple of Tensor, optional
+        H and z of the rows that came before these (causal).
 
     Returns
     -------
     y : Tensor
         In float32 at least whatever the autocast.
-    state : State
-        With these rows in it.
+    state : tuple of Tensor
+        H, (batch, heads, m, d_v), and z, (batch, heads, 1, m), with these rows in them.
     """
     with torch.autocast(q.device.type, enabled=False):
         q, k, v = wide(q), wide(k), wide(v)
@@ -68,7 +68,7 @@ def linear_attention(
 
 
 def linear_reference(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, causal: bool = False) -> Tensor:
-    """What `linear_attention` computes, from the matrix of all weights."""
+    """What `linear_attention` computes, from the matrix of all weights; (batch, heads, rows, features) each."""
     phi_q, phi_k = (torch.nn.functional.elu(part) + 1 for part in (q, k))
     weights = phi_q @ phi_k.transpose(-1, -2) * mask[:, None, None, :]
     weights = weights.tril() if causal else weights

@@ -74,7 +74,7 @@ def retention(
 
 
 def retention_reference(q: Tensor, k: Tensor, v: Tensor, decay: Tensor, mask: Tensor, causal: bool) -> Tensor:
-    """Retention from the matrix of all weights."""
+    """Retention from the matrix of all weights; (batch, heads, rows, m) each, decay (heads,), mask (batch, rows)."""
     place = torch.arange(q.shape[2], dtype=q.dtype)
     distance = (place[:, None] - place[None, :]).abs()
     weights = (q @ k.transpose(-1, -2)) * torch.exp(-decay.to(q.dtype)[:, None, None] * distance)

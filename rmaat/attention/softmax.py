@@ -13,7 +13,7 @@ State = tuple[Tensor, Tensor]  # keys and values of the rows so far, (B, h, rows
 
 
 def softmax_reference(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, causal: bool = False) -> Tensor:
-    """Softmax attention from the matrix of all weights."""
+    """Softmax attention from the matrix of all weights; (batch, heads, rows, features) each, mask (batch, rows)."""
     scores = q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5
     scores = scores.masked_fill(~mask[:, None, None, :], -torch.inf)
     if causal:

@@ -34,7 +34,7 @@ def train(
 ) -> RunRecord:
     """Train a model and leave a run folder.
 
-    Under `torchrun` or `accelerate launch` the processes share each batch, and the main one writes.
+    Under ``torchrun`` or `accelerate launch` the processes share each batch, and the main one writes.
 
     Parameters
     ----------

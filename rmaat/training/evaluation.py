@@ -6,18 +6,19 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from astro_sim.common.errors import InputError
-from astro_sim.common.files import write_json
+from astro_sim.common.files import whole_file, write_json
 from astro_sim.common.progress import Progress
 from rmaat import diagnostics, records
 from rmaat.config import RMAATConfig
 from rmaat.family import build_model
 from rmaat.language import LanguageModel
 from rmaat.model import Model, evaluating
-from rmaat.records import RunRecord, read_run
+from rmaat.records import PREDICTIONS, RunRecord, read_run
 from rmaat.tasks import storage
 from rmaat.tasks.storage import Split
 from rmaat.training import checkpoint
@@ -32,6 +33,10 @@ def evaluate(run: str | Path, data: str | Path | None = None, split: str = "test
 
     The test split of the run's own data goes to RUN/evaluation.json, which the report reads. Other splits are kept
     beside it as RUN/evaluation.SPLIT.json; results on other data are returned only.
+
+    With the first of these goes RUN/predictions.npy, not of language models: the predicted classes and the labels of
+    the test split in its order, (2, examples), in the smallest unsigned type that holds the classes. So runs can be
+    compared example by example.
 
     Parameters
     ----------
@@ -55,7 +60,8 @@ def evaluate(run: str | Path, data: str | Path | None = None, split: str = "test
     """
     record, network, opened, step = _open(run, data, split)
     measured, settings = opened.splits[split], TrainSettings(**record.run["settings"])
-    loss, accuracy = measure(network, measured, settings, Processes(settings.device))
+    answers = None if isinstance(network, LanguageModel) else np.zeros(len(measured), dtype=np.int64)
+    loss, accuracy = measure(network, measured, settings, Processes(settings.device), answers=answers)
     if isinstance(network, LanguageModel):
         known = {"bits_per_token": loss / math.log(2), "majority": measured.likeliest_symbol}
     else:
@@ -71,8 +77,16 @@ def evaluate(run: str | Path, data: str | Path | None = None, split: str = "test
         "data_digest": opened.manifest.digest,
     }
     if opened.manifest.digest == record.run["data"]["digest"]:
+        if answers is not None and split == "test":
+            _write_predictions(record.path / PREDICTIONS, answers, measured.labels)
         write_json(record.path / ("evaluation.json" if split == "test" else f"evaluation.{split}.json"), result)
     return result
+
+
+def _write_predictions(path: Path, answers: NDArray[np.int64], labels: NDArray[np.int64]) -> None:
+    both = np.stack([answers, labels])
+    with whole_file(path) as temporary:
+        np.save(temporary, both.astype(np.min_scalar_type(both.max())), allow_pickle=False)
 
 
 def inspect(run: str | Path, data: str | Path | None = None, examples: int = 16, split: str = "test") -> dict[str, Any]:
@@ -135,17 +149,26 @@ def _open(run: str | Path, data: str | Path | None, split: str) -> tuple[RunReco
 
 @torch.no_grad()
 def measure(
-    network: Model, split: Split, settings: TrainSettings, processes: Processes, most: int | None = None
-) -> tuple[float, float]:
+    network: Model, split: Split, settings: TrainSettings, processes: Processes, most: int | None = None,
+    answers: NDArray[np.int64] | None = None,
+) -> tuple[float, float]:  # fmt: skip
     """Mean loss and accuracy over a split, or over ``most`` examples of it; batched by length, dropout off.
 
     Means are over examples, of a language model over tokens. Several processes take turns, and all know the means.
 
     The examples are drawn with a fixed seed: a split may be sorted by label, as the reviews of Text are.
+
+    ``answers``, zeros, (examples of the split,), is filled with the predicted classes; not of a language model.
     """
     chosen = np.random.default_rng(0).permutation(len(split))[:most]
     order = chosen[np.argsort(split.lengths[chosen], kind="stable")]
     size, totals = settings.batch * processes.count, [0.0, 0.0, 0.0]
+    seen: list[Tensor] = []
+
+    def answer(tokens: Tensor, lengths: Tensor) -> Tensor:
+        seen[:] = [network(tokens, lengths)]
+        return seen[0]
+
     with evaluating(network), Progress(f"evaluating on {split.name}", len(order)) as progress:
         for start in range(0, len(order), size):
             together = order[start : start + size]
@@ -154,11 +177,15 @@ def measure(
             tokens, lengths, labels = tensors(split, mine if len(mine) else together[:1])
             batch = tokens.to(processes.device), lengths.to(processes.device), labels.to(processes.device)
             with autocast(settings, processes.device):
-                sums, of = score(network, batch)
+                sums, of = score(network, batch, None if answers is None else answer)
             if len(mine):
                 totals = [a + b for a, b in zip(totals, (*sums.tolist(), of), strict=True)]
+                if answers is not None:
+                    answers[mine] = seen[0].argmax(-1).cpu()
             progress.advance(len(together))
     loss, right, count = processes.sum(totals)
+    if answers is not None:
+        answers[:] = processes.sum(answers.tolist())  # each process knows its own examples'
     return loss / count, right / count
 
 

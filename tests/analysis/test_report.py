@@ -20,7 +20,7 @@ from analysis.report import sections
 from astro_sim.common.settings import parse_assignments
 from bridge.laws import Laws
 
-SECTIONS = ["summary", "stp", "ltp", "retention", "training", "memory", "results", "provenance"]
+SECTIONS = ["summary", "stp", "ltp", "retention", "explore", "training", "memory", "results", "provenance"]
 # Tags that never have an end.
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 

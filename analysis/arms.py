@@ -1,0 +1,284 @@
+"""Runs as arms: what is compared is a model with its settings and laws; runs of one arm differ in their seed alone."""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from astro_sim.common.errors import InputError
+from astro_sim.common.files import digest, read_json
+from rmaat.records import PREDICTIONS, RunRecord, is_run, read_run
+
+EXPECTED = "expected run folders, folders of them, or tables that rmaat reproduce wrote (.json)"
+NEUTRAL = ("seed", "device", "log_every", "checkpoint_every", "tensorboard")  # no arm of their own
+OF_THE_TASK = ("vocabulary", "classes", "head", "trainable_laws")  # the last is asked for as laws.trainable
+IN_A_ROW = {
+    "task": str, "model": str, "name": str, "seed": int, "data": dict, "settings": dict, "laws_digest": str,
+    "accuracy": float, "examples": int,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Result:
+    """One evaluated run.
+
+    Attributes
+    ----------
+    label : str
+        Its path, or table and row.
+    task, model : str
+    seed : int
+    data, laws : str
+        Digests.
+    asked, built : mapping
+        Settings as asked for, and with nothing left open; without those that change no result.
+    row : str or None
+        What its table calls it.
+    accuracy : float
+    examples : int
+        Of the test split.
+    bits : float or None
+        Bits a token, of a language model.
+    answers : array of bool (examples,) or None
+        Which examples are right, in the order of the test split.
+    commit : str or None
+    """
+
+    label: str
+    task: str
+    model: str
+    seed: int
+    data: str
+    laws: str
+    asked: Mapping[str, Any]
+    built: Mapping[str, Any]
+    row: str | None
+    accuracy: float
+    examples: int
+    bits: float | None = None
+    answers: NDArray[np.bool_] | None = None
+    commit: str | None = None
+
+    @property
+    def arm(self) -> str:
+        """Digest of what makes its arm: everything but the seed."""
+        return digest([self.model, self.laws, dict(self.built)])
+
+    @property
+    def right(self) -> int:
+        """Examples that are right."""
+        return round(self.accuracy * self.examples)
+
+
+@dataclass
+class Found:
+    """Results in the order given, and a sentence for each run that has none."""
+
+    results: list[Result] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+
+    def take(self, one: Result | str) -> None:
+        """Keep a result, or the sentence that says why there is none."""
+        if isinstance(one, Result):
+            self.results.append(one)
+        else:
+            self.left_out.append(one)
+
+
+def find(paths: Sequence[str | Path]) -> Found:
+    """Read the results of runs and tables; a run that is given twice is taken once.
+
+    Raises
+    ------
+    InputError
+        A path of another kind, a folder without runs, or a broken file.
+    """
+    if not paths:
+        raise InputError(f"compare: no path given; {EXPECTED}")
+    found, seen = Found(), set[Path]()
+    for given in map(Path, paths):
+        for path in _candidates(given):
+            if path.resolve() in seen:
+                continue
+            seen.add(path.resolve())
+            for one in _of_table(path) if path.is_file() else [of_run(read_run(path))]:
+                found.take(one)
+    return found
+
+
+def of_run(run: RunRecord) -> Result | str:
+    """The result of a run, or a sentence that says why it has none.
+
+    Raises
+    ------
+    InputError
+        Predictions that are broken or of another evaluation.
+    """
+    if not run.finished:
+        return f"{run.path}: not finished; go on with rmaat train ... --resume"
+    if run.evaluation is None:
+        return f"{run.path}: not evaluated; make it with rmaat evaluate {run.path}"
+    settings, bits = run.run["settings"], run.evaluation.get("bits_per_token")
+    asked = {
+        **settings,
+        **run.run["model_settings"],
+        **{f"laws.{name}": each for name, each in run.run["laws"].items()},
+    }
+    idle = set(run.run.get("without_effect") or ())
+    return Result(
+        label=str(run.path),
+        task=run.run["task"],
+        model=run.run["model"],
+        seed=settings.get("seed", 0),
+        data=str(run.run["data"].get("digest")),
+        laws=run.run["laws_digest"],
+        asked={name: value for name, value in _effective(asked).items() if name not in idle},
+        built=_effective({**settings, **run.run["model_config"]}),
+        row=None,
+        accuracy=run.evaluation["accuracy"],
+        examples=run.evaluation["examples"],
+        bits=bits,
+        answers=None if bits is not None else _answers(run),
+        commit=run.run.get("commit"),
+    )
+
+
+def arms(results: Iterable[Result]) -> dict[str, list[Result]]:
+    """Results by the names of their arms, in the order of their first runs; seeds in order.
+
+    Raises
+    ------
+    InputError
+        A seed that an arm has twice.
+    """
+    groups: dict[str, list[Result]] = {}
+    for result in results:
+        groups.setdefault(result.arm, []).append(result)
+    names = _names([group[0] for group in groups.values()])
+    for name, group in zip(names, groups.values(), strict=True):
+        group.sort(key=lambda result: result.seed)
+        for one, other in pairwise(group):
+            if one.seed == other.seed:
+                raise InputError(
+                    f"{other.label}: seed {other.seed} of {name} a second time (first: {one.label}); give each run once"
+                )
+    return dict(zip(names, groups.values(), strict=True))
+
+
+def _candidates(given: Path) -> Iterator[Path]:
+    if not given.exists():
+        raise InputError(f"{given}: no such file or folder; {EXPECTED}")
+    if given.is_file() and given.suffix != ".json":
+        raise InputError(f"{given}: no run; {EXPECTED}")
+    if given.is_file() or is_run(given):
+        yield given
+        return
+    runs = []
+    for place, folders, _ in os.walk(given):
+        here = sorted(name for name in folders if not name.startswith("."))
+        inside = [name for name in here if is_run(Path(place) / name)]
+        folders[:] = [name for name in here if name not in inside]
+        runs += [Path(place) / name for name in inside]
+    if not runs:
+        raise InputError(f"{given}: no run in this folder; {EXPECTED}")
+    yield from sorted(runs)
+
+
+def _of_table(path: Path) -> Iterator[Result | str]:
+    raw = read_json(path, "table of results")
+    rows = raw.get("rows") if isinstance(raw, dict) else None
+    if not isinstance(rows, list) or not all(isinstance(row, dict) and "state" in row for row in rows):
+        raise InputError(f"{path}: not a table of rmaat reproduce; {EXPECTED}")
+    for number, row in enumerate(rows, start=1):
+        label = f"{path}, row {number} ({row.get('task')}, {row.get('name')}, seed {row.get('seed')})"
+        if row["state"] != "finished" or row.get("accuracy") is None:
+            yield f"{label}: {row['state'] if row['state'] != 'finished' else 'not evaluated'}"
+            continue
+        for name, kind in IN_A_ROW.items():
+            if not isinstance(row.get(name), kind):
+                raise InputError(f"{label}: expected {name!r}, a {kind.__name__}")
+        if not 0 <= row["accuracy"] <= 1:
+            raise InputError(f"{label}: accuracy: expected a share, got {row['accuracy']}")
+        yield Result(
+            label=label,
+            task=row["task"],
+            model=row["model"],
+            seed=row["seed"],
+            data=str(row["data"].get("digest")),
+            laws=row["laws_digest"],
+            asked=_effective(row.get("asked") or {}),
+            built=_effective(row["settings"]),
+            row=row["name"],
+            accuracy=row["accuracy"],
+            examples=row["examples"],
+            commit=row.get("commit"),
+        )
+
+
+def _answers(run: RunRecord) -> NDArray[np.bool_] | None:
+    """Which examples the run has right; None where that was not kept."""
+    path, evaluation = run.path / PREDICTIONS, run.evaluation or {}
+    if not path.is_file():
+        return None
+    try:
+        both = np.load(path, allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise InputError(f"{path}: not a readable array, perhaps truncated ({error})") from None
+    if both.shape != (2, evaluation["examples"]) or not np.issubdtype(both.dtype, np.integer):
+        raise InputError(f"{path}: expected whole numbers (2, {evaluation['examples']}), got {both.dtype} {both.shape}")
+    right = both[0] == both[1]
+    if right.sum() != round(evaluation["accuracy"] * len(right)):
+        raise InputError(
+            f"{path}: of another evaluation than evaluation.json; make both with rmaat evaluate {run.path}"
+        )
+    return right
+
+
+def _effective(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if name not in NEUTRAL}
+
+
+def _names(arms: list[Result]) -> list[str]:
+    """A name for each arm: that of its table, else the model and the settings that were asked for and differ."""
+    rows = [arm.row for arm in arms if arm.row is not None]
+    if len(set(rows)) == len(arms):
+        return rows
+    differing = _differing([arm.asked for arm in arms])
+    if len({arm.row is None for arm in arms}) > 1:  # tables tell what was asked, runs what was left open, too
+        differing = [name for name in differing if all(name in arm.asked for arm in arms)]
+    names = []
+    for arm in arms:
+        shown = [f"{name}={_written(arm.asked[name])}" for name in differing if arm.asked.get(name) is not None]
+        alike = [other.laws for other in arms if _laws_asked(other) == _laws_asked(arm)]
+        names.append(", ".join([arm.model, *shown, *([f"laws={arm.laws[:8]}"] if len(set(alike)) > 1 else [])]))
+    return [_told_apart(at, names, arms) for at in range(len(arms))]
+
+
+def _told_apart(at: int, names: list[str], arms: list[Result]) -> str:
+    """The name of an arm, with what was built differently where another has the same."""
+    same = [arm for name, arm in zip(names, arms, strict=True) if name == names[at]]
+    if len(same) == 1:
+        return names[at]
+    differing = _differing([arm.built for arm in same])
+    built = arms[at].built
+    return ", ".join([names[at], *(f"{name}={_written(built.get(name))}" for name in differing)])
+
+
+def _differing(settings: list[Mapping[str, Any]]) -> list[str]:
+    known = dict.fromkeys(name for each in settings for name in each if name not in OF_THE_TASK)
+    return [name for name in known if len({_written(each.get(name)) for each in settings}) > 1]
+
+
+def _laws_asked(arm: Result) -> tuple[Any, ...]:
+    return tuple(arm.asked.get(f"laws.{name}") for name in ("perturbed", "factor", "seed"))
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, bool) or value is None:
+        return "default" if value is None else str(value).lower()
+    return ":".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
