@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from analysis.arms import Found, of_run
@@ -25,25 +26,41 @@ def comparison_parts(runs: Sequence[RunRecord]) -> list[Any]:
     list of parts
         What forbids a comparison, such as a seed that is there twice, is told in a note.
     """
-    together: dict[tuple[str, str], Found] = {}
     parts: list[Any] = []
-    for run in runs:
-        try:
-            one = of_run(run)
-        except InputError as error:
-            parts.append(Text(_typeset(f"Left out of comparisons: {error}"), note=True))
-            continue
-        if not isinstance(one, str):
-            together.setdefault((one.task, one.data), Found()).take(one)
-    for (task, _), found in together.items():
-        if len({result.arm for result in found.results}) < 2:
-            continue
+    together, left_out = _together(runs)
+    parts += [Text(_typeset(f"Left out of comparisons: {each}"), note=True) for each in left_out]
+    for task, found in together:
         parts.append(Heading(f"{task}: runs compared"))
         try:
             parts += _tables(compare_results(found))
         except InputError as error:
             parts.append(Text(_typeset(f"Not compared: {error}"), note=True))
     return parts
+
+
+def verdicts(runs: Sequence[RunRecord]) -> list[str]:
+    """A sentence for every comparison that `comparison_parts` shows."""
+    told = []
+    for task, found in _together(runs)[0]:
+        with suppress(InputError):  # told in the section itself
+            told += [_typeset(f"On {task}: {each}.") for each in sentences(compare_results(found))]
+    return told
+
+
+def _together(runs: Sequence[RunRecord]) -> tuple[list[tuple[str, Found]], list[str]]:
+    """What can be compared, by task and data, where there are two arms or more; and why runs were left out."""
+    together: dict[tuple[str, str], Found] = {}
+    left_out = []
+    for run in runs:
+        try:
+            one = of_run(run)
+        except InputError as error:
+            left_out.append(str(error))
+            continue
+        if not isinstance(one, str):
+            together.setdefault((one.task, one.data), Found()).take(one)
+    several = [(task, found) for (task, _), found in together.items() if len({one.arm for one in found.results}) > 1]
+    return several, left_out
 
 
 def _tables(comparison: Comparison) -> list[Any]:

@@ -18,7 +18,12 @@ ROUNDING = 1e-9  # of the saturation: residuals below it are no residuals
 
 
 def law_sentences(laws: Laws) -> list[str]:
-    """Which law, how well it is known, how far it reaches, and the other numbers."""
+    """Which law and the other numbers, then how well they are known and how far they reach."""
+    return [*law_findings(laws), *law_doubts(laws)]
+
+
+def law_findings(laws: Laws) -> list[str]:
+    """Which law, its shape, and the other numbers."""
     law = laws.document.retention
     values = "; ".join(f"{name} = {interval(n)}" for name, n in law.parameters.items())
     told = [
@@ -26,9 +31,7 @@ def law_sentences(laws: Laws) -> list[str]:
         f"{values}; R² = {r_squared(law.r_squared)}" + ("." if law.converged else "; the fit did NOT converge.")
     ]
     told += [sentence for sentence in (perturbed(laws), unfitted(laws)) if sentence]
-    if unfitted(laws) is None:
-        told += [*_trust(laws, law), noise(law), unidentified(laws)]
-    told += [band(laws), _shape_of(laws, law), _reach(laws, law)]
+    told.append(_shape_of(laws, law))
     decay, alpha = laws.document.spatial_decay, laws.document.presynaptic_exponent
     if decay is not None:
         told.append(f"Fast calcium falls off with distance at {interval(decay)}.")
@@ -42,6 +45,13 @@ def law_sentences(laws: Laws) -> list[str]:
         constants = "; ".join(f"{plain(name)} {interval(n)}" for name, n in laws.document.short_term.items())
         told.append(f"Time constants of short-term plasticity: {constants}.")
     return [sentence for sentence in told if sentence]
+
+
+def law_doubts(laws: Laws) -> list[str]:
+    """How well the law is known, and how far it reaches."""
+    law = laws.document.retention
+    told = [*_trust(laws, law), noise(law), unidentified(laws)] if unfitted(laws) is None else []
+    return [sentence for sentence in (*told, band(laws), _reach(laws, law)) if sentence]
 
 
 def extrapolated(laws: Laws) -> list[int]:

@@ -12,7 +12,7 @@ from plotly.offline import get_plotlyjs
 from analysis.collect import Inputs, collect
 from analysis.explorer import explore
 from analysis.memory import memory
-from analysis.parts import Bullets, Plot, Section, Text
+from analysis.parts import Bullets, Heading, Plot, Section, Text
 from analysis.provenance import provenance
 from analysis.runs import results, training
 from analysis.sections import long_term, more, retention, short_term
@@ -63,8 +63,10 @@ def sections(inputs: Inputs, paths: Sequence[str] = (), out: str = "report.html"
     other datasets appear where given.
     """
     first = Section("summary", "Summary")
-    sentences = summary(inputs)
-    first.add(Bullets(sentences) if sentences else Text(NOTHING, note=True))
+    for question, sentences in summary(inputs).items():
+        first.add(Heading(question), Bullets(sentences))
+    if not inputs.laws and not inputs.runs:
+        first.add(Text(NOTHING, note=True))
     return [
         first,
         short_term(inputs),

@@ -135,7 +135,7 @@ def results(inputs: Inputs) -> Section:
     if inputs.runs:
         section.add(
             Text(
-                "These runs are NOT comparable to the paper's: they are small, of one seed each, and trained "
+                "These runs are NOT comparable to the paper's: they are small, each is of one seed, and they were trained "
                 "on a fraction of the paper's budget. The difference is there so that nobody has to work it "
                 "out; it is no verdict.",
                 note=True,

@@ -3,27 +3,45 @@
 import math
 from typing import Any
 
+from analysis.astrocyte_words import astrocyte_sentences
 from analysis.collect import Inputs
-from analysis.law_words import REFERENCE_TOTAL, law_sentences, moved, perturbation_told
+from analysis.comparison_parts import verdicts
+from analysis.law_words import REFERENCE_TOTAL, law_doubts, law_findings, moved, perturbation_told
 from analysis.memory_words import look, memory_sentences
 from analysis.parts import count, number, percent, quantity
 from rmaat.records import RunRecord
 
+QUESTIONS = (
+    "What the astrocyte did",
+    "Which law came out of it",
+    "What the model made of it",
+    "How sure we are",
+)
+ALONE = (
+    "No run stands beside another that differs from it, so whether the law or the memory makes a difference is not "
+    "shown here: train another, and rmaat compare tells."
+)
 Z95 = 1.959964  # standard normal quantile at 0.975
 
 
-def summary(inputs: Inputs) -> list[str]:
-    """Sentences about everything that was given; none about what was not."""
-    sentences = []
+def summary(inputs: Inputs) -> dict[str, list[str]]:
+    """Sentences about everything that was given, by what a reader asks; none about what was not given."""
+    told: dict[str, list[str]] = {name: [] for name in QUESTIONS}
+    astrocyte, law, model, doubts = told.values()
+    astrocyte += astrocyte_sentences(inputs)
     for each in inputs.laws:
         prefix = f"{each.path}: " if len(inputs.laws) > 1 else ""
-        told = law_sentences(each.laws)
-        sentences += [prefix + told[0], *told[1:]]
+        for group, sentences in ((law, law_findings(each.laws)), (doubts, law_doubts(each.laws))):
+            group += [prefix + sentences[0], *sentences[1:]]
     for index, run in enumerate(inputs.runs):
-        sentences.append(run_sentence(run))
+        model.append(run_sentence(run))
         if (found := look(index, run.path.name, run)) is not None:
-            sentences.append(memory_sentences(found))
-    return sentences
+            model.append(memory_sentences(found))
+    compared = verdicts(inputs.runs)
+    doubts += compared
+    if not compared and any(run.evaluation is not None for run in inputs.runs):
+        doubts.append(ALONE)
+    return {name: sentences for name, sentences in told.items() if sentences}
 
 
 def run_sentence(run: RunRecord) -> str:

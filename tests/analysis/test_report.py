@@ -10,15 +10,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray as xr
 
 import astro_sim
 import bridge
 from analysis import build_report
-from analysis.collect import collect
+from analysis.collect import Inputs, collect
 from analysis.parts import Plot, Plots
 from analysis.report import sections
+from analysis.words import ALONE, QUESTIONS, summary
 from astro_sim.common.settings import parse_assignments
 from bridge.laws import Laws
+from rmaat.records import read_run
+from tests.analysis.conftest import EVALUATION
 
 SECTIONS = ["summary", "stp", "ltp", "retention", "explore", "training", "memory", "results", "provenance"]
 # Tags that never have an end.
@@ -148,6 +152,32 @@ def test_summary_of_law_and_run(parsed: Page, laws: Laws) -> None:
     assert "memory rule consolidate, backward amrb, presynaptic exponent 0.25, 123,456 parameters, seed 3" in text
     assert "reached 32.1 % test accuracy after 400 steps, 15.2 points above the majority class at 17.0 %" in text
     assert "T = 16 segments of 128; beyond the 6 simulated cycles, so its law is extrapolated." in text
+
+
+def test_the_summary_answers_four_questions(made: Path, parsed: Page, datasets: dict[str, xr.Dataset]) -> None:
+    told = summary(collect([made]))
+    assert list(told) == list(QUESTIONS)
+    text = " ".join(parsed.text.split())
+    assert all(" ".join(sentence.split()) in text for group in told.values() for sentence in group)
+    cycles, layouts = told["What the astrocyte did"]
+    ends = datasets["ltp"]["p_l_cycle"].mean(("post", "pre")).values
+    share = (ends[-1] - ends[-2]) / (ends[1] - ends[0])
+    assert f"Over 6 cycles slow calcium pˡ rises from 0 to {ends[-1]:.3g} a.u.; the last cycle adds" in cycles
+    assert cycles.endswith(f"{100 * share:.0f}\N{NO-BREAK SPACE}% of what the first adds: it saturates.")
+    spread = "differs between synapses by 0 % in the layout equidistant and by 14 % in line"
+    assert spread in layouts.replace("\N{NO-BREAK SPACE}", " ")
+    assert any("The retention law is exponential" in each for each in told["Which law came out of it"])
+    assert told["What the model made of it"][0].startswith("Run done: rmaat on listops")
+    assert told["How sure we are"][-1] == ALONE
+    assert list(summary(Inputs(laws=collect([made / "laws.json"]).laws))) == [QUESTIONS[1], QUESTIONS[3]]
+
+
+def test_the_summary_tells_the_verdict_on_runs_that_differ(laws: Laws, tmp_path: Path, write_run) -> None:
+    for name, model, accuracy in (("one", "rmaat", 0.4), ("other", "rmt", 0.3)):
+        write_run(tmp_path / name, laws, evaluation={**EVALUATION, "accuracy": accuracy}, model=model)
+    doubts = summary(Inputs(runs=[read_run(tmp_path / name) for name in ("one", "other")]))["How sure we are"]
+    (verdict,) = doubts
+    assert verdict.startswith("On listops: one seed each: the run of rmaat is better than that of rmt by 10.0 points")
 
 
 def test_a_perfect_fit_is_told(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import xarray as xr
 
 import astro_sim
 from analysis import build_report, figures, views
+from analysis.astrocyte_words import astrocyte_sentences
 from analysis.collect import Dataset, Inputs
 from analysis.parts import Plot, Plots, Table, Text
 from analysis.report import sections
@@ -74,6 +75,20 @@ def test_traces_and_events_of_calcium() -> None:
     assert "colour a level of the stimulus (rate of spikes, Hz); dotted: its onset." in plot.caption
     assert rows(parts)[0] == ["rate of spikes (Hz)", "peak C (µM)", "events", "interval (s)", "variation"]
     assert rows(parts)[2][2:] == ["–", "–", "–"]
+
+
+def test_what_the_astrocyte_did_in_words(datasets: dict[str, xr.Dataset]) -> None:
+    def words(data: xr.Dataset) -> list[str]:
+        return astrocyte_sentences(Inputs(datasets=[Dataset(Path("x.nc"), data)]))
+
+    assert words(scan()) == ["Calcium oscillates between IP₃ of 0.4 to 0.5 µM led up, and of 0.3 to 0.5 µM led down."]
+    assert words(calcium())[0].startswith("Calcium of one astrocyte peaks at 0.6 µM over 2 stimuli.")
+    assert words(waves()) == ["A calcium wave reaches 7 of 11 astrocytes at 0.5 cells a second."]
+    none = gliotransmission((0.5,), (0.0,))
+    assert words(none) == ["Gliotransmission changes what a spike releases, mean over rates: open −50 %."]
+    rising = datasets["ltp"].assign(p_l_cycle=datasets["ltp"]["p_l_cycle"] * 0 + datasets["ltp"]["cycle"] ** 2.0)
+    assert words(rising)[0].endswith("pˡ rises from 0 to 36 a.u.; the last cycle adds no less than the first.")
+    assert words(datasets["frequency"]) == []  # a law's number, which the law tells
 
 
 def test_a_scan_is_a_bifurcation_diagram() -> None:

@@ -42,6 +42,11 @@ def notes(section: Section) -> list[str]:
     return [part.text for part in section.parts if isinstance(part, Text) and part.note]
 
 
+def sentences(inputs: Inputs) -> list[str]:
+    """Of the summary, on what the model made of it."""
+    return summary(inputs)["What the model made of it"]
+
+
 def told(section: Section) -> list[str]:
     return [item for part in section.parts if isinstance(part, Bullets) for item in part.items]
 
@@ -106,7 +111,7 @@ def test_what_is_kept_in_words(made: Path, laws: Laws, tmp_path: Path, write_run
     run = write_run(tmp_path / "run", laws, diagnostics=diagnostics)
     expected = f"Run run: with the memory rule consolidate, {words}"
     assert told(section_of(run))[0].startswith(expected)
-    assert [each.startswith(expected) for each in summary(Inputs(runs=[read_run(run)]))] == [False, True]
+    assert [each.startswith(expected) for each in sentences(Inputs(runs=[read_run(run)]))] == [False, True]
 
 
 @pytest.mark.parametrize(
@@ -183,7 +188,7 @@ def test_what_nobody_looked_into_comes_with_the_command(laws: Laws, tmp_path: Pa
     assert not plots(section)
     assert notes(section_of(half)) == ["None of the runs is finished, so there is no memory to look into yet."]
     assert "then rmaat inspect RUN" in notes(memory(Inputs()))[0]
-    assert len(summary(Inputs(runs=[read_run(run)]))) == 1
+    assert len(sentences(Inputs(runs=[read_run(run)]))) == 1
 
 
 def test_a_colour_stays_with_its_run(laws: Laws, tmp_path: Path, write_run: Writer, diagnostics) -> None:
@@ -215,7 +220,7 @@ def test_language_models_are_not_taken_for_classifiers(laws: Laws, tmp_path: Pat
     assert "most frequent token in the test split" in tokens.caption
     assert classes.figure.layout.yaxis2.title.text == "accuracy"
     assert "most frequent class in the test split" in classes.caption
-    assert not any("way past it" in each for each in summary(inputs))
+    assert not any("way past it" in each for each in sentences(inputs))
 
 
 def test_a_language_model_that_was_not_evaluated(laws: Laws, tmp_path: Path, write_run: Writer) -> None:
