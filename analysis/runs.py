@@ -135,8 +135,8 @@ def results(inputs: Inputs) -> Section:
     if inputs.runs:
         section.add(
             Text(
-                "These runs are NOT comparable to the paper's: they are small, each is of one seed, and they were trained "
-                "on a fraction of the paper's budget. The difference is there so that nobody has to work it "
+                "These runs are NOT comparable to the paper's: they are small, each is of one seed, and they were "
+                "trained on a fraction of the paper's budget. The difference is there so that nobody has to work it "
                 "out; it is no verdict.",
                 note=True,
             ),
@@ -151,6 +151,7 @@ def results(inputs: Inputs) -> Section:
                 ],
                 [_result(label, run, tokens) for label, run in zip(labels(inputs.runs), inputs.runs, strict=True)],
                 ["task", "model", "accuracy of", "comparable?"],
+                sortable=True,
             ),
         )
         for label, run in zip(labels(inputs.runs), inputs.runs, strict=True):
@@ -234,6 +235,7 @@ def _paper_table() -> Table:
         f"The paper's numbers: accuracy (%) and peak memory (GB). Source: {paper.TABLE}",
         ["model", *paper.TASKS.values(), "average", "peak memory (GB)"],
         rows,
+        sortable=True,
     )
 
 

@@ -168,6 +168,7 @@ def _candidates(laws: Laws) -> Table:
         ],
         rows,
         ["parameters", "converged"],
+        sortable=True,
     )
 
 

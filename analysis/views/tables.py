@@ -129,7 +129,7 @@ def measured(
     columns = [titled(data, dim, heads.get(dim, dim.replace("_", " "))) for dim in along]
     columns += [titled(data, str(one.name), heads.get(str(one.name), str(one.name))) for one in kept]
     text = [columns[k] for k, dim in enumerate(along) if dim in data.coords and data[dim].dtype.kind not in "fiu"]
-    return [Table(caption + ".", columns, rows, text)]
+    return [Table(caption + ".", columns, rows, text, sortable=len(rows) > 2)]
 
 
 def inventory(data: xr.Dataset, caption: str) -> Table:

@@ -57,9 +57,9 @@ def test_sliders_move_curve_factors_table_and_words(report, size):
         assert state() == before
 
 
-def test_tables_sort_by_their_heads(report):
+def test_tables_sort_by_their_heads(report, laws):
     with opened(report, "wide") as page:
-        table = page.locator("table.sortable").first
+        table = page.locator("table.sortable", has_text="points of the sweep")
         head = table.locator("thead th").nth(2).locator("button")
 
         def column():
@@ -71,6 +71,11 @@ def test_tables_sort_by_their_heads(report):
         head.press("Enter")
         assert column() == sorted(column(), reverse=True)
         assert len(set(column())) > 1
+        families = page.locator("table.sortable", has_text="Families tried")
+        families.locator("thead th", has_text="R²").locator("button").click()
+        kept = families.locator("tbody tr th").all_inner_texts()
+        best_first = sorted(laws.document.retention.candidates, key=lambda each: -each.r_squared)
+        assert kept[::-1][:2] == [each.family.replace("_", " ") for each in best_first[:2]]  # 1 − 1.5e-07, 1 − 7.8e-07
 
 
 def test_it_prints(report, tmp_path):
