@@ -2,9 +2,13 @@
 
 Reviews are random bytes of lengths like IMDB's (log-normal, median 970 bytes, cut at 4,096), since speed depends on
 nothing else; only real tokens are counted. Every setting trains in turns of a few steps, so that a slow minute of the
-machine meets all.
+machine meets all; the preset in two processes of one thread each (torchrun, DDP) trains once before and once after.
 """
 
+import json
+import os
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from statistics import median
@@ -26,6 +30,7 @@ from rmaat.training.settings import build_settings, of_model
 
 MEDIAN, SPREAD = 970, 0.6  # bytes; of the logarithm
 REVIEWS, ROUNDS, STEPS = 1_600, 5, 3
+PRESET = Path(__file__).resolve().parents[1] / "configs" / "lra-small" / "text.toml"
 SETTINGS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("all segments kept (the preset)", "rmaat", {}),
     ("AMRB, the last segment kept", "rmaat", {"kept_segments": 1}),
@@ -51,12 +56,30 @@ def reviews(folder: Path) -> None:
 
 def make(data: storage.Data, model: str, changes: dict[str, Any]) -> Loop:
     """A training loop under the small preset."""
-    path = Path(__file__).resolve().parents[1] / "configs" / "lra-small" / "text.toml"
-    asked = {**of_model(load_toml(path), model, str(path)), **changes, "device": "cpu"}
+    asked = {**of_model(load_toml(PRESET), model, str(PRESET)), **changes, "device": "cpu"}
     config, training, _ = build_settings(asked, 257, 2, "classify", 4_096)
     torch.manual_seed(0)
     network = build_model(model, config, training_step.laws()).train()
     return Loop(network, data, training, Path("unused"), "", Processes("cpu"))
+
+
+def in_two_processes(data: Path, folder: Path) -> list[tuple[float, float]]:
+    """Tokens a second and share of waiting of the preset under torchrun, by logged stretches of three steps."""
+    training_step.laws().save(folder / "laws.json")
+    words = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "rmaat", "train", "text"]
+    words += ["--laws", str(folder / "laws.json"), "--data", str(data), "--out", str(folder / "run")]
+    words += ["--config", str(PRESET), "--set", "memory_rule=scale", "--set", "presynaptic_exponent=paper"]
+    for setting in ("device=cpu", "steps=24", "log_every=3", "warmup=2", "select=last", "validate_examples=2"):
+        words += ["--set", setting]
+    done = subprocess.run(
+        words, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise RuntimeError(f"torchrun: {done.stderr[-2000:]}")
+    rows = [json.loads(line) for line in (folder / "run" / "metrics.jsonl").read_text().splitlines()]
+    return [
+        (row["tokens"] / row["seconds"], row["waited"] / row["seconds"]) for row in rows if row["split"] == "train"
+    ][1:]  # the first warms up
 
 
 def check() -> None:
@@ -71,8 +94,11 @@ def measure() -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         reviews(root / "aclImdb")
-        storage.prepare("text", root / "data", TextSettings(valid_share=0.0), source=root / "aclImdb")
+        storage.prepare("text", root / "data", TextSettings(valid_share=0.01), source=root / "aclImdb")
         data = storage.load(root / "data", "text")
+        (root / "before").mkdir()
+        (root / "after").mkdir()
+        two = in_two_processes(root / "data", root / "before")
         loops = [make(data, model, changes) for _, model, changes in SETTINGS]
         speeds: list[list[float]] = [[] for _ in loops]
         waits: list[list[float]] = [[] for _ in loops]
@@ -95,7 +121,8 @@ def measure() -> list[dict[str, Any]]:
                     speeds[place].append(tokens / seconds)
                     waits[place].append(waited / seconds)
                     shares[place] = idle / segments
-    return [
+        two += in_two_processes(root / "data", root / "after")
+    rows = [
         {
             "model": model,
             "setting": what,
@@ -106,6 +133,11 @@ def measure() -> list[dict[str, Any]]:
         }
         for (what, model, _), speed, wait, share in zip(SETTINGS, speeds, waits, shares, strict=True)
     ]
+    speed, wait = (round(median(each), digits) for each, digits in zip(zip(*two, strict=True), (None, 4), strict=True))
+    against = round(speed / rows[0]["tokens/s"], 2)
+    two_row = {"model": "rmaat", "setting": "the preset in two processes of one thread", "tokens/s": speed}
+    two_row |= {"against the preset": against, "waiting for data": wait}
+    return [rows[0], {**two_row, "segments only padding": rows[0]["segments only padding"]}, *rows[1:]]
 
 
 BENCHMARK = Benchmark("training on Text, small preset: real tokens a second", check, measure)
