@@ -102,7 +102,20 @@ def _first_after(starts: Array, onset: float) -> float:
 
 
 def crossings(time: Array, trace: Array, threshold: float) -> tuple[Array, Array]:
-    """Times of the upward and of the downward crossings of one trace, linear between samples."""
+    """Times of the upward and of the downward crossings of one trace, linear between samples.
+
+    Parameters
+    ----------
+    time, trace : array, (time,)
+        Samples; times in s.
+    threshold : float
+        In the unit of ``trace``.
+
+    Returns
+    -------
+    upward, downward : array, (crossings,)
+        s.
+    """
     above = trace > threshold
     found = []
     for at in (np.flatnonzero(~above[:-1] & above[1:]), np.flatnonzero(above[:-1] & ~above[1:])):
@@ -132,7 +145,18 @@ def variation(values: ArrayLike) -> float:
 
 
 def interval_variation(indices: Array, times: Array, count: int) -> Array:
-    """Variation of the inter-spike intervals of each of ``count`` neurons; NaN for fewer than three spikes."""
+    """Variation of the inter-spike intervals of each of ``count`` neurons; NaN for fewer than three spikes.
+
+    Parameters
+    ----------
+    indices, times : array, (spikes,)
+        Which neuron fired, and when, s.
+    count : int
+
+    Returns
+    -------
+    array, (count,)
+    """
     return np.array([variation(np.diff(np.sort(times[indices == each]))) for each in range(count)])
 
 

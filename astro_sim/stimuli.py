@@ -43,6 +43,11 @@ class Stimulus:
             Input during each of the finer stretches, presynaptic first.
         is_sample : array of bool, (stretches + 1,)
             Which of ``times`` are multiples of ``interval`` (or the end).
+
+        Raises
+        ------
+        InputError
+            More samples than reasonable.
         """
         wanted = self.duration / interval
         if not wanted <= MOST_SAMPLES:
@@ -60,7 +65,23 @@ class Stimulus:
 
 
 def square_wave(cycles: int, tau_cycle: float, duty: float, pre: Array, post: Array) -> Stimulus:
-    """``cycles`` times: input on for ``duty * tau_cycle`` seconds, then off until the cycle ends."""
+    """``cycles`` times: input on for ``duty * tau_cycle`` seconds, then off until the cycle ends.
+
+    Parameters
+    ----------
+    cycles : int
+    tau_cycle : float
+        Length of a cycle, s.
+    duty : float
+        Share of it with input, above 0 and at most 1.
+    pre, post : array, (n,)
+        Input to the neurons of each set while on.
+
+    Raises
+    ------
+    InputError
+        More cycles than reasonable, or a time that is not finite.
+    """
     if not (cycles <= MOST_SAMPLES and np.isfinite(cycles * tau_cycle)):
         raise InputError(
             f"{cycles:.3g} cycles of {tau_cycle:g} s; expected at most {MOST_SAMPLES:.0e} and a finite time"
@@ -73,7 +94,22 @@ def square_wave(cycles: int, tau_cycle: float, duty: float, pre: Array, post: Ar
 
 
 def pulse_train(rate: float, width: float, duration: float, pre: Array, post: Array) -> Stimulus:
-    """Pulses of ``width`` seconds at ``rate`` Hz, the first at 0, for ``duration`` seconds."""
+    """Pulses of ``width`` seconds at ``rate`` Hz, the first at 0, for ``duration`` seconds.
+
+    Parameters
+    ----------
+    rate : float
+        Hz.
+    width, duration : float
+        s.
+    pre, post : array, (n,)
+        Input to the neurons of each set during a pulse.
+
+    Raises
+    ------
+    InputError
+        More pulses than reasonable.
+    """
     if not duration * rate <= MOST_SAMPLES:
         raise InputError(f"{duration * rate:.3g} pulses; expected at most {MOST_SAMPLES:.0e}")
     return square_wave(round(duration * rate), 1.0 / rate, width * rate, pre, post)

@@ -119,6 +119,13 @@ class Laws:
         -------
         array, (T,)
             Positive, sums to 1.
+
+        Raises
+        ------
+        InputError
+            A T that is no whole number from 1.
+
+        Source: RMAAT (arXiv 2601.00426).
         """
         total = _whole(total)
         if self._weights is None:
@@ -163,6 +170,11 @@ class Laws:
         -------
         low, high : array, (T,)
             Or None, where the law has no draws or its weights were perturbed.
+
+        Raises
+        ------
+        InputError
+            A confidence that is no share between 0 and 1, a T that is no number of segments.
         """
         total, draws = _whole(total), self.document.retention.draws
         if not 0 < confidence < 1:
@@ -271,7 +283,7 @@ class Laws:
 
     @classmethod
     def from_json(cls, raw: Any, where: str = "laws") -> Self:
-        """Validate parsed JSON; ``where`` names it in messages."""
+        """Validate parsed JSON; ``where`` names it in messages. Raises `InputError` as `load` does."""
         if not isinstance(raw, dict) or raw.get("kind") != KIND:
             raise InputError(f"{where}: not a laws file (expected kind {KIND!r})")
         version = raw.get("schema_version")

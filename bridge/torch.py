@@ -102,7 +102,8 @@ class Retention(nn.Module):
     def online_at(self, t: Tensor) -> Tensor:
         """delta_t / p_t at single cycles, of the shape of ``t`` (whole numbers from 1), float64.
 
-        In closed form, so that a stream of any length needs no table; random weights have none, and are summed.
+        In closed form, so that a stream of any length needs no table; random weights have none, and are summed. Raises
+        `InputError` for laws that were reversed, which need T.
         """
         if self.laws.needs_total:
             raise InputError("reversed laws need T in advance")
@@ -129,6 +130,11 @@ class Retention(nn.Module):
         -------
         Tensor, (batch, segments), float64
             1 beyond an example's T.
+
+        Raises
+        ------
+        InputError
+            A T below 1 or above ``segments``.
         """
         device = self.start.device
         if min(totals) < 1 or max(totals) > segments:

@@ -41,7 +41,8 @@ def test_the_readmes_commands_work_in_order(tmp_path, monkeypatch):
         shlex.split(line) for block in blocks("bash") for line in block.splitlines() if line.startswith("rmaat ")
     ]
     line = [*["simulate"] * 4, "fit", "data", "train", "evaluate", "report"]
-    assert [words[1] for words in commands] == [*line, *["simulate"] * 4, "report", "models", "data", "reproduce"]
+    astrocytes = [*["simulate"] * 4, "report", "figure"]
+    assert [words[1] for words in commands] == [*line, *astrocytes, "models", "data", "reproduce", "compare", "figure"]
     shutil.copytree(ROOT / "configs", tmp_path / "configs")
     monkeypatch.chdir(tmp_path)
     for _, verb, *words in commands:
@@ -52,6 +53,8 @@ def test_the_readmes_commands_work_in_order(tmp_path, monkeypatch):
     assert [row["state"] for row in table["rows"]] == ["finished", "finished"]
     assert (tmp_path / "report.html").is_file()
     assert (tmp_path / "astrocytes.html").is_file()
+    assert (tmp_path / "dynamics.pdf").is_file()
+    assert (tmp_path / "lra.pdf").is_file()
 
 
 def test_the_readmes_python_works(tmp_path):

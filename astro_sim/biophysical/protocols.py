@@ -26,6 +26,12 @@ def poisson_trains(
     Returns
     -------
     indices, times : array, (spikes,)
+        Which source fires, and when, s.
+
+    Raises
+    ------
+    InputError
+        A rate above 1/dt, or more spikes than reasonable.
     """
     rates = np.asarray(rates, dtype=float)
     if rates.max(initial=0.0) * dt > 1:
@@ -50,7 +56,7 @@ def poisson_trains(
 
 
 def regular_trains(rates: Array, start: float, end: float) -> tuple[Array, Array]:
-    """Periodic trains, a rate each, the first spike at ``start``: indices and times."""
+    """Periodic trains, ``rates`` (sources,) in Hz, the first spike at ``start`` s: indices and times (spikes,)."""
     _require_few(float(np.sum(rates)) * (end - start))
     trains = [np.arange(start, end - 1e-9, 1.0 / rate) if rate > 0 else np.empty(0) for rate in rates]
     indices: Array = np.repeat(np.arange(len(trains), dtype=float), [len(train) for train in trains])
@@ -60,14 +66,14 @@ def regular_trains(rates: Array, start: float, end: float) -> tuple[Array, Array
 def trains(
     kind: Literal["poisson", "regular"], rates: Array, end: float, dt: float, generator: np.random.Generator
 ) -> tuple[Array, Array]:
-    """Trains of one kind from 0 to ``end`` s, a rate each: indices and times."""
+    """Trains of one kind from 0 to ``end`` s, ``rates`` (sources,) in Hz: indices and times (spikes,), as above."""
     if kind == "poisson":
         return poisson_trains(rates, 0.0, end, dt, generator)
     return regular_trains(rates, 0.0, end)
 
 
 def same_for_all(times: ArrayLike, count: int) -> tuple[Array, Array]:
-    """The same train for each of ``count`` sources: indices and times."""
+    """The same train, ``times`` (spikes,) in s, for each of ``count`` sources: indices and times."""
     train = np.asarray(times, dtype=np.float64)
     return np.repeat(np.arange(count, dtype=np.float64), len(train)), np.tile(train, count)
 

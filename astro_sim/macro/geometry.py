@@ -63,7 +63,13 @@ def positions(layout: str, n: int, generator: np.random.Generator) -> Array:
 
 
 def check_positions(given: Array, n: int) -> Array:
-    """Positions given by the user as (n * n, axis) or (n, n, axis), made (n, n, axis)."""
+    """Positions given by the user as (n * n, axis) or (n, n, axis), made (n, n, axis).
+
+    Raises
+    ------
+    InputError
+        Another shape, or a coordinate that is not finite.
+    """
     array = np.asarray(given, dtype=float)
     if array.ndim == 2 and array.shape[0] == n * n and array.size:
         array = array.reshape(n, n, -1)

@@ -1,0 +1,328 @@
+"""The tables of docs/results.md and docs/laws_file.md, from results/*.json and from the schema of laws.json.
+
+    python docs/tables.py            write them anew
+    python docs/tables.py --check    say which differ, and write nothing
+
+A table stands between ``<!-- table: NAME -->`` and ``<!-- end -->``; NAME is a function of this file.
+"""
+
+import argparse
+import difflib
+import json
+import re
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from analysis import paper
+from bridge.schema import json_schema
+
+DOCS = Path(__file__).resolve().parent
+RESULTS = DOCS.parent / "results"
+MARKED = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", flags=re.DOTALL)
+
+# How our data differ from the release that the papers used: what a row was measured on -> the reason why not.
+OTHER_DATA = {
+    "pairs of halves of IMDB reviews": "another task: pairs of halves of reviews stand in for the AAN pairs",
+    "Fashion-MNIST": "another task: Fashion-MNIST stands in for CIFAR-10",
+}
+
+
+def rows(name: str) -> list[dict[str, Any]]:
+    """Rows of a results file."""
+    return json.loads((RESULTS / f"{name}.json").read_text())["rows"]
+
+
+def markdown(head: Sequence[str], body: Iterable[Sequence[Any]]) -> str:
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *body]
+    return "".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |\n" for line in lines)
+
+
+def number(value: float | None, form: str = ".3f") -> str:
+    """A number, or a dash where there is none."""
+    return "-" if value is None else f"{value:{form}}"
+
+
+def mean_and_range(values: Sequence[float]) -> str:
+    """Mean, and the least and largest where they differ."""
+    low, high = min(values), max(values)
+    middle = f"{sum(values) / len(values):.2f}"
+    return middle if f"{low:.2f}" == f"{high:.2f}" else f"{middle} ({low:.2f} to {high:.2f})"
+
+
+def comparable(row: dict[str, Any]) -> str:
+    """Whether an accuracy may stand beside the paper's, and why not."""
+    data, expected = row["data"], paper.TRAINING_EXAMPLES.get(row["task"])
+    content = str(data["content"])
+    if other := next((why for what, why in OTHER_DATA.items() if what in content), None):
+        return f"no: {other}"
+    reasons = []
+    if data["origin"] == "generated":
+        reasons.append("data generated here, not the release")
+    if row["task"] == "text" and data["test"] < 25_000:
+        reasons.append(f"{data['test']:,} of 25,000 test reviews")
+    if expected is not None and data["train"] + data["valid"] < 0.9 * expected:
+        reasons.append(f"{data['train']:,} of {expected:,} training examples")
+    if "jpeg" in content.lower():
+        reasons.append("pictures from JPEG files")
+    reasons.append("small preset: " + ", ".join(f"{row['settings'][name]} {name}" for name in ("width", "steps")))
+    return "no: " + "; ".join(reasons)
+
+
+def lra() -> str:
+    """Every finished row of the Long Range Arena table."""
+    body = []
+    for row in rows("lra"):
+        if row["state"] != "finished":
+            continue
+        theirs = paper.accuracy(row["task"], row["model"])
+        body.append(
+            (
+                paper.TASKS[row["task"]],
+                row["name"],
+                row["seed"],
+                f"{100 * row['accuracy']:.1f}",
+                f"{100 * row['majority']:.1f}",
+                "-" if row.get("first_symbol") is None else f"{100 * row['first_symbol']:.1f}",
+                number(theirs, ".1f"),
+                comparable(row),
+            )
+        )
+    head = ("task", "model", "seed", "accuracy, %", "most frequent answer, %", "first symbol's table, %", "paper, %")
+    return markdown((*head, "comparable?"), body)
+
+
+def lra_runs() -> str:
+    """What each of those rows cost."""
+    body = [
+        (
+            paper.TASKS[row["task"]],
+            row["name"],
+            row["seed"],
+            f"{row['parameters']:,}",
+            row["settings"]["memory_rule"] if row["settings"]["memory_rule"] else "-",
+            f"{row['tokens'] / 1e6:.1f}",
+            f"{row['memory_mb']:,.0f}",
+            row["data"]["content"],
+        )
+        for row in rows("lra")
+        if row["state"] == "finished"
+    ]
+    head = ("task", "model", "seed", "parameters", "rule", "million tokens", "peak resident MB", "data")
+    return markdown(head, body)
+
+
+def paper_lra() -> str:
+    """The paper's own table."""
+    body = [
+        (name, *(f"{value:.1f}" for value in row[:6]), "-" if row.memory is None else "{} to {}".format(*row.memory))
+        for name, row in paper.LRA.items()
+    ]
+    return markdown(("model", *paper.TASKS.values(), "average", "peak GB"), body)
+
+
+def paper_ablations() -> str:
+    """The paper's ablations."""
+    body = [
+        (each.change, paper.TASKS[each.task], f"{each.quantity} ({each.unit})", each.before, each.after)
+        for each in paper.ABLATIONS
+    ]
+    return markdown(("change", "task", "quantity", "before", "after"), body)
+
+
+def ablations() -> str:
+    """Our ablations, where there are some."""
+    if not (RESULTS / "ablations.json").is_file():
+        return "Not run yet.\n"
+    done = [row for row in rows("ablations") if row["state"] == "finished"]
+    body = [
+        (paper.TASKS[row["task"]], row["name"], row["seed"], f"{100 * row['accuracy']:.1f}", f"{row['memory_mb']:,.0f}")
+        for row in done
+    ]
+    return markdown(("task", "what", "seed", "accuracy, %", "peak resident MB"), body) if body else "Not run yet.\n"
+
+
+def recall() -> str:
+    """Accuracy over seeds by rule, kind of training and T."""
+    found: dict[tuple[str, str], dict[int, list[float]]] = {}
+    for row in rows("recall"):
+        found.setdefault((row["training"], row["rule"]), {}).setdefault(row["T"], []).append(row["accuracy"])
+    totals = (2, 4, 8, 16)
+    body = [
+        (training, rule, *(mean_and_range(by[total]) if total in by else "-" for total in totals))
+        for training in ("from scratch", "curriculum", "anywhere", "no memory")
+        for (kind, rule), by in found.items()
+        if kind == training
+    ]
+    return markdown(("training", "rule", *(f"T = {total}" for total in totals)), body)
+
+
+def recall_longer() -> str:
+    """Models trained at T = 8 by a curriculum, asked at longer lengths without training."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in rows("recall"):
+        if row["training"] == "curriculum" and row["T"] == 8:
+            found.setdefault(row["rule"], []).append(row)
+    body = [
+        (rule, *(mean_and_range([row[key] for row in group]) for key in ("accuracy", "at 2 T", "at 4 T")))
+        for rule, group in found.items()
+    ]
+    return markdown(("rule", "T = 8", "T = 16", "T = 32"), body)
+
+
+def memory_rules() -> str:
+    """ListOps as in the demo, by rule."""
+    found: dict[str, list[float]] = {}
+    for row in rows("memory-rules"):
+        found.setdefault(row["rule"], []).append(row["accuracy"])
+    one = rows("memory-rules")[0]
+    body: list[tuple[str, ...]] = [
+        (f"`{rule}`", str(len(values)), f"{min(values):.3f} to {max(values):.3f}") for rule, values in found.items()
+    ]
+    body.append(("a table that knows the first symbol", "-", f"{one['first symbol']:.3f}"))
+    body.append(("the most frequent answer", "-", f"{one['majority']:.3f}"))
+    return markdown(("rule", "seeds", "accuracy"), body)
+
+
+def enwik8() -> str:
+    """Bits a byte."""
+    body = [
+        (row["what"], f"{row['parameters']:,}", f"{row['bits a byte']:.3f}", number(row["minutes"], ".1f"))
+        for row in rows("enwik8")
+    ]
+    return markdown(("model", "parameters", "bits a byte", "minutes"), body)
+
+
+def models() -> str:
+    """A training step of each of our models."""
+    body = [
+        (
+            row["model"],
+            row["backward"],
+            f"{row['parameters']:,}",
+            f"{row['cpu_s']:.2f}",
+            number(row["times faster than full attention"], ".2f"),
+            number(row["times faster than rmt, same backward"], ".2f"),
+            f"{row['extra_mb']:.0f}",
+        )
+        for row in rows("model")
+        if " " not in row["model"] and "." not in row["model"]
+    ]
+    head = ("model", "backward", "parameters", "CPU s", "over full attention", "over RMT, same backward", "extra MB")
+    return markdown(head, body)
+
+
+def peers() -> str:
+    """The same step by other packages."""
+    body = [
+        (row["model"], row["backward"], f"{row['parameters']:,}", f"{row['cpu_s']:.2f}", f"{row['extra_mb']:.0f}")
+        for row in rows("model")
+        if " " in row["model"] or "." in row["model"]
+    ]
+    return markdown(("package", "backward", "parameters", "CPU s", "extra MB"), body)
+
+
+def throughput() -> str:
+    """Real tokens a second while training."""
+    body = [(row["model"], row["setting"], f"{row['tokens/s']:,}") for row in rows("throughput")]
+    return markdown(("model", "setting", "tokens a second"), body)
+
+
+def amrb() -> str:
+    """Peak extra memory and time of AMRB against BPTT."""
+    body = [
+        (
+            row["segments"],
+            number(row["bptt_mb"], ".1f"),
+            number(row["amrb_mb"], ".1f"),
+            number(row["bptt/amrb"], ".1f"),
+            number(row["amrb/bptt"], ".2f"),
+        )
+        for row in rows("amrb-memory")
+    ]
+    return markdown(("segments", "BPTT, MB", "AMRB, MB", "memory, BPTT/AMRB", "CPU time, AMRB/BPTT"), body)
+
+
+def length() -> str:
+    """Time and memory against length."""
+    body = [
+        (row["what"], f"{row['cpu_us_per_token']:.1f}", f"{row['extra_mb']:.1f}", number(row["over 4,096"], ".3f"))
+        for row in rows("length")
+    ]
+    return markdown(("what", "CPU us a token", "extra MB", "time over 4,096 tokens"), body)
+
+
+def schema() -> str:
+    """Every field of laws.json, from its JSON schema; a heading an object."""
+    whole = json_schema()
+    parts = [("the file", whole), *((name, whole["$defs"][name]) for name in sorted(whole["$defs"]))]
+    text = ""
+    for name, part in parts:
+        meaning = part.get("description", "")
+        text += f"### {name}\n\n{meaning}\n\n"
+        body = [
+            (f"`{field}`", _kind(about), _bounds(about), about.get("description", ""))
+            for field, about in part["properties"].items()
+        ]
+        text += markdown(("field", "holds", "bounds", "meaning"), body) + "\n"
+    return text.rstrip("\n") + "\n"
+
+
+def _kind(about: dict[str, Any]) -> str:
+    if "$ref" in about:
+        return f"[{about['$ref'].rsplit('/', 1)[1]}](#{about['$ref'].rsplit('/', 1)[1].lower()})"
+    if "anyOf" in about:
+        return " or ".join(_kind(each) for each in about["anyOf"])
+    if "const" in about:
+        return f"`{json.dumps(about['const'])}`"
+    if "enum" in about:
+        return " or ".join(f"`{json.dumps(each)}`" for each in about["enum"])
+    if about.get("type") == "array":
+        return f"list of {_kind(about['items'])}"
+    if about.get("type") == "object":
+        inner = about.get("additionalProperties")
+        return f"name to {_kind(inner)}" if isinstance(inner, dict) else "object"
+    return str(about.get("type", "anything"))
+
+
+def _bounds(about: dict[str, Any]) -> str:
+    words = {"minimum": "from", "exclusiveMinimum": "above", "maximum": "to", "minItems": "entries from"}
+    found = [f"{word} {about[key]:g}" for key, word in words.items() if key in about]
+    return ", ".join([*found, *(["64 hexadecimal digits"] if "pattern" in about else [])])
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    each.__name__: each
+    for each in (lra, lra_runs, paper_lra, paper_ablations, ablations, recall, recall_longer, memory_rules, enwik8,
+                 models, peers, throughput, amrb, length, schema)
+}  # fmt: skip
+
+
+def renewed(text: str) -> str:
+    """A page with its tables as they should be."""
+    return MARKED.sub(lambda found: f"{found[1]}\n{TABLES[found[2]]()}\n{found[3]}", text)
+
+
+def main() -> int:
+    """Write, or compare."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("pages", nargs="*", default=["results", "laws_file"])
+    parser.add_argument("--check", action="store_true")
+    asked = parser.parse_args()
+    differ = 0
+    for name in asked.pages:
+        path = DOCS / f"{name}.md"
+        text = path.read_text()
+        if (new := renewed(text)) != text:
+            differ += 1
+            if asked.check:
+                sys.stdout.writelines(difflib.unified_diff(text.splitlines(True), new.splitlines(True), "page", "new"))
+            else:
+                path.write_text(new)
+    return differ if asked.check else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
