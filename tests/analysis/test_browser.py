@@ -78,6 +78,32 @@ def test_tables_sort_by_their_heads(report, laws):
         assert kept[::-1][:2] == [each.family.replace("_", " ") for each in best_first[:2]]  # 1 − 1.5e-07, 1 − 7.8e-07
 
 
+def test_a_drag_zooms_and_a_double_click_goes_back(report):
+    with opened(report, "wide") as page:
+        assert page.locator(".hint").is_visible()
+        plot = page.locator("#ltp .js-plotly-plot").first
+        plot.scroll_into_view_if_needed()
+        page.wait_for_function("document.querySelector('#ltp .js-plotly-plot')._fullLayout.dragmode === 'zoom'")
+        box = plot.locator(".xy .bglayer, .cartesianlayer .xy").first.bounding_box() or plot.bounding_box()
+
+        def ends():
+            return page.evaluate("document.querySelector('#ltp .js-plotly-plot')._fullLayout.xaxis.range")
+
+        whole = ends()
+        middle = box["y"] + box["height"] / 2
+        page.mouse.move(box["x"] + 0.3 * box["width"], middle)
+        page.mouse.down()
+        page.mouse.move(box["x"] + 0.6 * box["width"], middle, steps=5)
+        page.mouse.up()
+        page.wait_for_function(
+            f"document.querySelector('#ltp .js-plotly-plot')._fullLayout.xaxis.range[1] < {whole[1]}"
+        )
+        low, high = ends()
+        assert whole[0] < low < high < whole[1]
+        page.mouse.dblclick(box["x"] + 0.5 * box["width"], middle)
+        page.wait_for_function(f"{there} >= {whole[1] - 1e-6}")
+
+
 def test_it_prints(report, tmp_path):
     with opened(report, "wide") as page:
         page.emulate_media(media="print")
