@@ -95,9 +95,8 @@ def test_a_drag_zooms_and_a_double_click_goes_back(report):
         page.mouse.down()
         page.mouse.move(box["x"] + 0.6 * box["width"], middle, steps=5)
         page.mouse.up()
-        page.wait_for_function(
-            f"document.querySelector('#ltp .js-plotly-plot')._fullLayout.xaxis.range[1] < {whole[1]}"
-        )
+        there = "document.querySelector('#ltp .js-plotly-plot')._fullLayout.xaxis.range[1]"
+        page.wait_for_function(f"{there} < {whole[1]}")
         low, high = ends()
         assert whole[0] < low < high < whole[1]
         page.mouse.dblclick(box["x"] + 0.5 * box["width"], middle)
