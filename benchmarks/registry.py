@@ -54,6 +54,7 @@ NAMES = {
     "recall": "recall",
     "memory-rules": "memory_rules",
     "enwik8": "enwik8",
+    "listops-tables": "listops_tables",
 }
 
 BY_NAME = ("recall", "memory-rules", "enwik8", "accelerator")
