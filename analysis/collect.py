@@ -15,7 +15,7 @@ from bridge.laws import Laws
 from bridge.schema import KIND
 from rmaat.records import RunRecord, is_run, read_run
 
-EXPECTED = "expected a dataset (.nc), a laws file (.json), a run folder, or a folder that holds such"
+EXPECTED = "expected a dataset (.nc), laws or a table of results (.json), a run folder, or a folder that holds such"
 DATA_KIND = "rmaat-data"  # of the manifest in a folder that `rmaat data` made
 
 
@@ -50,6 +50,28 @@ class LawsFile:
     laws: Laws
 
 
+@dataclass(frozen=True)
+class Results:
+    """A table of results that `rmaat reproduce` or `rmaat bench` wrote.
+
+    Attributes
+    ----------
+    path : Path
+    what : str
+        What was measured, in one line.
+    rows : list of dict
+    """
+
+    path: Path
+    what: str
+    rows: list[dict[str, Any]]
+
+    @property
+    def reproduced(self) -> bool:
+        """Rows are runs of tasks of the Long Range Arena."""
+        return all({"task", "name", "seed", "state"} <= row.keys() for row in self.rows)
+
+
 @dataclass
 class Inputs:
     """Everything that was found, in the order given; folders alphabetically."""
@@ -58,6 +80,7 @@ class Inputs:
     sweeps: list[Dataset] = field(default_factory=list)
     laws: list[LawsFile] = field(default_factory=list)
     runs: list[RunRecord] = field(default_factory=list)
+    tables: list[Results] = field(default_factory=list)
 
     def of(self, experiment: str) -> list[Dataset]:
         """Datasets of one experiment."""
@@ -77,8 +100,8 @@ def collect(paths: Sequence[str | Path]) -> Inputs:
     Parameters
     ----------
     paths : sequence of path
-        Datasets (.nc), laws (.json), run folders, or folders of such; these are searched to the bottom,
-        without hidden folders, data folders and the insides of runs. What is met twice is taken once.
+        Datasets (.nc), laws and tables of results (.json), run folders, or folders of such; these are searched to the
+        bottom, without hidden folders, data folders and the insides of runs. What is met twice is taken once.
 
     Returns
     -------
@@ -134,7 +157,7 @@ def _search(folder: Path) -> Iterator[Path]:
         folders[:] = [name for name in here if name not in runs and not _is_data(at / name)]
         for name in sorted(files):
             file = at / name
-            if not name.startswith(".") and (file.suffix == ".nc" or _claims_laws(file)):
+            if not name.startswith(".") and (file.suffix == ".nc" or _claims_laws(file) or read_results(file)):
                 yield file
         yield from (at / name for name in runs)
 
@@ -145,8 +168,21 @@ def _take(path: Path, found: Inputs) -> None:
     elif path.suffix == ".nc":
         data = datasets.read(path)
         (found.sweeps if datasets.grid_of(data, str(path)) else found.datasets).append(Dataset(path, data))
+    elif (table := read_results(path)) is not None:
+        found.tables.append(table)
     else:
         found.laws.append(LawsFile(path, Laws.load(path)))
+
+
+def read_results(path: Path) -> Results | None:
+    """A table of results; None for any other file, which is someone else's to judge."""
+    raw = _peek(path) if path.suffix == ".json" and path.is_file() else None
+    if not isinstance(raw, dict):
+        return None
+    rows = raw.get("rows")
+    if not (isinstance(rows, list) and rows and all(isinstance(row, dict) for row in rows)):
+        return None
+    return Results(path, str(raw.get("what", path.stem)), rows)
 
 
 def _peek(path: Path) -> Any:

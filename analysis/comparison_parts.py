@@ -43,8 +43,13 @@ def verdicts(runs: Sequence[RunRecord]) -> list[str]:
     told = []
     for task, found in _together(runs)[0]:
         with suppress(InputError):  # told in the section itself
-            told += [_typeset(f"On {task}: {each}.") for each in sentences(compare_results(found))]
+            told += [f"On {task}: {each}" for each in verdicts_of(compare_results(found))]
     return told
+
+
+def verdicts_of(comparison: Comparison) -> list[str]:
+    """The verdicts of one comparison, as the page writes them."""
+    return [_typeset(f"{each}.") for each in sentences(comparison)]
 
 
 def _together(runs: Sequence[RunRecord]) -> tuple[list[tuple[str, Found]], list[str]]:

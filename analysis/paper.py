@@ -1,7 +1,8 @@
 """The papers' own numbers, to set ours beside. Accuracies in percent."""
 
 import math
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 TABLE = "RMAAT (arXiv 2601.00426, ICLR 2026), Long Range Arena table"
 ABLATION = "RMAAT (arXiv 2601.00426, ICLR 2026), ablations"
@@ -76,6 +77,34 @@ TRAINING_EXAMPLES: dict[str, int] = {  # source: SPLITS
     "image": 45_000,
     "pathfinder": 160_000,
 }
+
+
+# How data differ from the release that the papers used: words of a manifest's content -> the reason why not.
+OTHER_DATA: dict[str, str] = {
+    "pairs of halves of IMDB reviews": "another task: pairs of halves of reviews stand in for the AAN pairs",
+    "Fashion-MNIST": "another task: Fashion-MNIST stands in for CIFAR-10",
+}
+TEST_REVIEWS = 25_000  # of Text; source: SPLITS
+
+
+def why_not(row: Mapping[str, Any]) -> str:
+    """Why a row of ``rmaat reproduce`` may not stand beside the paper's number; a reason a part, with semicolons."""
+    data, expected = row.get("data") or {}, TRAINING_EXAMPLES.get(str(row.get("task")))
+    content = str(data.get("content", ""))
+    if other := next((why for what, why in OTHER_DATA.items() if what in content), None):
+        return other
+    reasons = []
+    if data.get("origin") == "generated":
+        reasons.append("data generated here, not the release")
+    if row.get("task") == "text" and data.get("test", TEST_REVIEWS) < TEST_REVIEWS:
+        reasons.append(f"{data['test']:,} of {TEST_REVIEWS:,} test reviews")
+    if expected is not None and data and data["train"] + data["valid"] < 0.9 * expected:
+        reasons.append(f"{data['train']:,} of {expected:,} training examples")
+    if "jpeg" in content.lower():
+        reasons.append("pictures from JPEG files")
+    settings = row.get("settings") or {}
+    sizes = ", ".join(f"{settings[name]} {name}" for name in ("width", "steps") if name in settings)
+    return "; ".join([*reasons, f"small: {sizes}" if sizes else "settings unknown"])
 
 
 def model_name(name: str) -> str | None:

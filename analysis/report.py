@@ -16,6 +16,7 @@ from analysis.parts import Bullets, Heading, Plot, Section, Text
 from analysis.provenance import provenance
 from analysis.runs import results, training
 from analysis.sections import long_term, more, retention, short_term
+from analysis.tables import tables
 from analysis.words import summary
 from astro_sim.common.errors import InputError
 from astro_sim.common.files import write_text
@@ -51,7 +52,8 @@ def build_report(paths: Sequence[str | Path], out: str | Path, title: str = TITL
     if out.is_dir():
         raise InputError(f"{out}: a folder; expected the name of an HTML file to write")
     inputs = collect(paths)
-    if out.resolve() in {each.path.resolve() for each in (*inputs.datasets, *inputs.sweeps, *inputs.laws)}:
+    files = (*inputs.datasets, *inputs.sweeps, *inputs.laws, *inputs.tables)
+    if out.resolve() in {each.path.resolve() for each in files}:
         raise InputError(f"{out}: is among the inputs; expected another file to write the report to")
     write_text(out, render(sections(inputs, [str(path) for path in paths], str(out)), title))
 
@@ -77,6 +79,7 @@ def sections(inputs: Inputs, paths: Sequence[str] = (), out: str = "report.html"
         training(inputs),
         memory(inputs),
         results(inputs),
+        *tables(inputs),
         provenance(inputs, paths, out),
     ]
 

@@ -22,12 +22,6 @@ DOCS = Path(__file__).resolve().parent
 RESULTS = DOCS.parent / "results"
 MARKED = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", flags=re.DOTALL)
 
-# How our data differ from the release that the papers used: what a row was measured on -> the reason why not.
-OTHER_DATA = {
-    "pairs of halves of IMDB reviews": "another task: pairs of halves of reviews stand in for the AAN pairs",
-    "Fashion-MNIST": "another task: Fashion-MNIST stands in for CIFAR-10",
-}
-
 
 def rows(name: str) -> list[dict[str, Any]]:
     """Rows of a results file."""
@@ -52,25 +46,6 @@ def mean_and_range(values: Sequence[float]) -> str:
     return middle if f"{low:.2f}" == f"{high:.2f}" else f"{middle} ({low:.2f} to {high:.2f})"
 
 
-def comparable(row: dict[str, Any]) -> str:
-    """Whether an accuracy may stand beside the paper's, and why not."""
-    data, expected = row["data"], paper.TRAINING_EXAMPLES.get(row["task"])
-    content = str(data["content"])
-    if other := next((why for what, why in OTHER_DATA.items() if what in content), None):
-        return f"no: {other}"
-    reasons = []
-    if data["origin"] == "generated":
-        reasons.append("data generated here, not the release")
-    if row["task"] == "text" and data["test"] < 25_000:
-        reasons.append(f"{data['test']:,} of 25,000 test reviews")
-    if expected is not None and data["train"] + data["valid"] < 0.9 * expected:
-        reasons.append(f"{data['train']:,} of {expected:,} training examples")
-    if "jpeg" in content.lower():
-        reasons.append("pictures from JPEG files")
-    reasons.append("small preset: " + ", ".join(f"{row['settings'][name]} {name}" for name in ("width", "steps")))
-    return "no: " + "; ".join(reasons)
-
-
 def lra() -> str:
     """Every finished row of the Long Range Arena table."""
     body = []
@@ -87,7 +62,7 @@ def lra() -> str:
                 f"{100 * row['majority']:.1f}",
                 "-" if row.get("first_symbol") is None else f"{100 * row['first_symbol']:.1f}",
                 number(theirs, ".1f"),
-                comparable(row),
+                f"no: {paper.why_not(row)}",
             )
         )
     head = ("task", "model", "seed", "accuracy, %", "most frequent answer, %", "first symbol's table, %", "paper, %")

@@ -1,6 +1,5 @@
 """What a figure is drawn from: the paths that were given, or without any the project's own results and defaults."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -45,11 +44,9 @@ class Sources:
     def __init__(
         self, paths: Sequence[str | Path] = (), simulate: Simulate | None = None, pictures: Pictures | None = None
     ) -> None:
-        tables = {path: rows for path in map(Path, paths) if (rows := _rows(path)) is not None}
-        others = [path for path in map(Path, paths) if path not in tables]
         self._given = bool(paths)
-        self._tables = {path.stem: rows for path, rows in tables.items()}
-        self._found = collect(others) if others else Inputs()
+        self._found = collect(paths) if paths else Inputs()
+        self._tables = {each.path.stem: each.rows for each in self._found.tables}
         self._simulate, self._pictures = simulate, pictures
 
     def dataset(
@@ -105,15 +102,3 @@ class Sources:
     def _lacks(self, what: str, command: str) -> NoReturn:
         where = "among the given paths" if self._given else "at hand"
         raise InputError(f"figure: no {what} {where}; make one with: {command}")
-
-
-def _rows(path: Path) -> list[dict[str, Any]] | None:
-    """Rows of a table of results; None for anything else, which `collect` judges."""
-    if path.suffix != ".json" or not path.is_file():
-        return None
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    rows = found.get("rows") if isinstance(found, Mapping) else None
-    return rows if isinstance(rows, list) and all(isinstance(row, dict) for row in rows) else None
