@@ -90,7 +90,7 @@ def _data_folder(at: Path, made: Path) -> Path:
     [
         (
             _missing,
-            "nowhere: no such file or folder; expected a dataset (.nc), laws or a table of results (.json), a run folder",
+            "nowhere: no such file or folder; expected a dataset (.nc), laws or a table of results (.json), a run",
         ),
         (_empty, "nothing to report in this folder; expected a dataset (.nc)"),
         (_text, "notes.txt: not something to report on; expected a dataset (.nc)"),
