@@ -19,7 +19,7 @@ NEUTRAL = ("seed", "device", "log_every", "checkpoint_every", "tensorboard")  # 
 OF_THE_TASK = ("vocabulary", "classes", "head", "trainable_laws")  # the last is asked for as laws.trainable
 IN_A_ROW = {
     "task": str, "model": str, "name": str, "seed": int, "data": dict, "settings": dict, "laws_digest": str,
-    "accuracy": float, "examples": int,
+    "accuracy": (float, int), "examples": int,
 }  # fmt: skip
 
 
@@ -201,7 +201,10 @@ def _of_table(path: Path) -> Iterator[Result | str]:
             continue
         for name, kind in IN_A_ROW.items():
             if not isinstance(row.get(name), kind):
-                raise InputError(f"{label}: expected {name!r}, a {kind.__name__}")
+                told = kind.__name__ if isinstance(kind, type) else " or ".join(each.__name__ for each in kind)
+                raise InputError(f"{label}: expected {name!r}, a {told}")
+        if not isinstance(row.get("asked") or {}, dict):
+            raise InputError(f"{label}: expected 'asked', a dict")
         if not 0 <= row["accuracy"] <= 1:
             raise InputError(f"{label}: accuracy: expected a share, got {row['accuracy']}")
         yield Result(

@@ -9,6 +9,9 @@ from analysis.collect import Dataset, Inputs
 from analysis.curves import per_synapse
 from analysis.parts import number, percent
 
+# Share of the largest increment that the last one has: below it a curve is told to saturate, to slow down.
+SATURATED, SLOWING = 0.1, 0.9
+
 
 def astrocyte_sentences(inputs: Inputs) -> list[str]:
     """A sentence for every dataset whose experiment has one, in the order given."""
@@ -29,8 +32,9 @@ def _layouts(data: xr.Dataset) -> str:
                             float(p_s[-1].mean()))  # fmt: skip
     (name, (top, _, end)), *_ = peaks.items()
     even, uneven = (pick(peaks.items(), key=lambda item: item[1][1]) for pick in (min, max))
+    back = "is back at" if end < 0.5 * top else "is at"
     told = (
-        f"Within one cycle fast calcium pˢ rises to {number(top, 2)} a.u. and is back at {number(end, 2)} by its end "
+        f"Within one cycle fast calcium pˢ rises to {number(top, 2)} a.u. and {back} {number(end, 2)} by its end "
         f"(layout {name})"
     )
     if len(peaks) > 1:
@@ -43,13 +47,15 @@ def _layouts(data: xr.Dataset) -> str:
 
 def _cycles(data: xr.Dataset) -> str:
     ends = data["p_l_cycle"].mean(("post", "pre")).values
-    first, last = ends[1] - ends[0], ends[-1] - ends[-2]
-    told = (
-        f"Over {len(ends) - 1} cycles slow calcium pˡ rises from {number(ends[0], 2)} to {number(ends[-1], 3)} a.u.; "
-    )
-    if first > 0 and last < first:
-        return told + f"the last cycle adds {percent(last / first, 0)} of what the first adds: it saturates."
-    return told + "the last cycle adds no less than the first."
+    added = np.diff(ends)
+    told = f"Over {len(added)} cycles slow calcium pˡ goes from {number(ends[0], 2)} to {number(ends[-1], 3)} a.u."
+    if not added.max() > 0:
+        return told
+    share = added[-1] / added.max()
+    told = f"{told}; the last adds {percent(share, 0)} of what the largest adds"
+    if share > SLOWING:
+        return told + "."
+    return told + (": it saturates." if share < SATURATED else ": it slows down.")
 
 
 def _tripartite(data: xr.Dataset) -> str | None:

@@ -157,7 +157,7 @@ def _search(folder: Path) -> Iterator[Path]:
         folders[:] = [name for name in here if name not in runs and not _is_data(at / name)]
         for name in sorted(files):
             file = at / name
-            if not name.startswith(".") and (file.suffix == ".nc" or _claims_laws(file) or read_results(file)):
+            if not name.startswith(".") and (file.suffix == ".nc" or _claims_laws(file) or _claims_results(file)):
                 yield file
         yield from (at / name for name in runs)
 
@@ -169,6 +169,8 @@ def _take(path: Path, found: Inputs) -> None:
         data = datasets.read(path)
         (found.sweeps if datasets.grid_of(data, str(path)) else found.datasets).append(Dataset(path, data))
     elif (table := read_results(path)) is not None:
+        if not table.rows:
+            raise InputError(f"{path}: a table of results without rows")
         found.tables.append(table)
     else:
         found.laws.append(LawsFile(path, Laws.load(path)))
@@ -180,9 +182,15 @@ def read_results(path: Path) -> Results | None:
     if not isinstance(raw, dict):
         return None
     rows = raw.get("rows")
-    if not (isinstance(rows, list) and rows and all(isinstance(row, dict) for row in rows)):
+    if not (isinstance(rows, list) and all(isinstance(row, dict) for row in rows)):
         return None
     return Results(path, str(raw.get("what", path.stem)), rows)
+
+
+def _claims_results(path: Path) -> bool:
+    """A table with something in it; in a folder an empty one is passed over."""
+    table = read_results(path)
+    return table is not None and bool(table.rows)
 
 
 def _peek(path: Path) -> Any:

@@ -17,6 +17,7 @@ from analysis.arms import Found, Result
 from analysis.statistics import LEVEL, Effect, Estimate
 from astro_sim.common.errors import InputError, did_you_mean
 
+FEWEST_PAIRS = 3  # common seeds from which other seeds are left out for the sake of pairs
 SCHEMA_VERSION = 1
 Verdict = Literal["better", "worse", "none"]
 METHODS = {
@@ -310,7 +311,9 @@ def _difference(
 def _partners(arm: list[Result], baseline: list[Result]) -> tuple[str, list[Result], list[Result]]:
     """How two arms are compared, and which of their runs."""
     common = sorted({result.seed for result in arm} & {result.seed for result in baseline})
-    if len(common) < 2 <= min(len(arm), len(baseline)):
+    fewer = min(len(arm), len(baseline))
+    # Pairs are worth it where hardly a run is lost for them.
+    if fewer > 1 and len(common) < fewer and len(common) < FEWEST_PAIRS:
         return "groups", arm, baseline
     if common:
         ours, theirs = ([result for result in group if result.seed in common] for group in (arm, baseline))
@@ -341,7 +344,8 @@ def _differences(ours: list[Result], theirs: list[Result], language: bool) -> st
 def _all_answers(group: list[Result]) -> statistics.Answers | None:
     """(seeds, examples) of all runs, or None where one did not keep its predictions."""
     kept = [result.answers for result in group if result.answers is not None]
-    return np.stack(kept) if len(kept) == len(group) else None
+    # Of one example no variation can be told.
+    return np.stack(kept) if len(kept) == len(group) and len(kept[0]) > 1 else None
 
 
 def _notes(groups: dict[str, list[Result]], differences: tuple[Difference, ...], language: bool) -> list[str]:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any
 
 from analysis.arms import Found, of_run
@@ -32,7 +31,7 @@ def comparison_parts(runs: Sequence[RunRecord]) -> list[Any]:
     for task, found in together:
         parts.append(Heading(f"{task}: runs compared"))
         try:
-            parts += _tables(compare_results(found))
+            parts += tables_of(compare_results(found))
         except InputError as error:
             parts.append(Text(_typeset(f"Not compared: {error}"), note=True))
     return parts
@@ -42,8 +41,10 @@ def verdicts(runs: Sequence[RunRecord]) -> list[str]:
     """A sentence for every comparison that `comparison_parts` shows."""
     told = []
     for task, found in _together(runs)[0]:
-        with suppress(InputError):  # told in the section itself
+        try:
             told += [f"On {task}: {each}" for each in verdicts_of(compare_results(found))]
+        except InputError as error:
+            told.append(_typeset(f"On {task}: not compared: {error}."))
     return told
 
 
@@ -68,7 +69,8 @@ def _together(runs: Sequence[RunRecord]) -> tuple[list[tuple[str, Found]], list[
     return several, left_out
 
 
-def _tables(comparison: Comparison) -> list[Any]:
+def tables_of(comparison: Comparison) -> list[Any]:
+    """Verdicts, tables and notes of one comparison."""
     examples = f"{comparison.task}, {comparison.examples:,} test examples"
     (arm_head, arms), (head, rows) = arm_rows(comparison), difference_rows(comparison)
     how = "; ".join(methods(comparison))

@@ -53,8 +53,8 @@ def _without_interval(comparison: Comparison, difference: Difference) -> str:
     if value == 0:
         return f"no difference shown between {arm} and {baseline}: the same with every seed ({count} seeds)"
     return (
-        f"no difference shown between {arm} and {baseline}: {size} with every one of {count} seeds, "
-        "so how much that varies cannot be told; more seeds are needed"
+        f"{arm} minus {baseline} is {size} with every one of {count} seeds: nothing varies, so no interval can be "
+        "made, and the difference is not shown to hold for others; more seeds are needed"
     )
 
 

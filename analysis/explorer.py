@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 MOST_POINTS = 2000  # of a grid; more would make the page heavy
 STEPS_A_CYCLE = 4  # of the law's curve
+MOST_NUMBERS = 100_000  # of all laws' curves, in the page
+REPEATED = ("seed", "layout")  # what bridge.fit_sweep averages over
 DIGITS = 5
 FAMILY = "exponential"  # where no laws say another
 COMMAND = (
@@ -50,7 +52,8 @@ def _parts(each: Dataset, inputs: Inputs, index: int) -> list[Any]:
     if each.experiment != "ltp" or "p_l_cycle" not in each.data:
         told = f"{each.path}: a sweep of {each.experiment}, which the report cannot explore yet; what it holds:"
         return [Text(told, note=True), inventory(each.data, f"{each.path}: dimensions, unit and range of variables.")]
-    size = int(np.prod([len(values) for values in grid_of(each.data).values()]))
+    grid = {dim: len(values) for dim, values in grid_of(each.data).items() if dim not in REPEATED}
+    size = int(np.prod(list(grid.values()), dtype=int))
     if size > MOST_POINTS:
         told = f"{each.path}: {size} points are too many to explore; expected at most {MOST_POINTS}."
         return [Text(told, note=True)]
@@ -62,6 +65,9 @@ def _parts(each: Dataset, inputs: Inputs, index: int) -> list[Any]:
     sound = [law for law in laws if law.fit is not None]
     if not sound:
         return [Text(f"{each.path}: no point of this sweep has a law: {laws[0].failure}.", note=True)]
+    if not grid:
+        told = f"{each.path}: repetitions of one point, averaged. {_point(laws[0], np.zeros(1), family)['words']}"
+        return [Text(f"{told} Sweep another setting than the seed, and there will be sliders.")]
     return [_explorer(each, laws, index, family), _table(each, sound, len(laws), family)]
 
 
@@ -81,13 +87,14 @@ def _explorer(each: Dataset, laws: Sequence["SweptLaw"], index: int, family: str
         places = np.unravel_index(start, [len(slider.texts) for slider in sliders])
         sliders = [Slider(s.name, s.title, s.texts, int(at)) for s, at in zip(sliders, places, strict=True)]
     cycles = max(law.fit.cycles for law in laws if law.fit is not None)
-    at = np.linspace(0.0, 2.0 * cycles, 2 * cycles * STEPS_A_CYCLE + 1)
+    steps = max(1, min(STEPS_A_CYCLE, MOST_NUMBERS // (2 * cycles * len(laws))))
+    at = np.linspace(0.0, 2.0 * cycles, 2 * cycles * steps + 1)
     points = [_point(law, at, family) for law in laws]
     top = max(max(point["samples"] + point["law"]) for point in points if point["samples"])
     unit = next(law.curve.unit for law in laws if law.curve is not None)
     seen = points[start]
     curve = Plot(
-        plots.explored_curve(at, seen["samples"], seen["law"], cycles, unit, 1.05 * top),
+        plots.explored_curve(at, seen["samples"], seen["law"], len(seen["samples"]) - 1, unit, 1.05 * top),
         "The simulated LTP curve of the chosen point and the law through it. " + seen["words"],
         f"{each.path}: mean pˡ at the ends of cycles (dots) and the {family.replace('_', ' ')} law through it; dashed: "
         "beyond the simulated cycles.",
@@ -156,7 +163,7 @@ def _table(each: Dataset, sound: Sequence["SweptLaw"], count: int, family: str) 
         f"{each.path}: {family.replace('_', ' ')} law at the points of the sweep{some}{lost}.",
         [*words, *parameters, "RetentionFactor(1, 16)", "RetentionFactor(16, 16)", "1 − R²"],
         rows,
-        [title for title, name in zip(words, names, strict=True) if not isinstance(sound[0].point[name], int | float)],
+        [title for title, name in zip(words, names, strict=True) if not _is_number(sound[0].point[name])],
         sortable=True,
     )
 
@@ -187,8 +194,11 @@ def _text(each: Dataset, name: str, value: Any) -> str:
 
 
 def _bare(value: Any) -> str:
-    numeric = isinstance(value, int | float) and not isinstance(value, bool)
-    return number(float(value)) if numeric else str(value)
+    return number(float(value)) if _is_number(value) else str(value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _key(value: Any) -> str:

@@ -98,8 +98,9 @@ def why_not(row: Mapping[str, Any]) -> str:
         reasons.append("data generated here, not the release")
     if row.get("task") == "text" and data.get("test", TEST_REVIEWS) < TEST_REVIEWS:
         reasons.append(f"{data['test']:,} of {TEST_REVIEWS:,} test reviews")
-    if expected is not None and data and data["train"] + data["valid"] < 0.9 * expected:
-        reasons.append(f"{data['train']:,} of {expected:,} training examples")
+    train = data.get("train")
+    if expected is not None and train is not None and train + data.get("valid", 0) < 0.9 * expected:
+        reasons.append(f"{train:,} of {expected:,} training examples")
     if "jpeg" in content.lower():
         reasons.append("pictures from JPEG files")
     settings = row.get("settings") or {}

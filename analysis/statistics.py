@@ -23,6 +23,7 @@ from scipy import special, stats
 LEVEL = 0.95
 POWER = 0.8
 FEWEST_SIGNS = 6  # 2 / 2**5 = 0.063: below six seeds no choice of signs is rarer than 5 %
+MOST_T = 1e3  # of an effect size's interval, which is sought the longer the larger t is
 MOST_SIGNS = 15  # 2**15 choices, a tenth of a second
 Floats = NDArray[np.float64]
 Answers = NDArray[np.bool_]
@@ -217,8 +218,7 @@ def paired_effect(values: Floats) -> Effect | None:
     if count < 3 or _constant(values):
         return None
     size = float(np.mean(values) / np.std(values, ddof=1))
-    ends = _noncentral(size * math.sqrt(count), count - 1) / math.sqrt(count)
-    return _hedges(size, ends, count - 1)
+    return _hedges(size, _noncentral(size * math.sqrt(count), count - 1), math.sqrt(count), count - 1)
 
 
 def unpaired_effect(first: Floats, second: Floats) -> Effect | None:
@@ -230,7 +230,7 @@ def unpaired_effect(first: Floats, second: Floats) -> Effect | None:
         return None
     size = float(np.mean(first) - np.mean(second)) / math.sqrt(pooled)
     scale = math.sqrt(counts[0] * counts[1] / sum(counts))
-    return _hedges(size, _noncentral(size * scale, freedom) / scale, freedom)
+    return _hedges(size, _noncentral(size * scale, freedom), scale, freedom)
 
 
 def share_effect(first: float, second: float) -> Effect:
@@ -315,11 +315,15 @@ def _square_and_add(
     return Estimate(a - b, low, high, p, error, _normal_power(level) * error, level)
 
 
-def _noncentral(t: float, freedom: float) -> Floats:
-    """95 % interval of the noncentrality that a t of ``freedom`` came from."""
+def _noncentral(t: float, freedom: float) -> Floats | None:
+    """95 % interval of the noncentrality that a t of ``freedom`` came from; None where it would take too long."""
+    if abs(t) > MOST_T:
+        return None
     return np.array([special.nctdtrinc(freedom, 0.5 + side * LEVEL / 2, t) for side in (1, -1)])
 
 
-def _hedges(size: float, ends: Floats, freedom: float) -> Effect:
+def _hedges(size: float, ends: Floats | None, scale: float, freedom: float) -> Effect:
     smaller = math.exp(special.gammaln(freedom / 2) - special.gammaln((freedom - 1) / 2)) / math.sqrt(freedom / 2)
-    return Effect("Hedges' g", smaller * size, *(float(smaller * end) for end in ends))
+    if ends is None:
+        return Effect("Hedges' g", smaller * size)
+    return Effect("Hedges' g", smaller * size, *(float(smaller * end / scale) for end in ends))

@@ -5,8 +5,8 @@ from typing import Any
 from analysis import paper
 from analysis.collect import Inputs, Results
 from analysis.comparison import compare
-from analysis.comparison_parts import verdicts_of
-from analysis.parts import Bullets, Heading, Section, Table, Text, count, number, percent
+from analysis.comparison_parts import tables_of
+from analysis.parts import Heading, Section, Table, Text, count, number, percent
 from analysis.words import wilson
 from astro_sim.common.errors import InputError
 
@@ -45,10 +45,11 @@ def _reproduced(each: Results) -> list[Any]:
         )
     )  # fmt: skip
     for task in dict.fromkeys(str(row["task"]) for row in done):
-        try:
-            parts.append(Bullets(verdicts_of(compare([each.path], task=task))))
-        except InputError:
-            continue  # one arm alone: nothing to compare
+        if len({row["name"] for row in done if row["task"] == task}) > 1:  # one arm alone has nothing beside it
+            try:
+                parts += tables_of(compare([each.path], task=task))
+            except InputError as error:
+                parts.append(Text(f"{paper.TASKS.get(task, task)}: not compared: {error}.", note=True))
     return parts
 
 
@@ -73,9 +74,15 @@ def _row(row: dict[str, Any]) -> list[str]:
 
 def _plain(each: Results) -> list[Any]:
     columns = list(dict.fromkeys(name for row in each.rows for name in row))[:MOST_COLUMNS]
-    text = [name for name in columns if not all(isinstance(row.get(name), int | float) for row in each.rows)]
+    text = [
+        name for name in columns if not all(row.get(name) is None or _is_number(row[name]) for row in each.rows)
+    ]  # fmt: skip
     rows = [[_cell(row.get(name)) for name in columns] for row in each.rows]
     return [Table(f"{each.what}, as measured.", columns, rows, [c for c in text if c != columns[0]], sortable=True)]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _cell(value: Any) -> str:

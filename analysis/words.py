@@ -18,8 +18,8 @@ QUESTIONS = (
     "How sure we are",
 )
 ALONE = (
-    "No run stands beside another that differs from it, so whether the law or the memory makes a difference is not "
-    "shown here: train another, and rmaat compare tells."
+    "No evaluated run stands beside another of the same task and data that differs from it, so whether the law or the "
+    "memory makes a difference is not shown here: train another, and rmaat compare tells."
 )
 Z95 = 1.959964  # standard normal quantile at 0.975
 

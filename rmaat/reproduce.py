@@ -186,8 +186,10 @@ def _stands(row: Mapping[str, Any], plan: Plan, place: Place, laws: Laws, steps:
     perturbed = {name: value for name, value in plan.changes.items() if name.startswith("laws.")}
     digest = LawSettings(**{name.removeprefix("laws."): value for name, value in perturbed.items()}).apply(laws).digest
     manifest = place.data / plan.task / "manifest.json"
-    same_data = not manifest.is_file() or row["data"]["digest"] == load(manifest.parent, plan.task).manifest.digest
-    return same_data and row.get("asked") == _as_json(settings) and row["laws_digest"] == digest
+    if row.get("asked") != _as_json(settings) or row.get("laws_digest") != digest:
+        return False
+    had = (row.get("data") or {}).get("digest")
+    return not manifest.is_file() or had == load(manifest.parent, plan.task).manifest.digest
 
 
 def _run(plan: Plan, place: Place, minutes: float | None, steps: int | None) -> dict[str, Any]:

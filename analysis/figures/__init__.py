@@ -50,7 +50,7 @@ class Entry:
 FIGURES = {
     "overview": Entry(
         "the whole line: one cycle, the LTP curve and its law, retention, training", "stp, laws, a run",
-        lambda s: overview([s.dataset("stp")], s.laws(), next(iter(s.runs(needed=False)), None)),
+        lambda s: overview(s.given or [s.dataset("stp")], s.laws(), next(iter(s.runs(needed=False)), None)),
     ),
     "macro-dynamics": Entry(
         "x, s, p^s and p^l over repeated cycles", "ltp", lambda s: macro_dynamics(s.dataset("ltp"))

@@ -90,8 +90,12 @@ def layouts(dataset: xr.Dataset) -> Figure:
         one = dataset.sel(layout=name)
         curves = per_synapse(one["p_s"])
         shade(axes, one)
-        for curve in distinct(curves).T:
-            axes.plot(*thin(one["time"].values, curve), color=colour(index), linewidth=1, alpha=0.7)
+        if curves.shape[1] > MOST_LINES:
+            low, high = curves.min(axis=1), curves.max(axis=1)
+            axes.fill_between(one["time"].values, low, high, color=colour(index), alpha=0.3, linewidth=0)
+        else:
+            for curve in distinct(curves).T:
+                axes.plot(*thin(one["time"].values, curve), color=colour(index), linewidth=1, alpha=0.7)
         axes.plot(*thin(one["time"].values, curves.mean(axis=1)), color="black", linewidth=1.5, linestyle="--",
                   label=f"mean of {curves.shape[1]} synapses")  # fmt: skip
         axes.set(title=name.replace("_", " "), xlabel="time (s)")

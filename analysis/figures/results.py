@@ -36,7 +36,9 @@ def lra(rows: Rows) -> Figure:
     InputError
         No finished row.
     """
-    found = _finished(rows, "lra")
+    found = [row for row in _finished(rows, "lra") if row["name"] == row["model"]]  # no ablated ones
+    if not found:
+        raise InputError("figure: no finished row of a whole model; rmaat reproduce lra makes them")
     tasks = [task for task in paper.TASKS if any(row["task"] == task for row in found)]
     models = list(dict.fromkeys(str(row["model"]) for row in found))
     figure = new(PAGE, 3.0)
@@ -53,7 +55,7 @@ def lra(rows: Rows) -> Figure:
             if values and (theirs := paper.accuracy(task, model)) is not None:
                 axes.plot([x - width / 3, x + width / 3], [theirs, theirs], color=colour(k), linewidth=1.5, alpha=0.6)
     for at, task in enumerate(tasks):
-        majority = next(row["majority"] for row in found if row["task"] == task)
+        majority = next((row["majority"] for row in found if row["task"] == task and row.get("majority")), np.nan)
         axes.plot([at - 0.45, at + 0.45], [100 * majority] * 2, ":", color=DARK, linewidth=1,
                   label="majority class" if at == 0 else None)  # fmt: skip
     axes.plot([], [], "-", color=SOFT, label="the paper's (its own size)")

@@ -18,6 +18,16 @@ from rmaat.records import RunRecord
 RESULTS = Path(__file__).resolve().parents[2] / "results"  # of a checkout
 MAKES = {"lra": "rmaat reproduce lra", "ablations": "rmaat reproduce ablations"}  # others: rmaat bench NAME
 
+# table -> what every row must have
+RUNS = ("task", "name", "state", "accuracy")
+KEYS: dict[str, tuple[str, ...]] = {
+    "lra": (*RUNS, "model"),
+    "ablations": (*RUNS, "examples"),
+    "amrb-memory": ("segments", "bptt_mb", "amrb_mb"),
+    "model": ("model", "backward"),
+    "recall": ("training", "rule", "seed", "T", "accuracy", "at 2 T", "at 4 T"),
+}
+
 Simulate = Callable[..., xr.Dataset]
 Pictures = Callable[[], tuple[NDArray[np.uint8], NDArray[np.int64]]]
 
@@ -48,6 +58,11 @@ class Sources:
         self._found = collect(paths) if paths else Inputs()
         self._tables = {each.path.stem: each.rows for each in self._found.tables}
         self._simulate, self._pictures = simulate, pictures
+
+    @property
+    def given(self) -> list[xr.Dataset]:
+        """All datasets given."""
+        return [each.data for each in self._found.datasets]
 
     def dataset(
         self, experiment: str, model: str = "macro", having: Mapping[str, Any] | None = None, **settings: Any
@@ -81,11 +96,14 @@ class Sources:
         return self._found.runs
 
     def rows(self, table: str, needed: bool = True) -> list[dict[str, Any]]:
-        """Rows of the table ``NAME.json``: given, or the checkout's."""
-        if table in self._tables:
-            return self._tables[table]
-        if len(self._tables) == 1:  # under a name of its own
-            return next(iter(self._tables.values()))
+        """Rows of the table ``NAME.json``: given, or the checkout's; each must have its `KEYS`."""
+        # One alone may have a name of its own.
+        name = table if table in self._tables or len(self._tables) != 1 else next(iter(self._tables))
+        if name in self._tables:
+            for number, row in enumerate(self._tables[name], start=1):
+                if missing := [key for key in KEYS[table] if key not in row]:
+                    raise InputError(f"figure: {name}.json, row {number}: expected {missing[0]!r}, of a table {table}")
+            return self._tables[name]
         path = RESULTS / f"{table}.json"
         if not self._given and path.is_file():
             return read_json(path, "table of results")["rows"]
@@ -100,5 +118,8 @@ class Sources:
         return self._pictures()
 
     def _lacks(self, what: str, command: str) -> NoReturn:
+        if swept := [str(each.path) for each in self._found.sweeps]:
+            told = f"{', '.join(swept)}: a sweep, of which a figure draws one point: astro_sim.select gives it"
+            raise InputError(f"figure: no {what} among the given paths ({told})")
         where = "among the given paths" if self._given else "at hand"
         raise InputError(f"figure: no {what} {where}; make one with: {command}")

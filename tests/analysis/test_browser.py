@@ -14,7 +14,7 @@ pytestmark = needs_chromium
 @pytest.fixture(scope="module")
 def report(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("browser")
-    grid = {"tau_p_l": [30.0, 60.0, 90.0], "tau_cycle": [5.0, 10.0]}
+    grid = {"tau_p_l": [30.0, 60.0, 120.0], "tau_cycle": [5.0, 10.0]}
     astro_sim.write(astro_sim.sweep("ltp", grid, cycles=12, burn_in=3, interval=1.0), folder / "sweep.nc")
     analysis.build_report([made, folder / "sweep.nc"], folder / "report.html")
     return folder / "report.html"
@@ -47,11 +47,11 @@ def test_sliders_move_curve_factors_table_and_words(report, size):
         before = state()
         explorer.locator("input").nth(0).focus()
         page.keyboard.press("ArrowRight")
-        page.wait_for_function("document.querySelector('.explorer .found').textContent.includes('tau = 9 cycles')")
+        page.wait_for_function("document.querySelector('.explorer .found').textContent.includes('tau = 12 cycles')")
         after = state()
         assert all(one != other for one, other in zip(before, after, strict=True))
-        assert explorer.locator("output").all_inner_texts() == ["90 s", "10 s"]
-        assert explorer.locator("input").nth(0).get_attribute("aria-valuetext") == "90 s"
+        assert explorer.locator("output").all_inner_texts() == ["120 s", "10 s"]
+        assert explorer.locator("input").nth(0).get_attribute("aria-valuetext") == "120 s"
         page.keyboard.press("ArrowLeft")
         page.wait_for_function("document.querySelector('.explorer .found').textContent.includes('tau = 6 cycles')")
         assert state() == before
@@ -71,6 +71,10 @@ def test_tables_sort_by_their_heads(report, laws):
         head.press("Enter")
         assert column() == sorted(column(), reverse=True)
         assert len(set(column())) > 1
+        first = table.locator("thead th").first.locator("button")
+        first.click()
+        kept = [float(text) for text in table.locator("tbody tr th").all_inner_texts()]
+        assert kept == sorted(kept)  # numbers, though they head their rows: 120 is not before 30
         families = page.locator("table.sortable", has_text="Families tried")
         families.locator("thead th", has_text="R²").locator("button").click()
         kept = families.locator("tbody tr th").all_inner_texts()

@@ -144,8 +144,8 @@ def test_a_difference_that_does_not_vary_is_not_shown(tmp_path):
     ]
     (told,) = sentences(analysis.compare(paths))
     assert told == (
-        "no difference shown between rmt and rmaat: -10.0 points with every one of 2 seeds, "
-        "so how much that varies cannot be told; more seeds are needed"
+        "rmt minus rmaat is -10.0 points with every one of 2 seeds: nothing varies, so no interval can be made, and "
+        "the difference is not shown to hold for others; more seeds are needed"
     )
 
 
@@ -169,10 +169,13 @@ def test_seeds_without_partners(tmp_path):
     assert methods(analysis.compare([*ours, *theirs])) == [
         "seeds unpaired (Welch); variation of seeds on these test examples"
     ]
-    more = seeds(tmp_path / "more", "rmt", 0.45, 3, first=1)
-    assert analysis.compare([*ours, *more]).notes[1:] == (
-        "rmt against rmaat: no partner for seeds of rmt: 3; left out",
-        "rmt against rmaat: no partner for seeds of rmaat: 0; left out",
+    few = seeds(tmp_path / "few", "rmt", 0.45, 3, first=1)  # two in common: no run is given up for two pairs
+    assert analysis.compare([*ours, *few]).differences[0].seeds == ((1, 2, 3), (0, 1, 2))
+    longer = seeds(tmp_path / "longer", "rmaat", 0.6, 5)
+    more = seeds(tmp_path / "more", "rmt", 0.45, 4, first=2)
+    assert analysis.compare([*longer, *more]).notes == (
+        "rmt against rmaat: no partner for seeds of rmt: 5; left out",
+        "rmt against rmaat: no partner for seeds of rmaat: 0, 1; left out",
     )
     lone = analysis.compare([*ours, theirs[0]])
     assert "examples, seeds 3 and 0)" in sentences(lone)[0]
@@ -390,3 +393,29 @@ def test_the_report_compares_where_it_can(two, tmp_path):
     assert told[-1].text.startswith("Not compared: ")
     np.save(two[0] / "predictions.npy", np.zeros((2, 3), np.uint8))
     assert comparison_parts(runs)[0].text.startswith("Left out of comparisons: ")
+
+
+def test_a_test_split_of_one_example_has_no_variation_of_examples(tmp_path):
+    paths = [write(tmp_path / f"{model}{seed}", model, seed, right=[right])
+             for model, right in (("rmaat", True), ("rmt", False)) for seed in range(2)]  # fmt: skip
+    (difference,) = analysis.compare(paths).differences
+    assert difference.verdict == "none"
+    assert "examples" not in difference.method
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"asked": 3}, r"lra.json, row 1 \(listops, a, seed 0\): expected 'asked', a dict"),
+        ({"accuracy": "high"}, r"row 1 .*: expected 'accuracy', a float or int"),
+        ({"laws_digest": None}, r"row 1 .*: expected 'laws_digest', a str"),
+    ],
+)
+def test_rows_that_are_not_what_they_should_be(changes, message, tmp_path):
+    with pytest.raises(InputError, match=message):
+        analysis.compare([table(tmp_path / "lra.json", {**row("a", 0, 0.5), **changes}, row("b", 0, 0.4))])
+
+
+def test_an_accuracy_of_1_may_be_a_whole_number(tmp_path):
+    found = analysis.compare([table(tmp_path / "lra.json", row("a", 0, 1), row("b", 0, 0.4, model="rmt"))])
+    assert [arm.mean for arm in found.arms] == [1.0, 0.4]

@@ -105,3 +105,24 @@ def test_the_page_holds_it_and_says_how_the_sweep_was_made(sweep, tmp_path):
     (data,) = re.findall('<script type="application/json">(.*?)</script>', page)
     assert len(json.loads(data)["points"]) == 6
     assert "--sweep tau_p_l=30.0,60.0,90.0 --sweep coupling=0.1,0.5" in page
+
+
+def test_the_law_is_solid_as_far_as_the_chosen_point_was_simulated():
+    """Of points of 6 and 12 cycles; the page's script draws it so too."""
+    runs = astro_sim.sweep("ltp", {"cycles": [6, 12, 24]}, interval=1.0)
+    figure = parts(runs)[0].curve.figure
+    assert [float(trace.x.max()) for trace in figure.data] == [12.0, 12.0, 48.0]
+    assert float(figure.data[2].x.min()) == 12.0
+
+
+def test_repetitions_alone_have_no_sliders():
+    (note,) = parts(astro_sim.sweep("ltp", {"seed": [0, 1]}, cycles=12, interval=1.0))
+    assert note.text.startswith("sweep.nc: repetitions of one point, averaged. Exponential law with tau = ")
+
+
+def test_repetitions_do_not_count_and_long_curves_stay_small(monkeypatch):
+    runs = astro_sim.sweep("ltp", {"seed": [0, 1], "tau_p_l": [30, 60]}, cycles=50, interval=1.0)
+    monkeypatch.setattr("analysis.explorer.MOST_POINTS", 2)
+    monkeypatch.setattr("analysis.explorer.MOST_NUMBERS", 400)
+    explorer, _ = parts(runs)
+    assert len(json.loads(explorer.data)["cycles"]) == 2 * 50 * 2 + 1

@@ -86,8 +86,38 @@ def test_what_the_astrocyte_did_in_words(datasets: dict[str, xr.Dataset]) -> Non
     assert words(waves()) == ["A calcium wave reaches 7 of 11 astrocytes at 0.5 cells a second."]
     none = gliotransmission((0.5,), (0.0,))
     assert words(none) == ["Gliotransmission changes what a spike releases, mean over rates: open −50 %."]
-    rising = datasets["ltp"].assign(p_l_cycle=datasets["ltp"]["p_l_cycle"] * 0 + datasets["ltp"]["cycle"] ** 2.0)
-    assert words(rising)[0].endswith("pˡ rises from 0 to 36 a.u.; the last cycle adds no less than the first.")
+
+
+@pytest.mark.parametrize(
+    ("curve", "told"),
+    [
+        (lambda t: t**2, "goes from 0 to 36 a.u.; the last adds 100 % of what the largest adds."),
+        (lambda t: 0.01 * t, "goes from 0 to 0.06 a.u.; the last adds 100 % of what the largest adds."),
+        (lambda t: 1 - 0.8**t, "the last adds 33 % of what the largest adds: it slows down."),
+        (lambda t: 1 - 0.5**t, "the last adds 3 % of what the largest adds: it saturates."),
+        (lambda t: -t, "goes from 0 to −6 a.u."),
+    ],
+)
+def test_a_curve_saturates_only_where_it_does(curve, told: str, datasets: dict[str, xr.Dataset]) -> None:
+    data = datasets["ltp"]
+    made = data.assign(p_l_cycle=data["p_l_cycle"] * 0 + curve(data["cycle"].astype(float)))
+    (sentence,) = astrocyte_sentences(Inputs(datasets=[Dataset(Path("x.nc"), made)]))
+    assert sentence.replace("\N{NO-BREAK SPACE}", " ").endswith(told)
+
+
+def test_calcium_that_does_not_fall_is_not_back(datasets: dict[str, xr.Dataset]) -> None:
+    data = datasets["stp"]
+    held = data.assign(p_s=data["p_s"] * 0 + 0.3)
+    (sentence,) = astrocyte_sentences(Inputs(datasets=[Dataset(Path("x.nc"), held)]))
+    assert "rises to 0.3 a.u. and is at 0.3 by its end" in sentence
+    (sentence,) = astrocyte_sentences(Inputs(datasets=[Dataset(Path("x.nc"), data)]))
+    assert "and is back at 0.032 by its end" in sentence
+
+
+def test_a_law_s_number_is_told_with_the_law(datasets: dict[str, xr.Dataset]) -> None:
+    def words(data: xr.Dataset) -> list[str]:
+        return astrocyte_sentences(Inputs(datasets=[Dataset(Path("x.nc"), data)]))
+
     assert words(datasets["frequency"]) == []  # a law's number, which the law tells
 
 

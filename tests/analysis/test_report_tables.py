@@ -3,11 +3,14 @@
 import json
 from pathlib import Path
 
+import pytest
+
 import analysis
 from analysis import paper
 from analysis.collect import Inputs, collect
 from analysis.parts import Bullets, Heading, Table, Text
 from analysis.tables import tables
+from astro_sim.common.errors import InputError
 
 DATA = {"content": "generated with the grammar of LRA", "origin": "generated", "train": 96_000, "valid": 2000,
         "test": 2000, "digest": "d" * 64}  # fmt: skip
@@ -32,7 +35,7 @@ def written(folder: Path, rows: list[dict], name: str = "lra.json", what: str = 
 def test_runs_stand_beside_the_paper_with_the_reason_why_they_may_not(tmp_path):
     rows = [row("rmaat", 0.36), row("rmt", 0.30), row("at", None, state="stopped at step 3")]
     (section,) = tables(collect([written(tmp_path, rows)]))
-    heading, note, table, verdicts = section.parts
+    heading, note, table, verdicts, _, differences, *notes = section.parts
     assert heading == Heading(f"{tmp_path / 'lra.json'}: lra small")
     assert note == Text("ListOps 2K, at, seed 0: stopped at step 3.", note=True)
     assert isinstance(table, Table)
@@ -47,11 +50,17 @@ def test_runs_stand_beside_the_paper_with_the_reason_why_they_may_not(tmp_path):
     assert second["paper"].startswith("37.4")
     assert isinstance(verdicts, Bullets)
     assert verdicts.items[0].startswith("one seed each: the run of rmaat is better than that of rmt by 6.0 points")
+    assert isinstance(differences, Table)
+    assert "no predictions an example of all runs" in notes[0].text
 
 
 def test_a_single_arm_is_not_compared_and_nothing_finished_is_told(tmp_path):
     (section,) = tables(collect([written(tmp_path, [row("rmaat", 0.36), row("rmaat", 0.37, seed=1)])]))
     assert [type(part) for part in section.parts] == [Heading, Table]
+    twice = [row("rmaat", 0.36), row("rmaat", 0.37), row("rmt", 0.3)]
+    note = tables(collect([written(tmp_path, twice)]))[0].parts[-1]
+    assert note.text.startswith("ListOps 2K: not compared: ")
+    assert "a second time" in note.text
     (section,) = tables(collect([written(tmp_path, [row("rmaat", None, state="failed: no data")])]))
     assert [type(part) for part in section.parts] == [Heading, Text]
     assert tables(Inputs()) == []
@@ -69,12 +78,15 @@ def test_why_rows_are_not_comparable():
     assert why("text", train=22_553, valid=2387, test=12_500) == "12,500 of 25,000 test reviews; small: 64 width"
     assert why("text", train=1000, valid=0, test=25_000) == "1,000 of 25,000 training examples; small: 64 width"
     assert paper.why_not({"task": "other"}) == "settings unknown"
+    assert paper.why_not({"task": "text", "data": {"digest": "d"}}) == "settings unknown"
 
 
 def test_other_tables_are_shown_as_they_are_and_found_in_folders(tmp_path):
     rows = [{"model": "a <b>", "seconds": 1.23456, "note": None, "count": 1200}, {"model": "b", "seconds": 2.0}]
     written(tmp_path, rows, "speed.json", "how fast")
     (tmp_path / "empty.json").write_text('{"rows": []}')
+    with pytest.raises(InputError, match="empty.json: a table of results without rows"):
+        collect([tmp_path / "empty.json"])
     found = collect([tmp_path])
     assert [each.path.name for each in found.tables] == ["speed.json"]
     (section,) = tables(found)

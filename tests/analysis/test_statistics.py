@@ -332,3 +332,13 @@ def test_six_points_are_found_with_five_seeds_in_90_of_100():
         low = over_seeds_and_examples(answers[0].astype(np.int8) - answers[1]).low
         found += low is not None and low > 0
     assert found / 200 > 0.9
+
+
+def test_an_effect_beyond_measure_has_no_interval():
+    """Its search takes minutes where t is large; seeds that hardly differ make it so."""
+    nearly = np.array([5.1, 5.100001, 5.100002])
+    found = unpaired_effect(nearly, np.array([1.2, 1.200001, 1.2]))
+    assert found is not None
+    assert found.value > 1e6
+    assert (found.low, found.high) == (None, None)
+    assert paired_effect(0.1 + 1e-6 * np.arange(5.0)) is not None

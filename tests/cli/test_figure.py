@@ -59,6 +59,31 @@ def test_given_paths_are_what_is_drawn(laws, tmp_path):
     assert len(draw("recall", Sources([tmp_path / "lra.json", laws, _named(table, "recall")])).axes) == 4
 
 
+def test_ablated_runs_are_no_rows_of_the_models_table(tmp_path):
+    rows = [{**lra_rows()[0], "name": "no retention", "accuracy": 0.1}, *lra_rows()]
+    (tmp_path / "ablations.json").write_text(json.dumps({"rows": rows}))
+    (axes,) = draw("lra", Sources([tmp_path / "ablations.json"])).axes
+    assert 10.0 not in np.concatenate([line.get_ydata() for line in axes.lines])
+    (tmp_path / "ablations.json").write_text(json.dumps({"rows": rows[:1]}))
+    with pytest.raises(InputError, match="lra: no finished row of a whole model"):
+        draw("lra", Sources([tmp_path / "ablations.json"]))
+
+
+def test_tables_of_something_else_and_sweeps_are_refused_in_words(tmp_path):
+    (tmp_path / "lra.json").write_text(json.dumps({"rows": lra_rows()}))
+    with pytest.raises(InputError, match="recall: lra.json, row 1: expected 'training', of a table recall"):
+        draw("recall", Sources([tmp_path / "lra.json"]))
+    astro_sim.write(astro_sim.sweep("ltp", {"tau_p_l": [30, 60]}, cycles=6, interval=1.0), tmp_path / "sweep.nc")
+    with pytest.raises(InputError, match=r"macro-dynamics: no ltp dataset .* \(.*sweep.nc: a sweep, of which a figure"):
+        draw("macro-dynamics", Sources([tmp_path / "sweep.nc"]))
+
+
+def test_the_overview_does_without_short_term_plasticity(laws, tmp_path):
+    astro_sim.write(astro_sim.simulate("ltp", cycles=6), tmp_path / "ltp.nc")
+    cycle = draw("overview", Sources([laws, tmp_path / "ltp.nc"])).axes[0]
+    assert cycle.get_title(loc="left") == "a  First cycle"
+
+
 def _named(table: Path, name: str) -> Path:
     return table.rename(table.with_name(f"{name}.json"))
 
