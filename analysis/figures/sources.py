@@ -96,7 +96,7 @@ class Sources:
         return self._found.runs
 
     def rows(self, table: str, needed: bool = True) -> list[dict[str, Any]]:
-        """Rows of the table ``NAME.json``: given, or the checkout's; each must have its `KEYS`."""
+        """Rows of the table ``NAME.json``: given, or the checkout's; each must have its ``KEYS``."""
         # One alone may have a name of its own.
         name = table if table in self._tables or len(self._tables) != 1 else next(iter(self._tables))
         if name in self._tables:
