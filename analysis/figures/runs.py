@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import MaxNLocator, NullLocator, PercentFormatter
 from numpy.typing import NDArray
 
 from analysis.curves import TOTALS, colour, per_synapse, series
@@ -76,7 +76,12 @@ def influence(records: Sequence[RunRecord]) -> Figure:
                          label="by the rule alone")  # fmt: skip
     output.set(title="Influence on the output", xlabel="segment", ylabel="derivative of the output (1)")
     first.set(title="What is left of segment 1", xlabel="segments T", ylabel="share in the memory (1)")
-    if not first.lines:
+    output.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if first.lines:
+        totals = sorted({row["T"] for record in found for row in (record.diagnostics or {}).get("first") or []})
+        first.set_xticks(totals, [str(total) for total in totals])
+        first.xaxis.set_minor_locator(NullLocator())
+    else:
         nothing(first, "one segment, or no memory")
     legend(output)
     legend(first)

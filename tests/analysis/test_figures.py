@@ -242,6 +242,7 @@ def test_influence_draws_runs_that_were_looked_into(made):
     np.testing.assert_allclose(points(output, "done"), [[1, 0.03], [2, 0.1], [3, 0.4], [4, 1.0]])
     np.testing.assert_allclose(points(first, "done, measured"), [[1, 1], [2, 0.5], [4, 0.125]])
     np.testing.assert_allclose(points(first, "by the rule alone"), [[1, 1], [2, 0.25], [4, 0.0625]])
+    assert [text.get_text() for text in first.get_xticklabels()] == ["1", "2", "4"]
     with pytest.raises(InputError, match="no run was looked into; expected diagnostics.json"):
         figures.influence([half])
 
