@@ -70,6 +70,14 @@ def stimulus_on(dataset: xr.Dataset) -> list[tuple[float, float]]:
     return [(float(ends[a]), float(ends[b])) for a, b in zip(edges[::2], edges[1::2], strict=True)]
 
 
+def through_means(x: ArrayLike, y: ArrayLike, slope: float, at: ArrayLike) -> Array:
+    """exp of the line of a given slope through the means of ``x`` and log ``y``.
+
+    A fitted line passes through them: that gives the intercept, which laws leave out.
+    """
+    return np.exp(np.log(y).mean() + slope * (np.asarray(at) - np.asarray(x, dtype=float).mean()))
+
+
 def law_level(laws: Laws, cycles: ArrayLike) -> Array:
     """The fitted curve p^l at ``cycles`` (not only whole ones), a.u."""
     law = laws.document.retention

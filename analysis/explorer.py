@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from analysis import plots
 from analysis.collect import Dataset, Inputs
 from analysis.curves import TOTALS
-from analysis.parts import Explorer, Plot, Section, Slider, Table, Text, missing, number, r_squared
+from analysis.parts import Explorer, Plot, Section, Slider, Table, Text, is_number, missing, number, r_squared
 from analysis.views.shapes import evenly
 from analysis.views.tables import MOST_ROWS, inventory
 from astro_sim.dataset import grid_of
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 MOST_POINTS = 2000  # of a grid; more would make the page heavy
 STEPS_A_CYCLE = 4  # of the law's curve
 MOST_NUMBERS = 100_000  # of all laws' curves, in the page
-REPEATED = ("seed", "layout")  # what bridge.fit_sweep averages over
 DIGITS = 5
 FAMILY = "exponential"  # where no laws say another
 COMMAND = (
@@ -52,6 +51,8 @@ def _parts(each: Dataset, inputs: Inputs, index: int) -> list[Any]:
     if each.experiment != "ltp" or "p_l_cycle" not in each.data:
         told = f"{each.path}: a sweep of {each.experiment}, which the report cannot explore yet; what it holds:"
         return [Text(told, note=True), inventory(each.data, f"{each.path}: dimensions, unit and range of variables.")]
+    from bridge.swept import REPEATED, fit_sweep  # loads the optimiser, which a page without a sweep does without
+
     grid = {dim: len(values) for dim, values in grid_of(each.data).items() if dim not in REPEATED}
     size = int(np.prod(list(grid.values()), dtype=int))
     if size > MOST_POINTS:
@@ -59,8 +60,6 @@ def _parts(each: Dataset, inputs: Inputs, index: int) -> list[Any]:
         return [Text(told, note=True)]
     family = next((one.laws.family.name for one in inputs.laws if one.laws.parametric and not one.laws.family.knots),
                   FAMILY)  # fmt: skip
-    from bridge.swept import fit_sweep  # loads the optimiser, which a page without a sweep does without
-
     laws = fit_sweep(each.data, family)
     sound = [law for law in laws if law.fit is not None]
     if not sound:
@@ -163,7 +162,7 @@ def _table(each: Dataset, sound: Sequence["SweptLaw"], count: int, family: str) 
         f"{each.path}: {family.replace('_', ' ')} law at the points of the sweep{some}{lost}.",
         [*words, *parameters, "RetentionFactor(1, 16)", "RetentionFactor(16, 16)", "1 − R²"],
         rows,
-        [title for title, name in zip(words, names, strict=True) if not _is_number(sound[0].point[name])],
+        [title for title, name in zip(words, names, strict=True) if not is_number(sound[0].point[name])],
         sortable=True,
     )
 
@@ -194,11 +193,7 @@ def _text(each: Dataset, name: str, value: Any) -> str:
 
 
 def _bare(value: Any) -> str:
-    return number(float(value)) if _is_number(value) else str(value)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return number(float(value)) if is_number(value) else str(value)
 
 
 def _key(value: Any) -> str:

@@ -139,6 +139,11 @@ def share(part: float, whole: float) -> str:
     return f"{100 * part / whole:.2g} %" if whole else "–"
 
 
+def is_number(value: Any) -> bool:
+    """Whether a value is a number; true and false are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def count(value: Any) -> str:
     """A whole number with thousands set apart; anything else as it is."""
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

@@ -23,6 +23,7 @@ from analysis.curves import (
     series,
     stimulus_on,
     thin,
+    through_means,
 )
 from bridge.laws import PAPER_EXPONENT, WEIGHTS, Laws
 from rmaat.records import RunRecord
@@ -117,9 +118,8 @@ def spatial(dataset: xr.Dataset, laws: Laws | None) -> go.Figure:
     figure.add_trace(points(distance[distance == 0], peak[distance == 0], "active process, left out of the fit", 1))
     decay = None if laws is None else laws.spatial_decay
     if decay is not None and away.any():
-        # The fitted line passes through the means: that gives the intercept, which the laws file leaves out.
         at = np.linspace(0.0, distance.max(), 50)
-        level = np.exp(np.log(peak[away]).mean() - decay * (at - distance[away].mean()))
+        level = through_means(distance[away], peak[away], -decay, at)
         figure.add_trace(line(at, level, f"fit: exp(−{decay:.3g} · distance)", 2))
     figure.update_yaxes(title_text="peak p<sup>s</sup> (a.u.)", type="log", **DECADES)
     return figure.update_xaxes(title_text="distance (spacings)")
@@ -137,7 +137,7 @@ def frequency(dataset: xr.Dataset, laws: Laws | None) -> go.Figure:
         for name, exponent, index, dash in (("fit", alpha, 1, "solid"), ("papers", PAPER_EXPONENT, 2, "dot")):
             if exponent is not None:
                 at = np.geomspace(rate.min(), rate.max(), 50)
-                level = np.exp(np.log(mean).mean() + exponent * (np.log(at) - np.log(rate).mean()))
+                level = through_means(np.log(rate), mean, exponent, np.log(at))
                 figure.add_trace(line(at, level, f"{name}: rate^{exponent:.3g}", index, line={"dash": dash}))
     figure.update_yaxes(title_text="calcium proxy (a.u.)", type="log", **DECADES)
     ticks = [1, 2, 5, 10, 20, 50, 100]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.collect import Dataset, Inputs, LawsFile
-from analysis.parts import Code, Heading, Section, Table, Text, count
+from analysis.parts import Code, Heading, Section, Table, Text, count, is_number
 from analysis.runs import examples_of, labels
 from astro_sim.common.files import versions
 from astro_sim.dataset import grid_of, settings_of
@@ -173,8 +173,7 @@ def _sets(settings: Mapping[str, Any]) -> list[str]:
 
 def _swept(values: Sequence[Any]) -> str:
     """Values of a sweep as ``--sweep`` takes them: numbers with commas, anything else as a TOML list."""
-    plain = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
-    return ",".join(map(repr, values)) if plain else json.dumps(list(values))
+    return ",".join(map(repr, values)) if all(map(is_number, values)) else json.dumps(list(values))
 
 
 def _toml(value: Any) -> str:

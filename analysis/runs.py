@@ -9,7 +9,7 @@ from analysis.comparison_parts import comparison_parts
 from analysis.curves import law_path, series
 from analysis.law_words import REFERENCE_TOTAL, moved, plain
 from analysis.parts import Plot, Section, Table, Text, count, missing, number, percent
-from analysis.words import wilson
+from analysis.statistics import wilson
 from rmaat.records import RunRecord
 
 MOVED_TOTALS = (4, 8, 16)  # T at which a trained law is held against the simulated one
@@ -173,7 +173,7 @@ def _result(label: str, run: RunRecord, tokens: bool) -> list[str]:
     ours, examples, bits = found.get("accuracy"), found.get("examples"), found.get("bits_per_token")
     between = "–"
     if not language and isinstance(ours, int | float) and isinstance(examples, int) and examples > 0:
-        low, high = wilson(ours, examples)
+        low, high = wilson(round(ours * examples), examples)
         between = f"{percent(low)} to {percent(high)}"
     return [
         label,

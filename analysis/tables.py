@@ -6,8 +6,8 @@ from analysis import paper
 from analysis.collect import Inputs, Results
 from analysis.comparison import compare
 from analysis.comparison_parts import tables_of
-from analysis.parts import Heading, Section, Table, Text, count, number, percent
-from analysis.words import wilson
+from analysis.parts import Heading, Section, Table, Text, count, is_number, number, percent
+from analysis.statistics import wilson
 from astro_sim.common.errors import InputError
 
 MOST_COLUMNS = 12  # of a table that is shown as it is
@@ -54,7 +54,8 @@ def _reproduced(each: Results) -> list[Any]:
 
 
 def _row(row: dict[str, Any]) -> list[str]:
-    low, high = wilson(row["accuracy"], row["examples"]) if row.get("examples") else (None, None)
+    examples = row.get("examples")
+    low, high = wilson(round(row["accuracy"] * examples), examples) if examples else (None, None)
     theirs = paper.accuracy(row["task"], row["name"])
     tokens, memory = row.get("tokens"), row.get("memory_mb")
     return [
@@ -75,14 +76,10 @@ def _row(row: dict[str, Any]) -> list[str]:
 def _plain(each: Results) -> list[Any]:
     columns = list(dict.fromkeys(name for row in each.rows for name in row))[:MOST_COLUMNS]
     text = [
-        name for name in columns if not all(row.get(name) is None or _is_number(row[name]) for row in each.rows)
+        name for name in columns if not all(row.get(name) is None or is_number(row[name]) for row in each.rows)
     ]  # fmt: skip
     rows = [[_cell(row.get(name)) for name in columns] for row in each.rows]
     return [Table(f"{each.what}, as measured.", columns, rows, [c for c in text if c != columns[0]], sortable=True)]
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _cell(value: Any) -> str:

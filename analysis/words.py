@@ -9,6 +9,7 @@ from analysis.comparison_parts import verdicts
 from analysis.law_words import REFERENCE_TOTAL, law_doubts, law_findings, moved, perturbation_told
 from analysis.memory_words import look, memory_sentences
 from analysis.parts import count, number, percent, quantity
+from analysis.statistics import wilson
 from rmaat.records import RunRecord
 
 QUESTIONS = (
@@ -21,7 +22,6 @@ ALONE = (
     "No evaluated run stands beside another of the same task and data that differs from it, so whether the law or the "
     "memory makes a difference is not shown here: train another, and rmaat compare tells."
 )
-Z95 = 1.959964  # standard normal quantile at 0.975
 
 
 def summary(inputs: Inputs) -> dict[str, list[str]]:
@@ -81,7 +81,7 @@ def against_majority(accuracy: Any, majority: Any, examples: Any) -> str:
     points = f"{100 * abs(accuracy - majority):.1f} points {'above' if accuracy >= majority else 'below'}"
     told = f", {points} the majority class at {percent(majority)}"
     if isinstance(examples, int) and examples > 0:
-        low, high = wilson(accuracy, examples)
+        low, high = wilson(round(accuracy * examples), examples)
         told += f" (95 % interval from {count(examples)} examples: {percent(low)} to {percent(high)}"
         told += "; the difference is within sampling error)" if low <= majority <= high else ")"
     return told + "."
@@ -133,14 +133,6 @@ def laws_used(run: RunRecord) -> str:
     distance = number(moved(before, after, REFERENCE_TOTAL), 2)
     told += f" Training moved its law: {changes}; RetentionFactor(., {REFERENCE_TOTAL}) by {distance} "
     return told + "(total variation, 0 to 1)."
-
-
-def wilson(share: float, examples: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share among ``examples``."""
-    z2 = Z95**2 / examples
-    middle = (share + z2 / 2) / (1 + z2)
-    half = Z95 * math.sqrt(max(share * (1 - share), 0.0) / examples + z2 / (4 * examples)) / (1 + z2)
-    return middle - half, middle + half
 
 
 def _longest(data: dict[str, Any]) -> int | None:

@@ -2,9 +2,10 @@
 
 import numpy as np
 import xarray as xr
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.curves import colour, distinct, per_synapse, thin
+from analysis.curves import Array, colour, distinct, per_synapse, thin, through_means
 from analysis.figures.style import MARKERS, PAGE, SMALL, STYLES, legend, legend_above, new, only, shade, tidy
 from astro_sim.common.errors import InputError
 from bridge.laws import PAPER_EXPONENT, Laws
@@ -60,7 +61,7 @@ def macro_dynamics(dataset: xr.Dataset) -> Figure:
     return figure
 
 
-def _synapses(axes, time, curves) -> None:
+def _synapses(axes: Axes, time: Array, curves: Array) -> None:
     if curves.shape[1] > MOST_LINES:
         axes.fill_between(time, curves.min(axis=1), curves.max(axis=1), color=colour(2), alpha=0.3, linewidth=0,
                           label=f"range over {curves.shape[1]} synapses")  # fmt: skip
@@ -125,9 +126,8 @@ def spatial_decay(dataset: xr.Dataset, laws: Laws | None = None) -> Figure:
         axes.semilogy(distance[distance == 0], peak[distance == 0], "D", color=colour(1), label="active process")
     decay = None if laws is None else laws.spatial_decay
     if decay is not None and away.any():
-        # A fitted line passes through the means: that gives the intercept, which laws leave out.
         at = np.linspace(0.0, distance.max(), 50)
-        level = np.exp(np.log(peak[away]).mean() - decay * (at - distance[away].mean()))
+        level = through_means(distance[away], peak[away], -decay, at)
         axes.semilogy(at, level, "--", color=colour(2), label=f"exp(−{decay:.3g} · distance)")
     axes.set(xlabel="distance (spacings)", ylabel="peak $p^s$ (a.u.)", title="Decay in space")
     legend(axes)
@@ -156,7 +156,7 @@ def calcium_rate(dataset: xr.Dataset, laws: Laws | None = None) -> Figure:
         alpha = None if laws is None else laws.presynaptic_exponent
         for name, exponent, index in (("fit", alpha, 1), ("papers", PAPER_EXPONENT, 2)):
             if exponent is not None:
-                level = np.exp(np.log(mean).mean() + exponent * (np.log(rate) - np.log(rate).mean()))
+                level = through_means(np.log(rate), mean, exponent, np.log(rate))
                 text = f"{name}: rate^{exponent:.3g}"
                 axes.loglog(rate, level, STYLES[index], color=colour(index), marker=MARKERS[index], markersize=3,
                             label=text)  # fmt: skip

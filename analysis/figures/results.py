@@ -11,6 +11,7 @@ from matplotlib.ticker import PercentFormatter
 from analysis import paper
 from analysis.curves import colour
 from analysis.figures.style import DARK, MARKERS, PAGE, SMALL, SOFT, STYLES, dots, legend, new, nothing, tidy
+from analysis.statistics import unpaired_shares
 from astro_sim.common.errors import InputError
 
 Rows = Sequence[Mapping[str, Any]]
@@ -128,7 +129,7 @@ def ablations(rows: Rows) -> Figure:
     ----------
     rows : sequence of mapping
         Of ``rmaat reproduce ablations``: ``task``, ``name``, ``accuracy`` (share), ``examples``. Bars are the 95 %
-        interval of a difference of two shares (normal approximation, test examples as independent): what differs by
+        interval of a difference of two shares (Newcombe's, test examples as independent): what differs by
         less has not been shown to differ.
 
     Raises
@@ -150,9 +151,15 @@ def ablations(rows: Rows) -> Figure:
             part = _of(found, task, name)
             if not part:
                 continue
-            mean, wide = _difference(part, whole)
+            mean, low, high = _difference(part, whole)
             axes.errorbar(
-                [mean], [at], xerr=[wide], fmt=MARKERS[index], color=colour(index), markersize=4, elinewidth=1
+                [mean],
+                [at],
+                xerr=[[mean - low], [high - mean]],
+                fmt=MARKERS[index],
+                color=colour(index),
+                markersize=4,
+                elinewidth=1,
             )
         axes.axvline(0.0, color=DARK, linestyle=":", linewidth=1)
         axes.set(title=paper.TASKS.get(task, task), xlabel="difference in accuracy (points)", ylim=(len(names), -1))
@@ -220,12 +227,12 @@ def _of(rows: Rows, task: str, name: str) -> list[tuple[float, int]]:
     return [(row["accuracy"], row["examples"]) for row in rows if (row["task"], row["name"]) == (task, name)]
 
 
-def _difference(part: list[tuple[float, int]], whole: list[tuple[float, int]]) -> tuple[float, float]:
-    """Difference of mean accuracies in points, and half the width of its 95 % interval over test examples."""
-    means = [np.mean([accuracy for accuracy, _ in each]) for each in (part, whole)]
+def _difference(part: list[tuple[float, int]], whole: list[tuple[float, int]]) -> tuple[float, float, float]:
+    """Difference of mean accuracies and the ends of its 95 % interval over test examples, in points."""
     # Seeds share the test examples, so they make the error of an accuracy over examples no smaller.
-    variance = sum(mean * (1 - mean) / each[0][1] for mean, each in zip(means, (part, whole), strict=True))
-    return float(100 * (means[0] - means[1])), float(100 * 1.959964 * np.sqrt(variance))
+    counts = [(round(float(np.mean([a for a, _ in each])) * each[0][1]), each[0][1]) for each in (part, whole)]
+    found = unpaired_shares(counts[0], counts[1])
+    return 100 * found.value, 100 * float(found.low or 0.0), 100 * float(found.high or 0.0)
 
 
 def _seeds(rows: Rows) -> dict[tuple[Any, ...], set[Any]]:

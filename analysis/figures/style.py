@@ -9,7 +9,6 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from analysis.curves import stimulus_on
 from astro_sim.common.errors import InputError
@@ -25,10 +24,8 @@ MARKERS = "osD^vP"
 STYLES = ("-", "--", "-.", ":")  # curves can coincide
 DARK, SOFT = "#404040", "#808080"
 DPI = 150  # of a PNG
-COLUMN, PAGE = 3.5, 7.2  # inches: one and two columns of a journal
+PAGE = 7.2  # inches: two columns of a journal
 SMALL = 8  # points
-
-Array = NDArray[np.float64]
 
 
 def save(figure: Figure, path: str | Path) -> None:

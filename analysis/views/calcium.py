@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 import xarray as xr
 
 from analysis.collect import Dataset, Inputs
-from analysis.curves import colour
+from analysis.curves import colour, through_means
 from analysis.parts import Plot, Table, interval, number
 from analysis.plots import line
 from analysis.views.shapes import (
@@ -182,7 +182,7 @@ def frequency(each: Dataset, inputs: Inputs) -> list[Any]:
     spread(figure, 1, rate, peak, "peak", 1, dots=True)
     if alpha is not None and (mean(calcium_) > 0).all():
         at = np.geomspace(rate.min(), rate.max(), 50)
-        level = np.exp(np.log(mean(calcium_)).mean() + alpha.value * (np.log(at) - np.log(rate).mean()))
+        level = through_means(np.log(rate), mean(calcium_), alpha.value, np.log(at))
         figure.add_trace(line(at, level, f"fit to the mean: rate^{alpha.value:.3g}", 2, line={"dash": "dash"}), 1, 1)
     if events:
         spread(figure, 2, rate, flat(data["event_rate"], "rate"), "events", 3, dots=True, showlegend=False)

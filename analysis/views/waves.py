@@ -6,6 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from analysis.collect import Dataset, Inputs
+from analysis.curves import through_means
 from analysis.parts import Plot, Table, interval, number
 from analysis.plots import line, new
 from analysis.views.shapes import below, dots, evenly, heat, holds, mean, panels, titled, unit
@@ -127,9 +128,8 @@ def spatial(each: Dataset, inputs: Inputs) -> list[Any]:
         if silent:
             told[-1] += f" ({silent} processes not above rest are left out)"
         if row == 1 and decay is not None and away.any():
-            # The fitted line passes through the means: that gives the intercept, which the laws file leaves out.
             at = np.linspace(0.0, distance.max(), 50)
-            level = np.exp(np.log(peak[away]).mean() - decay.value * (at - distance[away].mean()))
+            level = through_means(distance[away], peak[away], -decay.value, at)
             figure.add_trace(line(at, level, f"fit: exp(−{decay.value:.3g} · distance)", 2), row, 1)
         figure.update_yaxes(type="log", dtick=1, exponentformat="power", row=row, col=1)
     fitted = f" Line: fitted decay {interval(decay)}." if decay is not None else ""

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 import bridge
-from analysis import figures, paper
+from analysis import figures, paper, statistics
 from analysis.curves import per_synapse
 from analysis.figures import results
 from analysis.figures.style import DPI
@@ -228,9 +228,9 @@ def test_ablations_draw_differences_with_their_interval():
     (axes,) = figures.ablations(rows).axes  # no whole model on text: nothing to differ from
     (point,) = axes.containers
     assert point[0].get_xdata()[0] == pytest.approx(-5.0)
-    half = 100 * 1.959964 * np.sqrt((0.45 * 0.55 + 0.4 * 0.6) / 2000)
+    found = statistics.unpaired_shares((800, 2000), (900, 2000))  # as rmaat compare has it
     ((low, _), (high, _)) = point[2][0].get_segments()[0]
-    np.testing.assert_allclose([low, high], [-5 - half, -5 + half])
+    np.testing.assert_allclose([low, high], [100 * found.low, 100 * found.high])
     assert [text.get_text() for text in axes.get_yticklabels()] == ["flat law"]
     with pytest.raises(InputError, match="expected a finished row 'rmaat'"):
         figures.ablations(rows[2:])

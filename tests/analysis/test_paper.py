@@ -3,7 +3,7 @@
 import pytest
 
 from analysis import paper
-from analysis.words import against_majority, wilson
+from analysis.words import against_majority
 
 
 def test_averages_follow_from_the_tasks() -> None:
@@ -28,12 +28,6 @@ def test_ablations_agree_with_the_table() -> None:
 
 def test_slope_of_the_published_curve() -> None:
     assert pytest.approx(0.0615, abs=1e-4) == paper.AT_SLOPE
-
-
-def test_wilson_interval() -> None:
-    # Newcombe (1998), table I: 81 of 263, method 3 without continuity correction.
-    assert wilson(81 / 263, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
-    assert wilson(0.0, 20)[0] == pytest.approx(0.0, abs=1e-12)
 
 
 def test_a_difference_within_sampling_error_is_called_that() -> None:
