@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from analysis.curves import colour
-from analysis.figures.style import MARKERS, PAGE, SMALL, STYLES, legend, new, only, tidy
+from analysis.figures.style import COLUMN, MARKERS, PAGE, SMALL, STYLES, legend, new, only, tidy
 from astro_sim.common.errors import InputError
 
 
@@ -29,7 +29,7 @@ def bifurcation(dataset: xr.Dataset) -> Figure:
     if "calcium_low" not in dataset or "direction" not in dataset["calcium_low"].dims:
         raise InputError("figure: expected a scan; make one with: rmaat simulate calcium --set preset=scan")
     level, directions = dataset["level"].values, [str(each) for each in dataset["direction"].values]
-    figure = new(PAGE / 2, 3.6)
+    figure = new(COLUMN, 3.6)
     calcium, period = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
     for index, direction in enumerate(directions):
         marker = "^v"[index % 2]

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.curves import colour, drawn_spread, law_level, retention_curves
-from analysis.figures.style import DARK, MARKERS, PAGE, SOFT, STYLES, dots, legend, new, nothing, tidy
+from analysis.figures.style import COLUMN, DARK, MARKERS, PAGE, SOFT, STYLES, dots, legend, new, nothing, tidy
 from astro_sim.common.errors import InputError
 from bridge.effects import OUTPUTS, Sensitivity
 from bridge.families.family import total_variation
@@ -21,7 +21,7 @@ DEVIATION_TOTAL = 16  # T at which a law and its deviations are set side by side
 
 def ltp_law(laws: Laws) -> Figure:
     """Draw p^l at the ends of cycles with the law through it, its continuation dashed, and what is left below."""
-    figure = new(PAGE / 2, 3.4)
+    figure = new(COLUMN, 3.4)
     curve, rest = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     draw_law(curve, laws)
     n = laws.fitted_cycles

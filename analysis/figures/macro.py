@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.curves import Array, colour, distinct, per_synapse, thin, through_means
-from analysis.figures.style import MARKERS, PAGE, SMALL, STYLES, legend, legend_above, new, only, shade, tidy
+from analysis.figures.style import COLUMN, MARKERS, PAGE, SMALL, STYLES, legend, legend_above, new, only, shade, tidy
 from astro_sim.common.errors import InputError
 from bridge.laws import PAPER_EXPONENT, Laws
 
@@ -119,7 +119,7 @@ def spatial_decay(dataset: xr.Dataset, laws: Laws | None = None) -> Figure:
     only(dataset, "spatial", "macro")
     distance, peak = dataset["distance"].values.ravel(), dataset["p_s_peak"].values.ravel()
     away = (distance > 0) & (peak > 0)
-    figure = new(PAGE / 2, 2.6)
+    figure = new(COLUMN, 2.6)
     axes = figure.subplots()
     axes.semilogy(distance[away], peak[away], "o", color=colour(0), markersize=4, label="process")
     if (distance == 0).any():
@@ -148,7 +148,7 @@ def calcium_rate(dataset: xr.Dataset, laws: Laws | None = None) -> Figure:
     only(dataset, "frequency", "macro")
     rate, calcium = dataset["rate"].values, per_synapse(dataset["calcium"])
     mean = calcium.mean(axis=1)
-    figure = new(PAGE / 2, 2.6)
+    figure = new(COLUMN, 2.6)
     axes = figure.subplots()
     axes.fill_between(rate, calcium.min(axis=1), calcium.max(axis=1), color=colour(0), alpha=0.2, linewidth=0)
     axes.loglog(rate, mean, "o-", color=colour(0), markersize=4, label="mean over synapses")

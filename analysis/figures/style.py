@@ -24,7 +24,7 @@ MARKERS = "osD^vP"
 STYLES = ("-", "--", "-.", ":")  # curves can coincide
 DARK, SOFT = "#404040", "#808080"
 DPI = 150  # of a PNG
-PAGE = 7.2  # inches: two columns of a journal
+COLUMN, PAGE = 3.5, 7.2  # inches: one and two columns of a journal
 SMALL = 8  # points
 
 
