@@ -21,7 +21,7 @@ from bridge.laws import Laws
 from rmaat.config import MODELS
 from rmaat.records import RunRecord, is_run, read_run
 from rmaat.tasks.storage import load
-from rmaat.training.settings import LawSettings, of_model
+from rmaat.training.settings import LawSettings, build_settings, of_model
 
 TASKS = ("listops", "text", "retrieval", "image", "pathfinder")
 PRESETS = {"small": "lra-small", "paper": "lra"}
@@ -119,8 +119,9 @@ class Place:
 
 
 def reproduce(
-    plans: Sequence[Plan], place: Place, out: Path, what: str, minutes: float | None = None, steps: int | None = None
-) -> Iterator[dict[str, Any]]:
+    plans: Sequence[Plan], place: Place, out: Path, what: str,
+    minutes: float | None = None, over: Mapping[str, Any] | None = None,
+) -> Iterator[dict[str, Any]]:  # fmt: skip
     """Run, or resume, one plan after the other; a row each, and the whole table in ``out`` after each.
 
     Parameters
@@ -133,16 +134,21 @@ def reproduce(
         "lra small" and the like: a file holds one kind of table.
     minutes : float, optional
         Longest sitting for a run; it goes on at the next call.
-    steps : int, optional
-        In place of the preset's: for trying things out. Such runs are not the preset's, and the table says so.
+    over : mapping, optional
+        Settings in place of the preset's, for trying things out or for less time. Such runs are not the preset's, and
+        the table says so. What a plan changes goes on top.
 
     Raises
     ------
     InputError
-        Settings files that are missing; a file in the way that holds something else.
+        Settings files that are missing; settings that are unknown or out of bounds; a seed among ``over``; a file in
+        the way that holds something else.
     """
-    for plan in plans:
-        _settings(plan, place, steps)  # a wrong file is told before hours are spent
+    over = over or {}
+    if "seed" in over:
+        raise InputError("seed: the number of seeds decides it; leave it out")
+    for plan in plans:  # what is wrong is told before hours are spent
+        build_settings(_settings(plan, place, over), vocabulary=2, classes=2)
     rows = _rows_before(out, what)
     laws = Laws.load(place.laws)
     for plan in plans:
@@ -150,7 +156,7 @@ def reproduce(
         row = {**about, "changes": dict(plan.changes), "run": plan.folder}
         try:
             known = rows.get(row["run"], {})
-            row = known if _stands(known, plan, place, laws, steps) else row | _run(plan, place, minutes, steps)
+            row = known if _stands(known, plan, place, laws, over) else row | _run(plan, place, minutes, over)
         except InputError as error:  # a broken run or data folder stops nothing else
             row["state"] = f"failed: {error}"
         before = rows.get(row["run"], row)
@@ -162,10 +168,9 @@ def reproduce(
         yield row
 
 
-def _settings(plan: Plan, place: Place, steps: int | None) -> dict[str, Any]:
+def _settings(plan: Plan, place: Place, over: Mapping[str, Any]) -> dict[str, Any]:
     path = place.config(plan.task)
-    settings = {**of_model(load_toml(path), plan.model, str(path)), **plan.changes, "seed": plan.seed}
-    return settings if steps is None else {**settings, "steps": steps}
+    return {**of_model(load_toml(path), plan.model, str(path)), **over, **plan.changes, "seed": plan.seed}
 
 
 def _rows_before(out: Path, what: str) -> dict[str, dict[str, Any]]:
@@ -178,11 +183,11 @@ def _rows_before(out: Path, what: str) -> dict[str, dict[str, Any]]:
     return {row["run"]: row for row in found["rows"]}
 
 
-def _stands(row: Mapping[str, Any], plan: Plan, place: Place, laws: Laws, steps: int | None) -> bool:
+def _stands(row: Mapping[str, Any], plan: Plan, place: Place, laws: Laws, over: Mapping[str, Any]) -> bool:
     """Whether a row of the table is this plan's, finished elsewhere: its run folder is not here."""
     if row.get("state") != "finished" or (place.runs / plan.folder).exists():
         return False
-    settings = _settings(plan, place, steps)
+    settings = _settings(plan, place, over)
     perturbed = {name: value for name, value in plan.changes.items() if name.startswith("laws.")}
     digest = LawSettings(**{name.removeprefix("laws."): value for name, value in perturbed.items()}).apply(laws).digest
     manifest = place.data / plan.task / "manifest.json"
@@ -192,10 +197,10 @@ def _stands(row: Mapping[str, Any], plan: Plan, place: Place, laws: Laws, steps:
     return not manifest.is_file() or had == load(manifest.parent, plan.task).manifest.digest
 
 
-def _run(plan: Plan, place: Place, minutes: float | None, steps: int | None) -> dict[str, Any]:
+def _run(plan: Plan, place: Place, minutes: float | None, over: Mapping[str, Any]) -> dict[str, Any]:
     """Train, measure, and say how it went."""
     run, data = place.runs / plan.folder, place.data / plan.task
-    settings = _settings(plan, place, steps)
+    settings = _settings(plan, place, over)
     if not (data / "manifest.json").is_file():
         return {"state": f"no data: make {data} with rmaat data {plan.task}"}
     if not (is_run(run) and read_run(run).finished):
@@ -220,7 +225,7 @@ def _run(plan: Plan, place: Place, minutes: float | None, steps: int | None) -> 
     about = {
         "state": "finished" if record.finished else f"stopped at step {done}",
         "steps": record.run["settings"]["steps"],
-        "steps_changed": steps is not None,
+        "over_preset": _as_json(over),
         "asked": _as_json(settings),
         "parameters": record.run["parameters"],
         "machine": record.run["machine"],

@@ -7,7 +7,8 @@ import typer
 
 from astro_sim.common.errors import InputError, require_known
 from astro_sim.common.files import require_suffix
-from rmaat.terminal import table
+from astro_sim.common.settings import parse_assignments
+from rmaat.terminal import Set, table
 
 app = typer.Typer(name="reproduce", help="Run, or resume, the experiments of the paper, and write their table.")
 
@@ -20,7 +21,6 @@ Seeds = Annotated[int, typer.Option(help="Runs of each kind, seeds from 0.")]
 Minutes = Annotated[
     float | None, typer.Option("--minutes-per-run", help="Longest sitting for a run; the same command goes on with it.")
 ]
-Steps = Annotated[int | None, typer.Option(help="Optimiser steps in place of the preset's, to try things out.")]
 
 
 @app.command()
@@ -34,7 +34,7 @@ def lra(
     models: Annotated[str, typer.Option(help="Models, with commas; rmaat models lists them.")] = "rmaat",
     seeds: Seeds = 1,
     minutes: Minutes = None,
-    steps: Steps = None,
+    set_: Set = None,
 ) -> None:
     """The table of the Long Range Arena: every model on every task, trained alike.
 
@@ -43,7 +43,7 @@ def lra(
     from rmaat.reproduce import TASKS, lra
 
     plans = lra(_list(tasks) or TASKS, _list(models), seeds)
-    _go(plans, preset, "lra", laws, data, runs, out, minutes, steps)
+    _go(plans, preset, "lra", laws, data, runs, out, minutes, set_)
 
 
 @app.command()
@@ -57,11 +57,11 @@ def ablations(
     only: Annotated[str | None, typer.Option(help="Rows, with commas, by their names in the table.")] = None,
     seeds: Seeds = 1,
     minutes: Minutes = None,
-    steps: Steps = None,
+    set_: Set = None,
 ) -> None:
     """What each part of RMAAT is worth: rules, laws, H_astro, P, alpha, AMRB, numbers of segments.
 
-    Example: rmaat reproduce ablations --laws laws.json --tasks listops --only "rmaat,no H_astro"
+    Example: rmaat reproduce ablations --laws laws.json --only "rmaat,no H_astro" --set steps=500
     """
     from bridge.laws import Laws
     from rmaat.reproduce import ablations, longest
@@ -73,7 +73,7 @@ def ablations(
         for name in _list(only):
             require_known("row", name, names)
         plans = [plan for plan in plans if plan.name in _list(only)]
-    _go(plans, preset, "ablations", laws, data, runs, out, minutes, steps)
+    _go(plans, preset, "ablations", laws, data, runs, out, minutes, set_)
 
 
 def _list(text: str | None) -> list[str]:
@@ -82,20 +82,22 @@ def _list(text: str | None) -> list[str]:
 
 def _go(
     plans: Any, preset: str, what: str, laws: Path, data: Path, runs: Path, out: Path,
-    minutes: float | None, steps: int | None,
+    minutes: float | None, set_: list[str] | None,
 ) -> None:  # fmt: skip
     from bridge.laws import Laws
     from rmaat.reproduce import PRESETS, Place, reproduce
+    from rmaat.training.settings import flatten
 
     require_suffix(out, ".json")
     require_known("preset", preset, PRESETS)
     configs = Path(__file__).resolve().parents[1] / "configs" / PRESETS[preset]
     if not configs.is_dir():
         raise InputError("reproduce: expected a checkout of the project; the installed package has no configs/")
+    over = flatten(parse_assignments(set_ or []), "--set")
     Laws.load(laws)  # a wrong file is told before anything starts
     place = Place(data, runs / preset, laws, configs)
     rows = []
-    for row in reproduce(plans, place, out, f"{what} {preset}", minutes, steps):
+    for row in reproduce(plans, place, out, f"{what} {preset}", minutes, over):
         accuracy = "-" if row.get("accuracy") is None else f"{row['accuracy']:.3f}"
         print(f"{row['task']}, {row['name']}, seed {row['seed']}: {row['state']}, accuracy {accuracy}", flush=True)
         time = "-" if row.get("seconds") is None else f"{row['seconds'] / 60:.1f}"

@@ -83,7 +83,7 @@ def test_every_ablation_is_a_setting_that_its_model_takes(place, laws):
     from rmaat.training.settings import build_settings
 
     for plan in ablations(("listops",), 1, laws, {"listops": 59}):
-        config, _, law_settings = build_settings(_settings(plan, place, None), 16, 10)
+        config, _, law_settings = build_settings(_settings(plan, place, {}), 16, 10)
         build_model(plan.model, config, law_settings.apply(laws))
         assert without_effect(plan.model, config) == []
 
@@ -113,7 +113,7 @@ def test_runs_are_stopped_resumed_measured_and_not_run_again(place, tmp_path):
     assert second["settings"]["memory_rule"] == "scale"  # of the table [rmaat]
     assert second["data"]["digest"] == storage.load(place.data / "listops").manifest.digest
     assert second["data"]["content"] == "generated with the grammar of LRA"
-    assert (second["examples"], second["steps"], second["steps_changed"]) == (16, 6, False)
+    assert (second["examples"], second["steps"], second["over_preset"]) == (16, 6, {})
     assert second["tokens"] > 0
     assert second["seconds"] > 0
     assert second["memory_mb"] > 50
@@ -153,23 +153,25 @@ def test_a_finished_row_stands_without_its_run_folder(place, tmp_path, other_law
 def test_what_is_finished_is_not_lost_nor_mistaken(place, tmp_path):
     """A trial of other steps, data that went away, data that were made anew, a run folder that is broken."""
     plans, out = lra(("listops",), ("rmaat",), 1), tmp_path / "lra.json"
-    (trial,) = reproduce(plans, place, out, "lra tiny", steps=2)
-    assert (trial["state"], trial["steps"], trial["steps_changed"]) == ("finished", 2, True)
+    (trial,) = reproduce(plans, place, out, "lra tiny", over={"steps": 2})
+    assert (trial["state"], trial["steps"], trial["over_preset"]) == ("finished", 2, {"steps": 2})
     (row,) = reproduce(plans, place, out, "lra tiny")
     assert row["accuracy"] == trial["accuracy"]
     assert "now failed" in row["note"]
     assert "a run with steps = 2, the table asks for 6; remove it, or choose another --runs" in row["note"]
-    assert row["steps_changed"]
+    assert row["over_preset"] == {"steps": 2}
     elsewhere = Place(tmp_path / "nowhere", place.runs, place.laws, place.configs)
-    (row,) = reproduce(plans, elsewhere, out, "lra tiny", steps=2)
+    (row,) = reproduce(plans, elsewhere, out, "lra tiny", over={"steps": 2})
     assert (row["state"], row["accuracy"]) == ("finished", trial["accuracy"])
     assert "now no data" in row["note"]
     shutil.rmtree(place.data / "listops")
     storage.prepare("listops", place.data / "listops", ListOpsSettings(train=9, min_length=10, max_length=60), seed=7)
-    (row,) = reproduce(plans, place, tmp_path / "other.json", "lra tiny", steps=2)
+    (row,) = reproduce(plans, place, tmp_path / "other.json", "lra tiny", over={"steps": 2})
     assert row["state"].endswith("trained on other data than " + str(place.data / "listops") + " holds")
     (place.runs / "listops" / "rmaat-0" / "metrics.jsonl").write_text("nonsense\n")
-    rows = list(reproduce(lra(("listops",), ("rmaat", "rmt"), 1), place, tmp_path / "other.json", "lra tiny", steps=2))
+    rows = list(
+        reproduce(lra(("listops",), ("rmaat", "rmt"), 1), place, tmp_path / "other.json", "lra tiny", over={"steps": 2})
+    )
     assert "metrics.jsonl, line 1: not JSON" in rows[0]["state"]
     assert rows[1]["state"] == "finished"
 
@@ -203,6 +205,22 @@ def test_a_broken_settings_file_is_told_before_anything_runs(place, tmp_path):
         list(reproduce(lra(("text",), ("rmaat",), 1), place, tmp_path / "out.json", "lra tiny"))
 
 
+def test_settings_over_the_preset_are_checked_before_anything_runs(place, tmp_path):
+    """What a plan changes goes on top of them: it is what the row is about."""
+    plans = [Plan("listops", "rmaat", 0, "2 rows", {"memory_tokens": 2})]
+    for over, message in (
+        ({"steps": 0}, "steps"),
+        ({"stesp": 2}, r"unknown setting 'stesp'; did you mean 'steps'\?"),
+        ({"seed": 1}, "seed: the number of seeds decides it; leave it out"),
+    ):
+        with pytest.raises(InputError, match=message):
+            list(reproduce(plans, place, tmp_path / "out.json", "lra tiny", over=over))
+    assert not place.runs.exists()
+    (row,) = reproduce(plans, place, tmp_path / "out.json", "lra tiny", over={"steps": 2, "memory_tokens": 3})
+    assert (row["settings"]["steps"], row["settings"]["memory_tokens"]) == (2, 2)
+    assert row["over_preset"] == {"steps": 2, "memory_tokens": 3}
+
+
 def test_the_front_door_refuses_in_one_line(place, tmp_path, capsys):
     words = ["--laws", str(place.laws), "--data", str(place.data), "--out", str(tmp_path / "out.json")]
     for arguments, message in (
@@ -210,6 +228,7 @@ def test_the_front_door_refuses_in_one_line(place, tmp_path, capsys):
         (["lra", *words, "--models", "rmta"], "rmaat: unknown model 'rmta'; did you mean 'rmt'?"),
         (["ablations", *words, "--only", "no P"], "rmaat: unknown row 'no P'"),
         (["lra", "--laws", str(tmp_path / "none.json")], "none.json: no such laws file"),
+        (["lra", *words, "--set", "stesp=2"], "unknown setting 'stesp'; did you mean 'steps'?"),
     ):
         assert main(["reproduce", *arguments]) == 2
         assert message in capsys.readouterr().err
