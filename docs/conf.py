@@ -62,6 +62,7 @@ sphinx_gallery_conf = {
     "plot_gallery": True,
     "backreferences_dir": None,
     "write_computation_times": False,
+    "capture_repr": (),  # what is printed, not what the last call of a plot returns
     "matplotlib_animations": False,
 }
 
@@ -69,6 +70,7 @@ html_theme = "furo"
 html_title = f"rmaat {release}"
 html_static_path = ["_static"]
 html_css_files = ["local.css"]
+html_js_files = ["accessible.js"]
 html_math_renderer = "mathml"
 html_copy_source = False
 html_show_sphinx = False

@@ -25,6 +25,7 @@ from rmaat import tasks
 from rmaat.__main__ import app, main
 from rmaat.config import MODELS
 from rmaat.training.settings import build_settings, flatten
+from tests.analysis.browser import SIZES, needs_chromium, opened, require_accessible
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -366,20 +367,40 @@ def test_the_citation_is_that_of_this_version():
     assert {each["url"].rsplit("/", 1)[1] for each in citation["references"]} == {"2601.00426", "2312.10925"}
 
 
-@pytest.mark.slow
-def test_the_pages_build_without_a_warning(tmp_path):
-    """As `make docs` does, gallery included."""
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The pages, as `make docs` builds them, gallery included."""
     pytest.importorskip("sphinx_gallery", reason="needs the extra docs")
-    command = ["sphinx", "-n", "-W", "--keep-going", "-q", "-b", "html", "-d", tmp_path / "doctrees"]
+    folder = tmp_path_factory.mktemp("docs")
+    command = ["sphinx", "-n", "-W", "--keep-going", "-q", "-b", "html", "-d", folder / "doctrees"]
     done = subprocess.run(
-        [sys.executable, "-m", *command, DOCS, tmp_path / "html"], capture_output=True, text=True, check=False
+        [sys.executable, "-m", *command, DOCS, folder / "html"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    page = (tmp_path / "html" / "science.html").read_text()
+    return folder / "html"
+
+
+@pytest.mark.slow
+@needs_chromium
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(
+    "page", ["index", "science", "model", "results", "log", "tour", "api/astro_sim", "gallery/index", "gallery/streaming"]
+)
+def test_pages_are_for_everybody(built, page, size):
+    with opened(built / f"{page}.html", size) as tab:
+        assert tab.messages == []
+        assert all(url.startswith("file:") for url in tab.requests)
+        assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        require_accessible(tab)
+
+
+@pytest.mark.slow
+def test_the_pages_build_without_a_warning(built):
+    page = (built / "science.html").read_text()
     assert "<mtable" in page
     assert "<mi>&amp;</mi>" not in page  # an environment that the converter does not know
     assert "mathjax" not in "".join(re.findall("<script[^>]*>", page.lower()))
-    pages = [path.read_text() for path in (tmp_path / "html").rglob("*.html")]
+    pages = [path.read_text() for path in built.rglob("*.html")]
     assert not [
         src for text in pages for src in re.findall(r"""<(?:script|link)[^>]*(?:src|href)="(https?:[^"]*)""", text)
     ]

@@ -43,8 +43,6 @@ def opened(file: Path, size: str) -> Iterator[Any]:
 
 def require_sound(page: Any, file: Path) -> None:
     """No message, no request but for the file itself, every plot drawn, nothing wider than the window, axe content."""
-    from axe_playwright_python.sync_playwright import Axe
-
     assert page.messages == []
     assert page.requests == [file.as_uri()]
     drawn = page.evaluate(
@@ -53,6 +51,13 @@ def require_sound(page: Any, file: Path) -> None:
     assert drawn
     assert min(drawn) > 0
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    require_accessible(page)
+
+
+def require_accessible(page: Any) -> None:
+    """axe finds nothing serious."""
+    from axe_playwright_python.sync_playwright import Axe
+
     found = Axe().run(page).response["violations"]
     serious = {each["id"]: each["help"] for each in found if each["impact"] in ("serious", "critical")}
     assert serious == {}
