@@ -384,7 +384,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @needs_chromium
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize(
-    "page", ["index", "science", "model", "results", "log", "tour", "api/astro_sim", "gallery/index", "gallery/streaming"]
+    "page",
+    ["index", "science", "model", "results", "log", "tour", "api/astro_sim", "gallery/index", "gallery/streaming"],
 )
 def test_pages_are_for_everybody(built, page, size):
     with opened(built / f"{page}.html", size) as tab:
