@@ -29,7 +29,7 @@ SMALLER = {
     "data": ["--set", "min_length=10", "--set", "max_length=80"],
     "train": ["--set", "steps=4", "--set", "batch=8", "--set", "device=cpu"],
 }
-FEWER = {"train=8000": "train=64", "valid=500": "valid=8", "test=1000": "test=8", "200": "2"}
+FEWER = {"train=8000": "train=64", "valid=500": "valid=8", "test=1000": "test=8", "steps=200": "steps=2"}
 FEWER |= {"train=2000": "train=32", "valid=200": "valid=8", "test=200": "test=8"}
 
 
