@@ -27,7 +27,7 @@ for total in totals:
     print(f"T = {total:2}: first {factors[0]:.4f}, last {factors[-1]:.4f}, off the closed form {error:.0e}, {beyond}")
 
 # %%
-# The online factor delta_t / p_t needs no T: it is RetentionFactor(t, t).
+# The online factor delta_t / F(t) needs no T: it is RetentionFactor(t, t).
 
 online = laws.online(32)
 apart = max(abs(online[total - 1] - laws.retention(total)[-1]) for total in totals)

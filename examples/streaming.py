@@ -37,7 +37,7 @@ print(f"held after 1 segment: {held[0]:,} bytes; after {segments}: {held[-1]:,} 
 print(f"largest difference from the call on the whole sequence: {max(apart):.0e}")
 
 # %%
-# Under an exponential law the blend delta_t / p_t falls like exp(-t / tau): an endless stream takes in less and less,
+# Under an exponential law the blend delta_t / F(t) falls like exp(-t / tau): an endless stream takes in less and less,
 # until it is reset.
 
 factors = laws.online(segments)

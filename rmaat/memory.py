@@ -1,11 +1,11 @@
 """How the retention law acts on the memory between segments.
 
     scale        mem_{t+1} = RetentionFactor(t, T) mem'_{t+1}                        the paper's rule; T in advance
-    consolidate  mem_{t+1} = mem_t + (delta_t / p_t) (mem'_{t+1} - mem_t)            ours; needs the past only
+    consolidate  mem_{t+1} = mem_t + (delta_t / F(t)) (mem'_{t+1} - mem_t)            ours; needs the past only
     none         mem_{t+1} = mem'_{t+1}
 
 After T segments "consolidate" holds sum_i RetentionFactor(i, T) mem'_{i+1}: the paper's weights without their
-normaliser in advance, since delta_t / p_t = RetentionFactor(t, t). Source of the first: RMAAT (arXiv 2601.00426).
+normaliser in advance, since delta_t / F(t) = RetentionFactor(t, t). Source of the first: RMAAT (arXiv 2601.00426).
 """
 
 from collections.abc import Sequence

@@ -141,14 +141,16 @@ def reproduce(
     Raises
     ------
     InputError
-        Settings files that are missing; settings that are unknown or out of bounds; a seed among ``over``; a file in
-        the way that holds something else.
+        Settings files that are missing; settings that are unknown or out of bounds; a seed among ``over``; no data at
+        all and no table; a file in the way that holds something else.
     """
     over = over or {}
     if "seed" in over:
         raise InputError("seed: the number of seeds decides it; leave it out")
     for plan in plans:  # what is wrong is told before hours are spent
         build_settings(_settings(plan, place, over), vocabulary=2, classes=2)
+    if not out.exists() and all(_no_data(plan, place) for plan in plans):
+        raise InputError(str(_no_data(plans[0], place)))
     rows = _rows_before(out, what)
     laws = Laws.load(place.laws)
     for plan in plans:
@@ -197,12 +199,17 @@ def _stands(row: Mapping[str, Any], plan: Plan, place: Place, laws: Laws, over: 
     return not manifest.is_file() or had == load(manifest.parent, plan.task).manifest.digest
 
 
+def _no_data(plan: Plan, place: Place) -> str | None:
+    data = place.data / plan.task
+    return None if (data / "manifest.json").is_file() else f"no data: make {data} with rmaat data {plan.task}"
+
+
 def _run(plan: Plan, place: Place, minutes: float | None, over: Mapping[str, Any]) -> dict[str, Any]:
     """Train, measure, and say how it went."""
     run, data = place.runs / plan.folder, place.data / plan.task
     settings = _settings(plan, place, over)
-    if not (data / "manifest.json").is_file():
-        return {"state": f"no data: make {data} with rmaat data {plan.task}"}
+    if missing := _no_data(plan, place):
+        return {"state": missing}
     if not (is_run(run) and read_run(run).finished):
         words = ["train", plan.task, "--laws", str(place.laws), "--data", str(data), "--out", str(run)]
         words += ["--model", plan.model]

@@ -105,3 +105,5 @@ def _go(
     print()
     table(("task", "what", "seed", "state", "accuracy", "minutes"), rows)
     print(f"{out}: {sum(row[3] == 'finished' for row in rows)} of {len(rows)} runs finished")
+    if any(row[3].startswith(("failed", "no data")) for row in rows):
+        raise typer.Exit(1)

@@ -85,9 +85,9 @@ def test_the_readmes_figures_are_those_of_the_results():
     fastest = max(row["times as fast"] for row in solver["rows"])
     expected = {
         "The whole demo": f"{demo['seconds']['in all']:.0f} s",
-        "ListOps": f"{found['accuracy']:.3f}",
-        "the same: most": f"{found['majority']:.3f}; {found['first_symbol']:.3f}",
-        "Peak extra memory": f"{at_16['bptt/amrb']:.1f} times",
+        "Accuracy on ListOps": f"{found['accuracy']:.3f}",
+        "the same, of two": f"{found['majority']:.3f}; {found['first_symbol']:.3f}",
+        "Peak memory of a step": f"{at_16['bptt/amrb']:.1f} times",
         "CPU time of a step": f"{at_16['amrb/bptt']:.2f} times",
         "Compiled macro solver": f"{fastest:.0f} times as fast",
     }
@@ -124,7 +124,7 @@ def test_the_readmes_figures_are_those_of_the_results():
         for cycles, noise in ((12, 0.01), (24, 0.01), (24, 0.002))
     }
     expected |= {
-        "Six retention families": f"{both:.2f} s; {drawn:.1f} s",
+        "Fit of six retention families": f"{both:.2f} s; {drawn:.1f} s",
         "Right family": "{:.0f}, {:.0f} and {:.0f} of 100".format(*right.values()),
     }
     expected |= model_figures()

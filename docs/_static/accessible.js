@@ -7,5 +7,10 @@ function repair() {
   for (const heading of document.querySelectorAll("[role=heading]:not([aria-level])")) heading.ariaLevel = 2;
   for (const link of document.querySelectorAll(".sphx-glr-thumbcontainer a")) link.ariaLabel = link.textContent;
 }
+function breakable() {
+  for (const name of document.querySelectorAll("td:last-child code.literal .pre"))
+    name.innerHTML = name.innerHTML.replaceAll(".", ".<wbr>");
+}
+addEventListener("load", breakable);
 addEventListener("load", repair);
 addEventListener("resize", repair);

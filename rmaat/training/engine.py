@@ -12,14 +12,15 @@ from astro_sim.common.files import require_free, versions, whole_folder, write_j
 from astro_sim.common.machine import commit, processor
 from bridge.laws import Laws
 from rmaat import records, tasks
-from rmaat.family import build_model, count_parameters, without_effect
+from rmaat.config import RMAATConfig
+from rmaat.family import build_model, count_parameters, get, without_effect
 from rmaat.records import RunRecord, read_run
 from rmaat.tasks import storage
 from rmaat.training import checkpoint
 from rmaat.training.logs import event_writer
 from rmaat.training.loop import Loop, trainable
 from rmaat.training.processes import Processes
-from rmaat.training.settings import DECIDED, build_settings, flatten
+from rmaat.training.settings import DECIDED, LawSettings, build_settings, flatten
 
 
 def train(
@@ -101,7 +102,7 @@ def train(
         "laws": law_settings.model_dump(mode="json"),
         "model_settings": config.model_dump(mode="json"),
         "model_config": network.config.model_dump(mode="json"),
-        "without_effect": without_effect(model, config),
+        "without_effect": _without_effect(model, network.config, config, law_settings, values),
         "data": _data_record(opened, config.segment_length),
         "laws_digest": laws.digest,
         "parameters": parameters + position,
@@ -125,6 +126,16 @@ def train(
         _finish(loop, end, run, laws.digest)
     processes.wait()
     return read_run(run)
+
+
+def _without_effect(
+    model: str, built: RMAATConfig, config: RMAATConfig, laws: LawSettings, given: Mapping[str, Any]
+) -> list[str]:
+    """Settings that were given though this model has no use for them; what the data decide was not given."""
+    idle = [name for name in without_effect(model, config) if name != "max_length" or name in given]
+    # A perturbation changes the retention law alone.
+    keeps_law = get(model).recurrent and built.memory_rule != "none"
+    return sorted([*idle, *(["laws.perturbed"] if laws.perturbed is not None and not keeps_law else [])])
 
 
 def _finish(loop: Loop, end: str, run: Path, laws_digest: str) -> None:

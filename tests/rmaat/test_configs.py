@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from astro_sim.common.settings import load_toml
+from astro_sim.common.settings import load_toml, parse_assignments
 from rmaat.config import MODELS
+from rmaat.demo import TRAINING
 from rmaat.tasks import storage
 from rmaat.tasks.enwik8 import Enwik8Settings
 from rmaat.tasks.image import ImageSettings
@@ -15,7 +16,7 @@ from rmaat.tasks.pathfinder import PathfinderSettings
 from rmaat.tasks.retrieval import RetrievalSettings
 from rmaat.tasks.text import TextSettings
 from rmaat.training.engine import train
-from rmaat.training.settings import of_model
+from rmaat.training.settings import build_settings, of_model
 
 ROOT = Path(__file__).parents[2] / "configs"
 CONFIGS = sorted(ROOT.glob("*.toml"))
@@ -102,6 +103,15 @@ def test_every_model_trains_under_every_preset(path, model, lra, laws, tmp_path)
     assert record.finished
     assert record.run["model_config"]["memory_rule"] == ("scale" if model == "rmaat" else "none")
     assert not {"width", "depth", "feedforward", "readout"} & set(record.run["without_effect"])
+
+
+def test_the_file_of_the_first_page_is_the_demos_model_for_twice_its_steps():
+    by_hand, training, _ = build_settings(load_toml(ROOT / "listops.toml"), 16, 10)
+    demo, of_demo, _ = build_settings(parse_assignments(TRAINING), 16, 10)
+    assert by_hand == demo
+    assert training.steps == 2 * of_demo.steps
+    assert (training.curriculum, training.curriculum_steps) == (of_demo.curriculum, of_demo.curriculum_steps)
+    assert (training.learning_rate, training.batch) == (of_demo.learning_rate, of_demo.batch)
 
 
 def test_models_of_the_configuration_are_those_of_the_family():

@@ -127,6 +127,20 @@ def test_settings_without_effect_are_recorded(listops, laws, tmp_path):
     assert record.run["without_effect"] == ["memory_rule", "memory_tokens"]
 
 
+@pytest.mark.parametrize(
+    ("model", "rule", "idle"),
+    [("rmaat", "none", True), ("rmt", None, True), ("rmt", "scale", False), ("transformer", None, True)],
+)
+def test_a_perturbed_law_that_no_rule_uses_is_without_effect(listops, laws, tmp_path, model, rule, idle):
+    """And the longest example, which the data decide, is not told as if it had been asked for."""
+    settings = {**TRAINING, "laws.perturbed": "flat"} | ({} if rule is None else {"memory_rule": rule})
+    found = train("listops", listops, laws, tmp_path / "run", model, settings).run["without_effect"]
+    assert ("laws.perturbed" in found) == idle
+    assert "max_length" not in found
+    asked = train("listops", listops, laws, tmp_path / "asked", "rmaat", {**TRAINING, "max_length": 99})
+    assert asked.run["without_effect"] == ["max_length"]
+
+
 def test_recall_puts_the_value_where_it_says():
     for segments, lag in ((1, 0), (4, 3), (4, 0), (5, 2)):
         symbols, labels = recall.sequences(np.random.default_rng(0), 200, 8, segments, lag)

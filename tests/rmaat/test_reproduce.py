@@ -228,10 +228,23 @@ def test_the_front_door_refuses_in_one_line(place, tmp_path, capsys):
         (["lra", *words, "--models", "rmta"], "rmaat: unknown model 'rmta'; did you mean 'rmt'?"),
         (["ablations", *words, "--only", "no P"], "rmaat: unknown row 'no P'"),
         (["lra", "--laws", str(tmp_path / "none.json")], "none.json: no such laws file"),
+        (["lra", *words, "--tasks", "text,image"], f"no data: make {place.data / 'text'} with rmaat data text"),
         (["lra", *words, "--set", "stesp=2"], "unknown setting 'stesp'; did you mean 'steps'?"),
     ):
         assert main(["reproduce", *arguments]) == 2
         assert message in capsys.readouterr().err
+    assert not (tmp_path / "out.json").exists()
+
+
+def test_runs_that_could_not_be_made_are_told_by_the_exit_status(place, tmp_path, capsys, monkeypatch):
+    """One task has data, the other has none: the table is written, and 1 says that it is not whole."""
+    monkeypatch.setattr("rmaat.reproduce._rmaat", lambda words: "step 1: the loss is nan")
+    words = ["--laws", str(place.laws), "--data", str(place.data), "--runs", str(tmp_path / "runs")]
+    assert main(["reproduce", "lra", *words, "--tasks", "listops,text", "--out", str(tmp_path / "out.json")]) == 1
+    told = capsys.readouterr().out
+    assert "failed: step 1: the loss is nan" in told
+    assert "no data: make" in told
+    assert [row["task"] for row in json.loads((tmp_path / "out.json").read_text())["rows"]] == ["listops", "text"]
 
 
 def test_presets_are_folders_with_a_file_a_task():
