@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from analysis.collect import Dataset, Inputs
-from analysis.curves import per_synapse
+from analysis.curves import per_synapse, still_spreading
 from analysis.parts import number, percent
 
 # Share of the largest increment that the last one has: below it a curve is told to saturate, to slow down.
@@ -81,12 +81,15 @@ def _calcium(data: xr.Dataset) -> str | None:
         )
     if "calcium_peak" in data:
         top = data["calcium_peak"].values
-        return f"Calcium of one astrocyte peaks at {number(float(np.nanmax(top)), 3)} µM over {top.size} stimuli."
+        over = "under one stimulus" if top.size == 1 else f"over {top.size} stimuli"
+        return f"Calcium of one astrocyte peaks at {number(float(np.nanmax(top)), 3)} µM {over}."
     return None
 
 
 def _waves(data: xr.Dataset) -> str:
     told = f"A calcium wave reaches {int(data['recruited'].sum())} of {data.sizes['cell']} astrocytes"
+    if (end := still_spreading(data)) is not None:
+        told += f" in the {number(end)} s of the run, still spreading at its end,"
     speed = float(data["speed"])
     return told + (f" at {number(speed, 3)} cells a second." if np.isfinite(speed) else ".")
 

@@ -157,8 +157,8 @@ def compare(paths: Sequence[str | Path], baseline: str | None = None, task: str 
     paths : sequence of path
         Run folders, folders of such, or tables that `rmaat reproduce` wrote.
     baseline : str, optional
-        Arm that the others are held against: its name, its model where one arm has it, or the path of one of its
-        runs; by default the arm of the first run.
+        Arm that the others are held against: its name, its model where one arm has it, or one of its runs by path or
+        by the name of its folder; by default the arm of the first run.
     task : str, optional
         Take the runs of this task alone.
 
@@ -245,12 +245,14 @@ def _baseline(asked: str | None, groups: dict[str, list[Result]]) -> str:
         if len(names) == 1:
             return names[0]
         if names:
-            raise InputError(f"baseline {asked!r}: several arms are of it; choose one: {'; '.join(names)}")
-    raise InputError(f"unknown baseline {asked!r}; {did_you_mean(asked, groups)}")
+            raise InputError(f"baseline {asked!r}: several arms are of it; choose one: {'; '.join(map(repr, names))}")
+    raise InputError(f"unknown baseline {asked!r}, no arm, model or run folder; {did_you_mean(asked, groups)}")
 
 
-def _is_at(result: Result, path: str) -> bool:
-    return Path(result.label).resolve() == Path(path).resolve()
+def _is_at(result: Result, asked: str) -> bool:
+    """Whether a run is meant by the path or the name of its folder."""
+    path = Path(result.label)
+    return path.name == asked or path.resolve() == Path(asked).resolve()
 
 
 def _arm(name: str, group: list[Result], language: bool) -> Arm:
@@ -356,10 +358,15 @@ def _notes(groups: dict[str, list[Result]], differences: tuple[Difference, ...],
             f"{100 * differences[0].estimate.level:.3g} %), and p is times {len(differences)}"
         )
     results = [result for group in groups.values() for result in group]
-    without = [result.label for result in results if result.answers is None]
+    without = [result.label for result in results if result.answers is None and result.row is None]
     if not language and without:
         which = "all runs" if len(without) == len(results) else ", ".join(without)
         notes.append(f"no predictions an example of {which}; rmaat evaluate keeps them (predictions.npy)")
+    if not language and any(result.row is not None for result in results):
+        notes.append(
+            "a table of rmaat reproduce has no predictions an example; its run folders have: rmaat compare RUNS, with "
+            "their folder in place of the table, pairs over examples too"
+        )
     for difference in differences:
         for name, used in zip((difference.arm, difference.baseline), difference.seeds, strict=True):
             unused = [str(result.seed) for result in groups[name] if result.seed not in used]

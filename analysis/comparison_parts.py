@@ -76,7 +76,12 @@ def tables_of(comparison: Comparison) -> list[Any]:
     how = "; ".join(methods(comparison))
     parts: list[Any] = [
         Bullets([_typeset(each) for each in sentences(comparison)]),
-        Table(f"{examples}: arms", arm_head, [_row(row) for row in arms], ["seeds", "over", "of each seed"]),
+        Table(
+            f"{examples}: arms, each the runs of one model with its settings and laws; they differ in their seed",
+            arm_head,
+            [_row(row) for row in arms],
+            ["seed numbers", "over", "of each seed"],
+        ),
         Table(f"{examples}: differences. {how}.", head, [_row(row) for row in rows], ["effect size", "verdict"]),
     ]
     return [*parts, *(Text(_typeset(note), note=True) for note in comparison.notes)]

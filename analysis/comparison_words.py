@@ -68,7 +68,7 @@ def arm_rows(comparison: Comparison) -> Rows:
         values = ", ".join(_value(comparison, value) for value in arm.values)
         seeds = ", ".join(map(str, arm.seeds))
         rows.append((arm.name, seeds, _value(comparison, arm.mean), interval, arm.over, values))
-    return ("arm", "seeds", f"mean {metric}", "95 % interval", "over", "of each seed"), rows
+    return ("arm", "seed numbers", f"mean {metric}", "95 % interval", "over", "of each seed"), rows
 
 
 def difference_rows(comparison: Comparison) -> Rows:

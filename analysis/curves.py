@@ -13,6 +13,9 @@ Array = NDArray[np.float64]
 
 MOST_POINTS = 2000  # of one trace; more than a screen has columns
 TOTALS = (4, 8, 16, 32)  # T; the paper uses 16 segments and fewer
+# Bars and bands narrower than this share of what is drawn hide behind its marks and lines.
+VISIBLE = 0.01
+STEPS_TO_WAIT = 1.25  # intervals from cell to cell, after which a front without a new one has stopped (chosen)
 
 # Okabe and Ito (2008): told apart with any colour vision. Not black and yellow, lost on dark and on light.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -70,6 +73,19 @@ def stimulus_on(dataset: xr.Dataset) -> list[tuple[float, float]]:
     return [(float(ends[a]), float(ends[b])) for a, b in zip(edges[::2], edges[1::2], strict=True)]
 
 
+def still_spreading(dataset: xr.Dataset) -> float | None:
+    """End of a run (s) that cut a wave off: its front had time for one more cell at most. None where it had stopped.
+
+    What such a run reached is no measure of how far the wave goes.
+    """
+    onset, speed = dataset["onset"].values, float(dataset["speed"]) if "speed" in dataset else np.nan
+    reached = np.isfinite(onset)
+    if reached.all() or not reached.any() or not np.isfinite(speed):
+        return None
+    end = float(dataset["time"].values[-1])
+    return end if end - onset[reached].max() <= STEPS_TO_WAIT / speed else None
+
+
 def through_means(x: ArrayLike, y: ArrayLike, slope: float, at: ArrayLike) -> Array:
     """exp of the line of a given slope through the means of ``x`` and log ``y``.
 
@@ -107,6 +123,20 @@ class Retention:
     high: Array | None
     extrapolates: bool
 
+    @property
+    def width(self) -> float:
+        """Of the band, at its widest, over the largest factor; 0 where there is none."""
+        if self.low is None or self.high is None:
+            return 0.0
+        return float((self.high - self.low).max() / self.factor.max())
+
+    @property
+    def edges(self) -> tuple[Array, Array] | None:
+        """Low and high where a band can be seen between them, else None."""
+        return (
+            (self.low, self.high) if self.low is not None and self.high is not None and self.width > VISIBLE else None
+        )
+
 
 def retention_curves(laws: Laws, totals: Sequence[int] = TOTALS) -> list[Retention]:
     """RetentionFactor with its band, for every T in ``totals``."""
@@ -127,9 +157,20 @@ def retention_curves(laws: Laws, totals: Sequence[int] = TOTALS) -> list[Retenti
 
 
 def drawn_spread(laws: Laws) -> Array | None:
-    """Standard errors of the samples; None where nothing repeats, or where they are those of the increments."""
+    """Standard errors of the samples; None where there are none, or none that could be seen."""
     law = laws.document.retention
-    return None if law.spread is None or law.noise != "levels" else np.array(law.spread)
+    if law.spread is None or law.noise != "levels" or hidden_spread(laws) is not None:
+        return None
+    return np.array(law.spread)
+
+
+def hidden_spread(laws: Laws) -> float | None:
+    """Largest standard error of the samples where all are too small to be seen; None where they are not."""
+    law = laws.document.retention
+    if law.spread is None or law.noise != "levels":
+        return None
+    largest, rise = max(law.spread), float(np.abs(np.subtract(law.samples, law.start)).max())
+    return largest if largest < VISIBLE * rise else None
 
 
 def law_path(metrics: Sequence[dict], name: str) -> tuple[Array, Array]:

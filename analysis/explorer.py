@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 from analysis import plots
 from analysis.collect import Dataset, Inputs
 from analysis.curves import TOTALS
-from analysis.parts import Explorer, Plot, Section, Slider, Table, Text, is_number, missing, number, r_squared
-from analysis.views.shapes import evenly
-from analysis.views.tables import MOST_ROWS, inventory
-from astro_sim.dataset import grid_of
+from analysis.parts import Explorer, Plot, Section, Slider, Table, Text, is_number, number, r_squared
+from analysis.views.tables import inventory
+from astro_sim.dataset import changes_of, grid_of, settings_of
 
 if TYPE_CHECKING:
     from bridge.swept import SweptLaw
@@ -38,10 +37,8 @@ Array = NDArray[np.float64]
 
 
 def explore(inputs: Inputs) -> Section:
-    """A part for every sweep that was given, and a note where none was."""
+    """A part for every sweep that was given."""
     section = Section("explore", "Explore the biology")
-    if not inputs.sweeps:
-        section.add(missing("sweep of ltp", COMMAND))
     for index, each in enumerate(inputs.sweeps, start=1):
         section.add(*(_parts(each, inputs, index)))
     return section
@@ -67,10 +64,43 @@ def _parts(each: Dataset, inputs: Inputs, index: int) -> list[Any]:
     if not grid:
         told = f"{each.path}: repetitions of one point, averaged. {_point(laws[0], np.zeros(1), family)['words']}"
         return [Text(f"{told} Sweep another setting than the seed, and there will be sliders.")]
-    return [_explorer(each, laws, index, family), _table(each, sound, len(laws), family)]
+    fixed = fixed_settings(each, inputs)
+    return [_explorer(each, laws, index, family, fixed), _table(each, sound, len(laws), family, fixed)]
 
 
-def _explorer(each: Dataset, laws: Sequence["SweptLaw"], index: int, family: str) -> Explorer:
+def fixed_settings(each: Dataset, inputs: Inputs) -> str:
+    """What the sliders leave alone and is not as by default, or not as in another dataset; empty where nothing is.
+
+    A sweep under other dynamics has other laws than the run beside it: without this the two seem to contradict.
+    """
+    fixed, changes = settings_of(each.data), changes_of(each.data)
+    told = [
+        f"{_set(name, now, unit)} (default {_with_unit(usual, unit)})" for name, (now, usual, unit) in changes.items()
+    ]
+    sentences = [f"Fixed in this sweep, and not as by default: {', '.join(told)}."] if told else []
+    for other in inputs.of(each.experiment):
+        if other.model != each.model:
+            continue
+        theirs, units = (
+            settings_of(other.data),
+            {name: u for name, (*_, u) in {**changes, **changes_of(other.data)}.items()},
+        )
+        apart = [_set(name, theirs[name], units.get(name, "1")) for name in fixed if theirs.get(name) != fixed[name]]
+        if apart:
+            sentences.append(f"Otherwise in {other.path}: {', '.join(apart)}; its law need not be one of these.")
+    return " ".join(sentences)
+
+
+def _set(name: str, value: Any, unit: str) -> str:
+    return f"{name} = {_with_unit(value, unit)}"
+
+
+def _with_unit(value: Any, unit: str) -> str:
+    text = _bare(value) if is_number(value) or isinstance(value, str) else json.dumps(value)
+    return text if unit == "1" else f"{text} {unit}"
+
+
+def _explorer(each: Dataset, laws: Sequence["SweptLaw"], index: int, family: str, fixed: str) -> Explorer:
     names = list(laws[0].point)
     values = {name: list(dict.fromkeys(_key(law.point[name]) for law in laws)) for name in names}
     sliders = [
@@ -108,6 +138,7 @@ def _explorer(each: Dataset, laws: Sequence["SweptLaw"], index: int, family: str
     return Explorer(
         identity=f"explorer-{index}",
         sliders=sliders,
+        fixed=fixed,
         curve=curve,
         factors=factors,
         columns=COLUMNS,
@@ -145,25 +176,27 @@ def _point(law: "SweptLaw", at: Array, family: str) -> dict[str, Any]:
     }
 
 
-def _table(each: Dataset, sound: Sequence["SweptLaw"], count: int, family: str) -> Table:
+def _table(each: Dataset, sound: Sequence["SweptLaw"], count: int, family: str, fixed: str) -> Table:
     """Every point in a table that sorts, for reading without sliders."""
-    names, parameters = list(sound[0].point), [p.name for p in sound[0].fit.family.parameters]  # pyright: ignore[reportOptionalMemberAccess]
+    names, found = list(sound[0].point), sound[0].fit.family.parameters  # pyright: ignore[reportOptionalMemberAccess]
+    parameters = [p.name for p in found]
+    heads = [p.name if p.unit == "1" else f"{p.name} ({p.unit})" for p in found]
     rows = []
-    for law in (sound[k] for k in evenly(len(sound), MOST_ROWS)):
+    for law in sound:  # all: with holes a table cannot be read along one setting
         fit = law.fit
         if fit is not None:
             factor = law.retention(16)
             cells = [_bare(law.point[name]) for name in names] + [number(fit.values[name]) for name in parameters]
             rows.append([*cells, number(factor[0]), number(factor[-1]), number(1 - fit.r_squared, 2)])
-    some = f"; {len(rows)} of {len(sound)} points, evenly chosen" if len(rows) < len(sound) else ""
     lost = f"; {count - len(sound)} of {count} points have none" if len(sound) < count else ""
     words = [_title(each, name) for name in names]
     return Table(
-        f"{each.path}: {family.replace('_', ' ')} law at the points of the sweep{some}{lost}.",
-        [*words, *parameters, "RetentionFactor(1, 16)", "RetentionFactor(16, 16)", "1 − R²"],
+        f"{each.path}: {family.replace('_', ' ')} law at the points of the sweep{lost}. {fixed}".rstrip(),
+        [*words, *heads, "RetentionFactor(1, 16)", "RetentionFactor(16, 16)", "1 − R²"],
         rows,
         [title for title, name in zip(words, names, strict=True) if not is_number(sound[0].point[name])],
         sortable=True,
+        tall=True,
     )
 
 

@@ -23,12 +23,12 @@ def parts(laws: Laws) -> tuple[Text, Table]:
     distances = [row["95th of distances"] for row in near]
     own = "unknown residuals" if law.deviation is None else f"residuals of {share(law.deviation, law.amplitude.value)}"
     told = (
-        f"How little a curve tells of its family: of 100 simulated curves each, with {FEW} cycles and noise of "
-        f"{_percent(NOISE)} of the saturation, AICc takes for exponential {_taken(few, 'exponential')}. The table has "
-        f"the studied setting nearest to this law ({laws.fitted_cycles} cycles, {own} of the saturation): there AICc "
-        f"finds the right family for {number(float(right), 3)} of 100 curves on average, and 95 % of them give a "
-        f"RetentionFactor(., 16) within {number(min(distances), 2)} to {number(max(distances), 2)} of the truth (total "
-        "variation; least and largest over the true families)."
+        f"How little a curve tells of its family: of 100 simulated curves of each family, with {FEW} cycles and noise "
+        f"of {_percent(NOISE)} of the saturation, AICc chooses the exponential for {_taken(few, 'exponential')}. The "
+        f"table has the studied setting nearest to this law ({laws.fitted_cycles} cycles, {own} of the saturation): "
+        f"there AICc finds the right family for {number(float(right), 3)} of 100 curves on average, and 95 % of them "
+        f"give a RetentionFactor(., 16) within {number(min(distances), 2)} to {number(max(distances), 2)} of the truth "
+        "(total variation; least and largest over the true families)."
     )
     if law.family not in families.FAMILIES:
         told += f" The study has no {plain(law.family)}."
@@ -73,9 +73,10 @@ def confusion(rows: Rows) -> Table:
 
 
 def _taken(rows: Rows, family: str) -> str:
-    """How often each truth was taken for ``family``, most often first."""
-    ordered = sorted(rows, key=lambda row: -row[family])
-    return ", ".join(f"{row[family]} that are {plain(row['truth'])}" for row in ordered)
+    """How often each truth was taken for ``family``: itself first, then the most often mistaken."""
+    ordered = sorted(rows, key=lambda row: (row["truth"] != family, -row[family]))
+    right, *wrong = (f"{row[family]} {plain(row['truth'])} curves" for row in ordered)
+    return f"{right}, rightly, and for {', '.join(wrong[:-1])} and {wrong[-1]}"
 
 
 def _setting(row: dict[str, Any]) -> tuple[str, int, float]:

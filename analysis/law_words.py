@@ -3,18 +3,18 @@
 import math
 
 from analysis import paper
-from analysis.curves import TOTALS
+from analysis.curves import TOTALS, VISIBLE, retention_curves
 from analysis.parts import interval, number, percent, r_squared, share
 from bridge.families.family import total_variation
 from bridge.laws import PAPER_EXPONENT, PERTURBATIONS, WEIGHTS, Laws
-from bridge.schema import REACH, Number, RetentionLaw
+from bridge.schema import REACH, RESOLUTION, Number, RetentionLaw
 
 ENTERS = {
     "levels": "the samples: every cycle end is read with an error of its own",
     "dynamics": "the dynamics: every cycle starts where the last one ended, and errs",
 }
 REFERENCE_TOTAL = 16  # T at which laws are held against each other: the most segments the paper names
-ROUNDING = 1e-9  # of the saturation: residuals below it are no residuals
+NO_NOISE = "no noise to place"  # as the bridge says how it is known where noise enters
 
 
 def law_sentences(laws: Laws) -> list[str]:
@@ -37,9 +37,9 @@ def law_findings(laws: Laws) -> list[str]:
         told.append(f"Fast calcium falls off with distance at {interval(decay)}.")
     if alpha is not None:
         told.append(
-            f"Calcium grows with stimulation rate to the power {interval(alpha)}, {_shape(alpha)}. The "
-            f"papers use {PAPER_EXPONENT:g}, a hyperparameter: the concave curve that AT shows has slope "
-            f"{paper.AT_SLOPE:.3f}. The fit is reported as it is, and {PAPER_EXPONENT:g} remains a setting."
+            f"Calcium grows with stimulation rate to the power {interval(alpha)}, {_shape(alpha)}. The papers use "
+            f"{PAPER_EXPONENT:g}, a hyperparameter: the concave curve that AT shows (its Fig. 3, from 1 to 10 Hz) has "
+            f"slope {paper.AT_SLOPE:.3f}. The fit is reported as it is, and {PAPER_EXPONENT:g} remains a setting."
         )
     if laws.document.short_term:
         constants = "; ".join(f"{plain(name)} {interval(n)}" for name, n in laws.document.short_term.items())
@@ -113,10 +113,15 @@ def unidentified(laws: Laws) -> str | None:
 
 def noise(law: RetentionLaw) -> str:
     """Where noise is taken to enter, how that is known, and whether the residuals bear it out."""
-    told = f"Noise is taken to enter through {ENTERS[law.noise]} (known from: {law.noise_origin})."
     largest, saturation = max(map(abs, law.residuals)), law.amplitude.value
-    if largest <= ROUNDING * saturation:
-        return told + " The residuals are rounding errors."
+    if negligible(law):
+        return (
+            f"The residuals, at most {share(largest, saturation)} of the saturation, are negligible: below "
+            f"{share(RESOLUTION, 1)} of the rise they count as no noise."
+        )
+    told = f"Noise is taken to enter through {ENTERS[law.noise]} (how that is known: {law.noise_origin})."
+    if law.noise_origin == NO_NOISE:
+        told = f"No noise to place: another family follows the curve to within {share(RESOLUTION, 1)} of its rise."
     limit = 2.0 / math.sqrt(law.fitted_cycles)
     told += f" Residuals one cycle apart are correlated by {number(law.autocorrelation, 2)}, "
     if abs(law.autocorrelation) <= limit:
@@ -125,6 +130,12 @@ def noise(law: RetentionLaw) -> str:
         f"beyond 2/√{law.fitted_cycles} = {number(limit, 2)}: the law or the kind of noise is wrong, by residuals of "
         f"up to {share(largest, saturation)} of the saturation."
     )
+
+
+def negligible(law: RetentionLaw) -> bool:
+    """Whether the residuals are too small for noise."""
+    size = max(map(abs, law.residuals)) if law.deviation is None else law.deviation
+    return size < RESOLUTION * law.amplitude.value * law.reached
 
 
 def band(laws: Laws) -> str:
@@ -138,6 +149,14 @@ def band(laws: Laws) -> str:
         return (
             "RetentionFactor has no band: there are no resampled laws, since nothing repeats in the data and there is "
             "no noise, or none were asked for."
+        )
+    width = max(curve.width for curve in retention_curves(laws))
+    if width <= VISIBLE:
+        close = share(width, 1) if width > RESOLUTION else f"less than {share(RESOLUTION, 1)}"
+        return (
+            f"RetentionFactor has no band that could be seen: 95 % of {law.draws.count} resampled laws "
+            f"({law.draws.method}) differ by {close} of its largest value. They take the {plain(law.family)} family "
+            "for granted."
         )
     return (
         f"The band of RetentionFactor is where 95 % of {law.draws.count} resampled laws lie, segment by segment "
@@ -161,6 +180,15 @@ def _chosen(law: RetentionLaw) -> str:
         return "the only one tried"
     sound = [each for each in law.candidates if each.converged and each.aicc is not None]
     best = min(sound, key=lambda each: each.aicc or 0.0, default=None)
+    equal = law.indistinct
+    if len(equal) > 1 and law.family in equal:
+        told = (
+            f"{len(equal)} of {len(law.candidates)} families leave residuals below {share(RESOLUTION, 1)} of the rise, "
+            "too small to choose by"
+        )
+        if best is None or best.family == law.family:
+            return f"which has the fewest parameters ({told})"
+        return f"which was asked for ({told}; {plain(best.family)} has the lowest AICc)"
     if best is None or best.family == law.family:
         return f"with the lowest AICc of {len(law.candidates)} families"
     return f"which was asked for (of {len(law.candidates)} families {plain(best.family)} has the lowest AICc)"

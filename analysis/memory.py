@@ -3,17 +3,14 @@
 from analysis import memory_plots
 from analysis.collect import Inputs
 from analysis.memory_words import Look, left_out, look, memory_sentences
-from analysis.parts import Bullets, Plot, Section, Table, Text, missing, number
-from analysis.runs import TRAIN, labels
-
-INSPECT = "rmaat inspect"
+from analysis.parts import Bullets, Plot, Section, Table, Text, number
+from analysis.runs import INSPECT, labels
 
 
 def memory(inputs: Inputs) -> Section:
     """What `rmaat inspect` found in every finished run."""
     section = Section("memory", "The memory at work")
     if not inputs.runs:
-        section.add(missing("run folder", f"{TRAIN}, then {INSPECT} RUN"))
         return section
     named = list(zip(labels(inputs.runs), inputs.runs, strict=True))
     looks = [found for index, each in enumerate(named) if (found := look(index, *each)) is not None]

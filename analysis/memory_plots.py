@@ -9,9 +9,10 @@ from numpy.typing import ArrayLike
 
 from analysis.curves import colour
 from analysis.memory_words import Look
-from analysis.plots import SYMBOLS, new
+from analysis.plots import DECADES, SYMBOLS, new
 
 NARROW = 2.0  # decades of a logarithmic axis that is marked at 1, 2 and 5, and not left to decades
+WRITTEN_OUT = 1e-4  # labels of smaller numbers have an exponent
 MOST_TICKS = 8  # segments marked one by one, so that their numbers stay upright on a narrow page
 
 
@@ -65,9 +66,11 @@ def _decades(figure: go.Figure) -> dict[str, Any]:
     traces: Any = figure.data
     drawn = np.concatenate([np.asarray(trace.y, dtype="f8") for trace in traces])
     drawn = drawn[drawn > 0.0]
-    narrow = len(drawn) and np.log10(drawn.max() / drawn.min()) < NARROW
-    axis = {"type": "log", "exponentformat": "power", "minorloglabels": "complete"}
-    return {**axis, "dtick": "D2"} if narrow else axis
+    if not len(drawn) or np.log10(drawn.max() / drawn.min()) >= NARROW:
+        return {"type": "log", "exponentformat": "power"}
+    return (
+        {"type": "log", **DECADES} if drawn.min() > WRITTEN_OUT else {"type": "log", **DECADES, "exponentformat": "e"}
+    )
 
 
 def _positive(values: Sequence[float]) -> np.ndarray:

@@ -32,7 +32,7 @@ class Plots:
 class Table:
     """A table; the first cell of a row is its header. ``text`` names the columns that are not numbers.
 
-    A ``sortable`` one is put in order of a column by its head, once the page's script runs.
+    A ``sortable`` one is put in order of a column by its head, once the page's script runs; a ``tall`` one scrolls.
     """
 
     caption: str
@@ -40,6 +40,7 @@ class Table:
     rows: Sequence[Sequence[str]]
     text: Sequence[str] = ()
     sortable: bool = False
+    tall: bool = False
     kind: str = "table"
 
 
@@ -97,6 +98,7 @@ class Explorer:
 
     identity: str
     sliders: Sequence[Slider]
+    fixed: str  # settings that the sliders leave alone and that are not as a reader would expect
     curve: Plot
     factors: Plot
     columns: Sequence[str]
@@ -119,11 +121,6 @@ class Section:
         self.parts.extend(parts)
 
 
-def missing(what: str, command: str) -> Text:
-    """The note in place of something that no path gave."""
-    return Text(f"No {what} among the given paths. Make one with: {command}", note=True)
-
-
 def number(value: float, digits: int = 4) -> str:
     """``digits`` significant digits, with a true minus sign."""
     return f"{value:.{digits}g}".replace("-", "−")
@@ -136,7 +133,7 @@ def quantity(value: float, unit: str, digits: int = 4) -> str:
 
 def share(part: float, whole: float) -> str:
     """Part over whole as percent, two significant digits; a dash for nothing to share."""
-    return f"{100 * part / whole:.2g} %" if whole else "–"
+    return f"{number(100 * part / whole, 2)} %" if whole else "–"
 
 
 def is_number(value: Any) -> bool:

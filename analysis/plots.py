@@ -220,9 +220,9 @@ def retention(laws: Laws, totals: Sequence[int] = TOTALS) -> go.Figure:
     """RetentionFactor(t, T) against t for every T; dashed where T lies beyond the simulated cycles."""
     figure = new()
     for index, curve in enumerate(retention_curves(laws, totals)):
-        if curve.low is not None and curve.high is not None:
+        if curve.edges is not None:
             name = "95 % of resampled laws"
-            figure.add_trace(band(curve.t, curve.low, curve.high, name, index, showlegend=False))
+            figure.add_trace(band(curve.t, *curve.edges, name, index, showlegend=False))
         name = f"T = {curve.total}" + (" (extrapolated)" if curve.extrapolates else "")
         style = {"dash": "dash" if curve.extrapolates else "solid"}
         mark = {"size": 6, "symbol": SYMBOLS[index % len(SYMBOLS)]}
@@ -306,8 +306,8 @@ def law_moved(before: Laws, after: Laws, total: int) -> go.Figure:
     """RetentionFactor(t, T) before training and after it, with the band of the simulated law."""
     figure = new()
     (curve,) = retention_curves(before, [total])
-    if curve.low is not None and curve.high is not None:
-        figure.add_trace(band(curve.t, curve.low, curve.high, "95 % of resampled laws", 0))
+    if curve.edges is not None:
+        figure.add_trace(band(curve.t, *curve.edges, "95 % of resampled laws", 0))
     for index, (name, factor) in enumerate((("before training", curve.factor), ("after", after.retention(total)))):
         mark = {"size": 6, "symbol": SYMBOLS[index]}
         figure.add_trace(line(curve.t, factor, name, index, mode="lines+markers", marker=mark))

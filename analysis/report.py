@@ -10,20 +10,21 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from analysis.collect import Inputs, collect
-from analysis.explorer import explore
+from analysis.explorer import COMMAND, explore
 from analysis.memory import memory
 from analysis.parts import Bullets, Heading, Plot, Section, Text
 from analysis.provenance import provenance
-from analysis.runs import results, training
+from analysis.runs import INSPECT, TRAIN, results, training
 from analysis.sections import long_term, more, retention, short_term
 from analysis.tables import tables
-from analysis.words import summary
+from analysis.views import lacking
+from analysis.words import glossary, summary
 from astro_sim.common.errors import InputError
 from astro_sim.common.files import write_text
 
 TITLE = "From astrocyte plasticity to a transformer’s memory"
 TEMPLATES = Path(__file__).parent / "templates"
-NOTHING = "No laws and no runs among the given paths, so nothing to sum up. Make them with: rmaat fit, rmaat train"
+NOTHING = "Nothing that was given has a sentence of its own; the sections below show it."
 
 
 def build_report(paths: Sequence[str | Path], out: str | Path, title: str = TITLE) -> None:
@@ -61,15 +62,21 @@ def build_report(paths: Sequence[str | Path], out: str | Path, title: str = TITL
 def sections(inputs: Inputs, paths: Sequence[str] = (), out: str = "report.html") -> list[Section]:
     """Every section of the report, in order.
 
-    The line from biology to model is always there, with notes where something is missing; astrocytes, networks and
-    other datasets appear where given.
+    A section appears where something was given for it; the end of the summary says what was not, and how to make it.
     """
     first = Section("summary", "Summary")
-    for question, sentences in summary(inputs).items():
+    told = summary(inputs)
+    for question, sentences in told.items():
         first.add(Heading(question), Bullets(sentences))
-    if not inputs.laws and not inputs.runs:
+    if not told:
         first.add(Text(NOTHING, note=True))
-    return [
+    if words := glossary(told):
+        first.add(Heading("Words used here"), Bullets(words))
+    if absent := not_given(inputs):
+        first.add(
+            Text(f"Not given, so left out: {'; '.join(f'{what} ({how})' for what, how in absent.items())}.", note=True)
+        )
+    found = [
         first,
         short_term(inputs),
         long_term(inputs),
@@ -82,6 +89,19 @@ def sections(inputs: Inputs, paths: Sequence[str] = (), out: str = "report.html"
         *tables(inputs),
         provenance(inputs, paths, out),
     ]
+    return [section for section in found if section.parts]
+
+
+def not_given(inputs: Inputs) -> dict[str, str]:
+    """Parts of the line from biology to model that no path gave, and the command that makes each."""
+    absent = lacking(inputs)
+    if not inputs.laws:
+        absent["Retention laws"] = "rmaat fit ltp.nc --out laws.json"
+    if not inputs.sweeps:
+        absent["Explore the biology"] = COMMAND
+    if not inputs.runs:
+        absent["Training, memory and results of a model"] = f"{TRAIN}, then rmaat evaluate RUN and {INSPECT} RUN"
+    return absent
 
 
 def render(parts: Sequence[Section], title: str) -> str:

@@ -8,25 +8,31 @@ from analysis.collect import Inputs
 from analysis.comparison_parts import comparison_parts
 from analysis.curves import law_path, series
 from analysis.law_words import REFERENCE_TOTAL, moved, plain
-from analysis.parts import Plot, Section, Table, Text, count, missing, number, percent
+from analysis.parts import Plot, Section, Table, Text, count, number, percent
 from analysis.statistics import wilson
 from rmaat.records import RunRecord
 
 MOVED_TOTALS = (4, 8, 16)  # T at which a trained law is held against the simulated one
 TRAIN = "rmaat train listops --laws laws.json --out RUN"
+INSPECT = "rmaat inspect"
 
 
 def labels(runs: list[RunRecord]) -> list[str]:
     """Names of the run folders; whole paths where two folders share one."""
-    names = Counter(run.path.name for run in runs)
-    return [run.path.name if names[run.path.name] == 1 else str(run.path) for run in runs]
+    names = Counter(map(run_name, runs))
+    return [name if names[name := run_name(run)] == 1 else str(run.path) for run in runs]
+
+
+def run_name(run: RunRecord) -> str:
+    """Name of the run folder, with the folder around it where the name is "run", which says nothing."""
+    around = run.path.absolute().parent.name
+    return f"{around}/{run.path.name}" if run.path.name == "run" and around else run.path.name
 
 
 def training(inputs: Inputs) -> Section:
     """Loss and accuracy over steps, for all runs in one figure a task."""
     section = Section("training", "Training")
     if not inputs.runs:
-        section.add(missing("run folder", TRAIN))
         return section
     named = list(zip(labels(inputs.runs), inputs.runs, strict=True))
     for label, run in named:
@@ -125,6 +131,8 @@ def results(inputs: Inputs) -> Section:
     Language models bring columns of their own: what the accuracy is of, and bits a token.
     """
     section = Section("results", "Results beside the paper’s")
+    if not inputs.runs:
+        return section
     tokens = any(is_language(run) for run in inputs.runs)
     caption = "Test accuracy; difference in percentage points, ours minus the paper's"
     if tokens:
@@ -132,35 +140,32 @@ def results(inputs: Inputs) -> Section:
             ". Of language models accuracy and majority are those of next tokens, and say less than bits a token; the "
             "paper has none to set beside. They have no interval: tokens of one text are no independent examples"
         )
-    if inputs.runs:
-        section.add(
-            Text(
-                "These runs are NOT comparable to the paper's: they are small, each is of one seed, and they were "
-                "trained on a fraction of the paper's budget. The difference is there so that nobody has to work it "
-                "out; it is no verdict.",
-                note=True,
-            ),
-            Table(
-                caption,
-                [
-                    *("run", "task", "model"),
-                    *(["accuracy of"] if tokens else []),
-                    *("ours", "95 % interval", "majority", "first symbol"),
-                    *(["bits a token"] if tokens else []),
-                    *("paper", "difference", "comparable?"),
-                ],
-                [_result(label, run, tokens) for label, run in zip(labels(inputs.runs), inputs.runs, strict=True)],
-                ["task", "model", "accuracy of", "comparable?"],
-                sortable=True,
-            ),
-        )
-        for label, run in zip(labels(inputs.runs), inputs.runs, strict=True):
-            if run.evaluation is None:
-                text = f"{label}: not evaluated (evaluation.json is missing); make it with: "
-                section.add(Text(f"{text}rmaat evaluate {run.path}", note=True))
-        section.add(*comparison_parts(inputs.runs))
-    else:
-        section.add(missing("run folder", f"{TRAIN}, then rmaat evaluate RUN"))
+    section.add(
+        Text(
+            "These runs are NOT comparable to the paper's: they are small, each is of one seed, and they were "
+            "trained on a fraction of the paper's budget. The difference is there so that nobody has to work it "
+            "out; it is no verdict.",
+            note=True,
+        ),
+        Table(
+            caption,
+            [
+                *("run", "task", "model"),
+                *(["accuracy of"] if tokens else []),
+                *("ours", "95 % interval", "majority", "first symbol"),
+                *(["bits a token"] if tokens else []),
+                *("paper", "difference", "comparable?"),
+            ],
+            [_result(label, run, tokens) for label, run in zip(labels(inputs.runs), inputs.runs, strict=True)],
+            ["task", "model", "accuracy of", "comparable?"],
+            sortable=True,
+        ),
+    )
+    for label, run in zip(labels(inputs.runs), inputs.runs, strict=True):
+        if run.evaluation is None:
+            text = f"{label}: not evaluated (evaluation.json is missing); make it with: "
+            section.add(Text(f"{text}rmaat evaluate {run.path}", note=True))
+    section.add(*comparison_parts(inputs.runs))
     section.add(_paper_table(), _ablations())
     return section
 

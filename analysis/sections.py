@@ -2,14 +2,14 @@
 
 from analysis import family_evidence, plots, views
 from analysis.collect import Inputs, LawsFile
-from analysis.curves import TOTALS, retention_curves
+from analysis.curves import TOTALS, Retention, hidden_spread, retention_curves
 from analysis.law_words import REFERENCE_TOTAL, extrapolated, perturbed, plain, unfitted, unidentified
-from analysis.parts import Heading, Plot, Section, Table, Text, missing, number, quantity, r_squared, share
+from analysis.parts import Heading, Plot, Section, Table, Text, number, quantity, r_squared, share
 from analysis.views import plasticity
 from bridge import families
 from bridge.families.family import total_variation
 from bridge.laws import WEIGHTS, Laws
-from bridge.schema import Candidate
+from bridge.schema import RESOLUTION, Candidate
 
 BAND = (
     "The band holds 95 % of the resampled laws of one family, which it takes for granted: it does not show a wrong "
@@ -27,9 +27,8 @@ def long_term(inputs: Inputs) -> Section:
     section = _of("ltp", "Long-term plasticity", inputs)
     if together := plasticity.side_by_side(inputs.of("ltp")):
         section.add(Heading("Curves side by side"), *together)
-    section.add(Heading("The law over its data"))
-    if not inputs.laws:
-        section.add(missing("laws file", "rmaat fit ltp.nc --out laws.json"))
+    if inputs.laws:
+        section.add(Heading("The law over its data"))
     section.add(*(_law_over_data(each) for each in inputs.laws))
     return section
 
@@ -46,7 +45,9 @@ def _law_over_data(each: LawsFile) -> Plot:
         f"{told}, {share(largest, law.amplitude.value)} of saturation). Dashed: extrapolated beyond the simulated "
         "cycles."
     )
-    if law.spread is not None and law.noise == "levels":
+    if (hidden := hidden_spread(laws)) is not None:
+        caption += f" No bars: the standard error of the mean is at most {quantity(hidden, law.unit, 2)}."
+    elif law.spread is not None and law.noise == "levels":
         caption += " Bars: standard error of the mean."
     elif law.spread is not None:
         caption += " No bars: the standard errors known are those of the increments, through which noise enters."
@@ -61,10 +62,9 @@ def _law_over_data(each: LawsFile) -> Plot:
 
 
 def more(inputs: Inputs) -> list[Section]:
-    """The sections that appear with their datasets alone: astrocytes, networks, and what no view knows."""
+    """Astrocytes, networks, and what no view knows."""
     found = [_of("astrocytes", "Astrocytes", inputs), _of("networks", "Networks and memory", inputs)]
-    found.append(Section("others", "Other datasets", views.others(inputs)))
-    return [section for section in found if section.parts]
+    return [*found, Section("others", "Other datasets", views.others(inputs))]
 
 
 def _of(anchor: str, title: str, inputs: Inputs) -> Section:
@@ -74,8 +74,6 @@ def _of(anchor: str, title: str, inputs: Inputs) -> Section:
 def retention(inputs: Inputs) -> Section:
     """RetentionFactor(t, T), the online factor, and how the families compare."""
     section = Section("retention", "Retention")
-    if not inputs.laws:
-        section.add(missing("laws file", "rmaat fit ltp.nc --out laws.json"))
     for each in inputs.laws:
         if len(inputs.laws) > 1:
             section.add(Heading(str(each.path)))
@@ -86,7 +84,7 @@ def retention(inputs: Inputs) -> Section:
 def _factors(section: Section, each: LawsFile) -> None:
     laws, beyond = each.laws, extrapolated(each.laws)
     curves = retention_curves(laws)
-    banded = any(curve.low is not None for curve in curves)
+    banded = any(curve.edges is not None for curve in curves)
     marks = [perturbed(laws), unidentified(laws)]
     if beyond:
         marks.append(
@@ -112,7 +110,7 @@ def _factors(section: Section, each: LawsFile) -> None:
                     number(c.factor[0]),
                     number(c.factor[c.total // 2 - 1]),
                     number(c.factor[-1]),
-                    "–" if c.low is None or c.high is None else f"{number(c.low[0])} to {number(c.high[0])}",
+                    _between(c),
                     _basis(laws, c.extrapolates),
                 ]
                 for c in curves
@@ -133,6 +131,13 @@ def _factors(section: Section, each: LawsFile) -> None:
     )
 
 
+def _between(curve: Retention) -> str:
+    """The band of the first factor; none where it is no wider than what counts as no noise."""
+    if curve.low is None or curve.high is None or curve.width < RESOLUTION:
+        return "none"
+    return f"{number(curve.low[0])} to {number(curve.high[0])}"
+
+
 def _basis(laws: Laws, extrapolates: bool) -> str:
     if not laws.parametric:
         return "perturbed weights"
@@ -142,6 +147,8 @@ def _basis(laws: Laws, extrapolates: bool) -> str:
 def _candidates(laws: Laws) -> Table:
     law = laws.document.retention
     scores = [candidate.aicc for candidate in law.candidates if candidate.aicc is not None]
+    floor = f" AICc and BIC count residuals below {share(RESOLUTION, 1)} of the rise as that large."
+    counted = floor if len(law.indistinct) > 1 else ""
     rows = []
     for candidate in law.candidates:
         aicc = candidate.aicc
@@ -161,7 +168,8 @@ def _candidates(laws: Laws) -> Table:
     return Table(
         "Families tried, best first. Held-out error: on the last third of the cycles of a fit to those before, root "
         "mean square over the largest sample. Distance: total variation between this family's RetentionFactor(., "
-        f"{REFERENCE_TOTAL}) and that of these laws, 0 to 1; small means that the choice hardly matters to a model.",
+        f"{REFERENCE_TOTAL}) and that of these laws, 0 to 1; small means that the choice hardly matters to a model."
+        + counted,
         [
             *("family", "parameters", "R²", "AICc", "above the lowest", "BIC", "held-out error", "distance"),
             "converged",

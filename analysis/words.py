@@ -1,6 +1,7 @@
 """The summary: what was found, in sentences with numbers, each with its reservation beside it."""
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from analysis.astrocyte_words import astrocyte_sentences
@@ -8,7 +9,8 @@ from analysis.collect import Inputs
 from analysis.comparison_parts import verdicts
 from analysis.law_words import REFERENCE_TOTAL, law_doubts, law_findings, moved, perturbation_told
 from analysis.memory_words import look, memory_sentences
-from analysis.parts import count, number, percent, quantity
+from analysis.parts import count, is_number, number, percent, quantity
+from analysis.runs import labels, run_name
 from analysis.statistics import wilson
 from rmaat.records import RunRecord
 
@@ -18,6 +20,23 @@ QUESTIONS = (
     "What the model made of it",
     "How sure we are",
 )
+PAPERS = "The papers: RMAAT (arXiv 2601.00426) and AT, the astromorphic transformer (arXiv 2312.10925)."
+# What the summary leaves unsaid at first use: a word in its sentences -> what it means.
+GLOSSARY = {
+    "papers": PAPERS,
+    "AICc": "AICc: how well a family fits, with a penalty for every parameter; the lowest is best.",
+    "segment": "Segment: the piece of a long input that the model reads at once. T is the number of segments of an "
+    "input; segment t of T stands for cycle t of T of the simulation.",
+    "RetentionFactor": "RetentionFactor(t, T): the share of the rise of pˡ over T cycles that cycle t adds, and so the "
+    "weight of segment t; RetentionFactor(., T): all T of them.",
+    "memory rule": "Memory rule: what becomes of the memory after a segment. consolidate: its mean with what it was "
+    "before, the new part weighted by RetentionFactor(t, t); scale, the paper's: multiplied by RetentionFactor(t, T); "
+    "none: kept as the segment leaves it.",
+    "amrb": "amrb: gradients by replaying each segment from the memory that was kept (Astrocytic Memory Replay "
+    "Backpropagation), in place of keeping every activation (bptt) or cutting between segments (truncated).",
+    "presynaptic exponent": "Presynaptic exponent: the power of the stimulation rate with which calcium grows; the "
+    "model's attention takes it over.",
+}
 ALONE = (
     "No evaluated run stands beside another of the same task and data that differs from it, so whether the law or the "
     "memory makes a difference is not shown here: train another, and rmaat compare tells."
@@ -33,9 +52,9 @@ def summary(inputs: Inputs) -> dict[str, list[str]]:
         prefix = f"{each.path}: " if len(inputs.laws) > 1 else ""
         for group, sentences in ((law, law_findings(each.laws)), (doubts, law_doubts(each.laws))):
             group += [prefix + sentences[0], *sentences[1:]]
-    for index, run in enumerate(inputs.runs):
-        model.append(run_sentence(run))
-        if (found := look(index, run.path.name, run)) is not None:
+    for index, (label, run) in enumerate(zip(labels(inputs.runs), inputs.runs, strict=True)):
+        model.append(run_sentence(run, label))
+        if (found := look(index, label, run)) is not None:
             model.append(memory_sentences(found))
     compared = verdicts(inputs.runs)
     doubts += compared
@@ -44,7 +63,13 @@ def summary(inputs: Inputs) -> dict[str, list[str]]:
     return {name: sentences for name, sentences in told.items() if sentences}
 
 
-def run_sentence(run: RunRecord) -> str:
+def glossary(told: Mapping[str, Sequence[str]]) -> list[str]:
+    """What the words mean that these sentences use and do not explain."""
+    text = " ".join(sentence for group in told.values() for sentence in group)
+    return [meaning for word, meaning in GLOSSARY.items() if word in text]
+
+
+def run_sentence(run: RunRecord, label: str | None = None) -> str:
     """What was trained, and how it did against always answering the most frequent class."""
     made = run.run.get("model_config") or {}
     settings = run.run.get("settings") or {}
@@ -56,7 +81,7 @@ def run_sentence(run: RunRecord) -> str:
         f"seed {settings['seed']}" if "seed" in settings else "",
     ]
     about = ", ".join(part for part in about if part)
-    head = f"Run {run.path.name}: {run.run.get('model', 'a model')} on {run.run.get('task', 'a task')}"
+    head = f"Run {label or run_name(run)}: {run.run.get('model', 'a model')} on {run.run.get('task', 'a task')}"
     head += f" ({about}) " if about else " "
     if run.evaluation is None:
         state = "has not been evaluated" if run.finished else "is not finished (no model.safetensors)"
@@ -68,22 +93,30 @@ def run_sentence(run: RunRecord) -> str:
         told = head + f"reached {number(bits)} bits a token on the {run.evaluation.get('split', 'test')} split{steps}"
         told += f"; it finds {percent(accuracy)} of tokens, always the most frequent one {percent(majority)}."
         return told + segments(run) + laws_used(run)
-    told = head + f"reached {percent(accuracy)} {run.evaluation.get('split', 'test')} accuracy{steps}"
-    told += against_majority(accuracy, majority, run.evaluation.get("examples"))
+    examples = run.evaluation.get("examples")
+    told = head + f"reached {percent(accuracy)} {run.evaluation.get('split', 'test')} accuracy"
+    told += sampling_interval(accuracy, examples) + steps + against_majority(accuracy, majority, examples)
     told += against_first_symbol(accuracy, run.evaluation.get("first_symbol"))
     return told + segments(run) + laws_used(run)
 
 
+def sampling_interval(accuracy: Any, examples: Any) -> str:
+    """The interval of an accuracy over its test examples, in brackets; empty where these are not known."""
+    if not (is_number(accuracy) and isinstance(examples, int) and examples > 0):
+        return ""
+    low, high = wilson(round(accuracy * examples), examples)
+    return f" (95 % interval from {count(examples)} examples: {percent(low)} to {percent(high)})"
+
+
 def against_majority(accuracy: Any, majority: Any, examples: Any) -> str:
-    """The comparison with the majority class, with the sampling error of the accuracy."""
+    """The comparison with the majority class, and whether sampling error explains it."""
     if not (isinstance(accuracy, int | float) and isinstance(majority, int | float)):
         return "."
     points = f"{100 * abs(accuracy - majority):.1f} points {'above' if accuracy >= majority else 'below'}"
     told = f", {points} the majority class at {percent(majority)}"
     if isinstance(examples, int) and examples > 0:
         low, high = wilson(round(accuracy * examples), examples)
-        told += f" (95 % interval from {count(examples)} examples: {percent(low)} to {percent(high)}"
-        told += "; the difference is within sampling error)" if low <= majority <= high else ")"
+        told += ", within sampling error" if low <= majority <= high else ""
     return told + "."
 
 

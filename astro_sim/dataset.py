@@ -9,6 +9,7 @@ point failed (``failure`` says why) or has no entry (``held_DIM`` says where).
 """
 
 import json
+import operator
 import re
 import sys
 from collections.abc import Mapping
@@ -21,7 +22,7 @@ import numpy as np
 import xarray as xr
 
 from astro_sim.common.errors import InputError, did_you_mean
-from astro_sim.common.files import digest, versions, whole_file
+from astro_sim.common.files import HDF5, digest, versions, whole_file
 from astro_sim.contents import CONTENTS, meanings
 
 SCHEMA_VERSION = 1
@@ -36,7 +37,7 @@ def describe(dataset: xr.Dataset, experiment: str, model: str, seed: int, settin
     The digest covers experiment, model, seed and settings: equal digests mean equal questions. No clock is read, so
     that the same run writes the same file.
     """
-    known = meanings(experiment, model)
+    known = meanings(experiment, model, settings)
     for name, variable in dataset.variables.items():
         unit, meaning = known[str(name)]
         variable.attrs.update(units=unit, long_name=meaning)
@@ -71,6 +72,18 @@ def settings_of(dataset: xr.Dataset) -> dict[str, Any]:
     return json.loads(dataset.attrs["settings"])
 
 
+def changes_of(dataset: xr.Dataset) -> dict[str, tuple[Any, Any, str]]:
+    """Settings of ``dataset`` that differ from the defaults of its experiment and model: value, default and unit."""
+    from astro_sim import experiments  # which loads the solvers; reading a dataset does without
+
+    given, found = settings_of(dataset), {}
+    for part in experiments.get(str(dataset.attrs["experiment"]), str(dataset.attrs["model"])).complete({}):
+        for name, default in part.model_dump(mode="json").items():
+            if given.get(name, default) != default:
+                found[name] = (given[name], default, part.unit(name))
+    return found
+
+
 def grid_of(dataset: xr.Dataset, where: str = "dataset") -> dict[str, list[Any]]:
     """Names of the dimensions of a sweep's grid and the values along them; empty for a single run."""
     if "sweep" not in dataset.attrs:
@@ -91,7 +104,10 @@ def require_single(dataset: xr.Dataset, where: str = "dataset") -> xr.Dataset:
     grid = grid_of(dataset, where)
     if grid:
         point = ", ".join(f"{name.removeprefix('swept_')}={each[0]!r}" for name, each in grid.items())
-        raise InputError(f"{where}: a sweep; select one point first, for instance astro_sim.select(dataset, {point})")
+        raise InputError(
+            f"{where}: a sweep; select one point first, for instance in Python: "
+            f"run = astro_sim.select(dataset, {point}); astro_sim.write(run, 'one.nc') keeps it for rmaat fit"
+        )
     return dataset
 
 
@@ -111,6 +127,9 @@ def check(dataset: xr.Dataset, experiment: str | None = None, where: str = "data
     InputError
         Not a dataset of ours, another schema version, a variable or dimension missing, NaN inside.
     """
+    if not isinstance(dataset, xr.Dataset):
+        got = repr(dataset) if isinstance(dataset, str | Path) else type(dataset).__name__
+        raise InputError(f"{where}: expected an xarray.Dataset, as of astro_sim.read or simulate, got {got}")
     for name in REQUIRED_ATTRIBUTES:
         if name not in dataset.attrs:
             raise InputError(f"{where}: not a dataset of astro_sim (attribute {name!r} is missing)")
@@ -225,8 +244,16 @@ def read(path: str | Path, experiment: str | None = None) -> xr.Dataset:
         No such file, not netCDF or truncated, or refused by `check`.
     """
     path = Path(path)
+    if path.is_dir():
+        inside = sorted(path.glob("*.nc"))
+        hint = f", such as {inside[0]}" if inside else "; it holds no .nc"
+        raise InputError(f"{path}: a folder; expected a dataset (.nc){hint}")
     if not path.is_file():
         raise InputError(f"{path}: no such dataset")
+    with path.open("rb") as file:
+        begin = file.read(len(HDF5))
+    if sum(map(operator.eq, begin, HDF5)) < len(begin) / 2:  # a byte or two of another value are damage
+        raise InputError(f"{path}: not a netCDF 4 (HDF5) file; expected a dataset that rmaat simulate wrote (.nc)")
     try:
         with h5py.File(path) as file:
             file.visititems(_touch)  # h5netcdf prints a traceback where it meets damage

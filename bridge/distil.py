@@ -1,6 +1,7 @@
 """From datasets to laws: read the curves off, fit every family, choose on evidence."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -26,7 +27,7 @@ METHOD = {"levels": "least squares on cycle ends", "dynamics": "least squares on
 
 
 def fit_laws(
-    datasets: Sequence[xr.Dataset],
+    datasets: xr.Dataset | Iterable[xr.Dataset],
     family: str | None = None,
     noise: Noise | None = None,
     draws: int = 400,
@@ -36,7 +37,7 @@ def fit_laws(
 
     Parameters
     ----------
-    datasets : sequence of xarray.Dataset
+    datasets : xarray.Dataset or several of them
         One ``ltp`` dataset: a run, or a sweep over ``seed`` or ``layout``, whose points count as repetitions.
         Optionally one each of ``spatial``, ``frequency`` and ``stp``, all of the same model.
     family : str, optional
@@ -63,7 +64,7 @@ def fit_laws(
     if isinstance(draws, bool) or not isinstance(draws, int | np.integer) or not 0 <= draws <= 100_000:
         raise InputError(f"draws: expected a whole number from 0 to 100000, got {draws!r}")
     given: dict[str, xr.Dataset] = {}
-    for dataset in datasets:
+    for dataset in _several(datasets):
         name = str(check(dataset).attrs["experiment"])
         if name not in EXPERIMENTS:
             raise InputError(f"cannot fit a law to the experiment {name!r}; expected {', '.join(EXPERIMENTS)}")
@@ -88,6 +89,11 @@ def fit_laws(
             versions=versions("rmaat", "numpy", "scipy", "lmfit"),
         )
     )
+
+
+def _several(datasets: Any) -> Iterable[Any]:
+    """A single dataset with a list around it; so is what is no dataset, and refused as such."""
+    return [datasets] if isinstance(datasets, xr.Dataset | str) or not isinstance(datasets, Iterable) else datasets
 
 
 def retention_law(

@@ -22,7 +22,7 @@ from scipy import stats
 
 from bridge import residuals
 from bridge.families import Family, Parameter
-from bridge.schema import REACH
+from bridge.schema import REACH, RESOLUTION
 
 Array = NDArray[np.float64]
 Noise = Literal["levels", "dynamics"]
@@ -34,10 +34,6 @@ TOLERANCES: dict[str, Any] = {"xtol": 1e-13, "ftol": 1e-13, "gtol": 1e-13}
 # fits to noisy curves are done within 100 evaluations, nearly always.
 MOST_EVALUATIONS = 300
 AMPLITUDE = Parameter("amplitude", "1", "saturation over the largest sample", 1e-3, 1e6)
-# Below this share of the rise, residuals are no noise but transients of the protocol and rounding: a simulation without
-# noise. They admit no interval, and no choice of a family that another seed or layout would bear out, so AICc counts
-# them as this large (chosen; noisy data lie above).
-RESOLUTION = 1e-3
 MOST_STARTS = 3  # of the places where a fit may start, those that fit best as they are (chosen)
 AT_A_BOUND = 1e-6
 TRAINING_SHARE = 2 / 3  # of the cycles, where the error on the later ones is measured

@@ -16,7 +16,7 @@ from astro_sim.common.errors import InputError, require_known
 from astro_sim.common.files import digest, read_json, write_text
 from astro_sim.common.settings import explain
 from bridge import families, residuals
-from bridge.schema import KIND, REACH, SCHEMA_VERSION, LawsDocument, Number, Perturbation, finite
+from bridge.schema import KIND, REACH, RESOLUTION, SCHEMA_VERSION, LawsDocument, Number, Perturbation, finite
 
 Array = NDArray[np.float64]
 
@@ -134,7 +134,7 @@ class Laws:
         return np.exp(logs - np.logaddexp.reduce(logs))
 
     def online(self, total: int) -> Array:
-        """delta_t / p_t for t = 1 .. ``total``: the factors of the rule "consolidate", which needs no T in advance.
+        """delta_t / F(t) for t = 1 .. ``total``: the factors of the rule "consolidate", which needs no T in advance.
 
         Laws that were reversed need it all the same (`needs_total`).
         """
@@ -204,8 +204,8 @@ class Laws:
         Raises
         ------
         InputError
-            Another kind, a factor of 1 or less, a law that has no time scale (the spline) or no draws, or laws that
-            were perturbed already.
+            Another kind, a factor of 1 or less, a law that has no time scale (the spline), no draws or draws that are
+            all alike, or laws that were perturbed already.
         """
         law = self.document.retention
         require_known("perturbation", kind, PERTURBATIONS)
@@ -226,6 +226,13 @@ class Laws:
         elif kind == "posterior":
             if law.draws is None:
                 raise InputError("these laws have no draws: nothing repeats in their data, and there is no noise")
+            within = max(max(draws) / min(draws) - 1.0 for draws in (law.draws.values[name] for name in values))
+            if within < RESOLUTION:
+                raise InputError(
+                    f"these laws have no spread to draw from: their {law.draws.count} draws differ by {within:.1g} at "
+                    f"most, less than the {100 * RESOLUTION:g} % from which on there is noise; expected laws of a "
+                    "simulation with noise"
+                )
             k, drawn = int(seed) % law.draws.count, law.draws.draw(int(seed) % law.draws.count)
             values, origin = {name: drawn[name] for name in values}, f"draw {k} of {law.draws.count}"
         marked = Perturbation(

@@ -9,6 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field
 KIND = "astromorphic-laws"
 SCHEMA_VERSION = 2
 REACH = 0.6  # share of the fitted saturation below which a curve does not tell its law (chosen)
+# Below this share of the rise, residuals are no noise but transients of the protocol and rounding: a simulation without
+# noise. They admit no interval, and no choice of a family that another seed or layout would bear out, so AICc counts
+# them as this large (chosen; noisy data lie above).
+RESOLUTION = 1e-3
 
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Perturbed = Literal["flat", "reversed", "random", "faster", "slower", "posterior"]
@@ -30,6 +34,10 @@ class Estimated(Protocol):
     def low(self) -> float: ...
     @property
     def high(self) -> float: ...
+
+
+def _is_near(value: float | None, floor: float) -> bool:
+    return value is not None and math.isclose(value, floor, rel_tol=1e-9)
 
 
 class Closed(BaseModel):
@@ -68,6 +76,15 @@ class Candidate(Closed):
         description="error on the last third of the cycles when fitted to those before, over the largest sample"
     )
     converged: bool
+
+
+def _deviance(candidate: Candidate, count: int) -> float | None:
+    """What AICc of a fit to ``count`` samples is beside its penalty; None where it is not known."""
+    free = len(candidate.parameters) + 2  # amplitude and variance
+    spare = count - free - 1
+    if candidate.aicc is None or spare <= 0:
+        return None
+    return candidate.aicc - 2 * free - 2 * free * (free + 1) / spare
 
 
 class Draws(Closed):
@@ -119,6 +136,16 @@ class RetentionLaw(Closed):
     peak_cycle: int = Field(ge=1, description="cycle of the largest increment")
     candidates: list[Candidate] = Field(description="every family that was tried, best first")
     draws: Draws | None = Field(description="null where nothing repeats and there is no noise")
+
+    @property
+    def indistinct(self) -> list[str]:
+        """Families with residuals below `RESOLUTION`, in the order of ``candidates``: their parameters alone decide."""
+        count = self.fitted_cycles
+        floor = 2.0 * count * math.log(RESOLUTION)
+        if self.spread is not None:  # weights as in the fit: some samples are sharper, which the density counts
+            square = sum(each**2 for each in self.spread) / count
+            floor -= sum(math.log(square / each**2) for each in self.spread)
+        return [each.family for each in self.candidates if _is_near(_deviance(each, count), floor)]
 
 
 class Perturbation(Closed):

@@ -1,11 +1,13 @@
 """A laws file in words and tables, for a terminal."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from bridge.effects import OUTPUTS, Sensitivity
-from bridge.laws import Laws
+from bridge.laws import PERTURBATIONS, WEIGHTS, Laws
+from bridge.schema import RESOLUTION, Perturbation, RetentionLaw
 
 Table = tuple[tuple[str, ...], list[tuple[str, ...]]]
 
@@ -15,8 +17,12 @@ def sentences(laws: Laws) -> list[str]:
     document, law = laws.document, laws.document.retention
     averaged = " x ".join(f"{size} {name}" for name, size in law.averaged.items()) or "nothing"
     source = ", ".join(f"{each.experiment} ({each.model}, seed {each.seed})" for each in document.sources)
-    told = [
-        f"Retention law: {law.family}, {laws.family.equation}, t in cycles of {law.tau_cycle:g} s.",
+    perturbation = document.perturbation
+    set_aside = perturbation is not None and perturbation.kind in WEIGHTS
+    told = [] if perturbation is None else [_perturbed(perturbation)]
+    told += [
+        f"Retention law{' before that' if set_aside else ''}: {law.family}, {laws.family.equation}, t in cycles of "
+        f"{law.tau_cycle:g} s.",
         f"Fitted to {law.fitted_cycles} cycle ends averaged over {averaged}; from {source}.",
         f"Noise is taken to enter through {'samples' if law.noise == 'levels' else 'the dynamics'} "
         f"({law.noise_origin}); residuals one cycle apart are correlated by {law.autocorrelation:.2f}.",
@@ -27,11 +33,35 @@ def sentences(laws: Laws) -> list[str]:
         told.append("The fit did NOT converge.")
     if not law.identifiable:
         told.append("NOT identifiable: rely on the band, not on the parameters.")
-    if law.draws is None:
-        told.append("No draws: nothing repeats in the data and there is no noise, so no interval follows from them.")
-    if document.perturbation is not None:
-        told.append(f"Perturbed on purpose: {document.perturbation.kind}.")
+    moved = not set_aside and _basis(laws, law.fitted_cycles) != "simulated"
+    if law.draws is None and not moved:
+        told.append("No draws: nothing repeats in the data and there is no noise, or none were asked for.")
+    if tie := _tie(law):
+        told.append(tie)
     return told
+
+
+def _perturbed(perturbation: Perturbation) -> str:
+    """How laws differ on purpose, and what that leaves of the rest of the file."""
+    told = f"Perturbed on purpose: {perturbation.kind} ({PERTURBATIONS[perturbation.kind]}"
+    told += "" if perturbation.factor is None else f"; factor {perturbation.factor:g}"
+    told += "" if perturbation.seed is None else f"; seed {perturbation.seed}"
+    if perturbation.kind in WEIGHTS:
+        return f"{told}). RetentionFactor is set; curve, parameters and families are those of the law before."
+    return f"{told}). The parameters are set; curve and families are those of the law before."
+
+
+def _tie(law: RetentionLaw) -> str | None:
+    """That the evidence does not choose between families, where it does not."""
+    equal = law.indistinct
+    if len(equal) < 2 or law.family not in equal:
+        return None
+    told = f"{len(equal)} of {len(law.candidates)} families leave residuals below {100 * RESOLUTION:g} % of the rise, "
+    told += "which AICc counts as equal: "
+    fewest = min(law.candidates, key=lambda each: (each.family not in equal, each.aicc or 0.0))
+    if fewest.family == law.family:
+        return f"{told}the one with the fewest parameters is taken."
+    return f"{told}{law.family} was asked for, {fewest.family} has the fewest parameters."
 
 
 def numbers(laws: Laws) -> Table:
@@ -55,9 +85,17 @@ def factors(laws: Laws, totals: Sequence[int]) -> Table:
         factor, band = laws.retention(total), laws.band(total)
         for t in np.unique([1, (total + 1) // 2, total]):
             between = "none" if band is None else f"{band[0][t - 1]:.4g} to {band[1][t - 1]:.4g}"
-            basis = "extrapolated" if laws.extrapolates(total) else "simulated"
-            rows.append((str(total), str(t), f"{factor[t - 1]:.4g}", between, basis))
+            rows.append((str(total), str(t), f"{factor[t - 1]:.4g}", between, _basis(laws, total)))
     return ("T", "t", "RetentionFactor", "95 % of draws", "basis"), rows
+
+
+def _basis(laws: Laws, total: int) -> str:
+    """What RetentionFactor(., ``total``) rests on."""
+    if laws.document.perturbation is not None:
+        return "set"
+    if any(number.origin.startswith("trained") for number in laws.document.retention.parameters.values()):
+        return "trained"
+    return "extrapolated" if laws.extrapolates(total) else "simulated"
 
 
 def candidates(laws: Laws) -> Table:
@@ -78,6 +116,11 @@ def candidates(laws: Laws) -> Table:
         for each in laws.document.retention.candidates
     ]
     return ("family", "parameters", "AICc", "BIC", "held-out error", "converged"), rows
+
+
+def explored(model: str, settings: Mapping[str, Any]) -> str:
+    """The model of a simulation, and its LTP dynamics where it has a choice: the laws of the two differ."""
+    return ", ".join([model, *([str(settings["ltp_dynamics"])] if "ltp_dynamics" in settings else [])])
 
 
 def effects(found: Sensitivity) -> Table:

@@ -32,12 +32,21 @@ class SweptLaw:
     fit : CurveFit or None
     failure : str
         Why there is none; empty otherwise.
+
+    Its representation is a line: the point, and the parameters or the failure.
     """
 
     point: dict[str, Any]
     curve: Curve | None
     fit: CurveFit | None
     failure: str
+
+    def __repr__(self) -> str:
+        point = ", ".join(f"{name}={value!r}" for name, value in self.point.items())
+        if self.fit is None:
+            return f"SweptLaw({point}: no law, {self.failure})"
+        values = ", ".join(f"{name} {value:.5g}" for name, value in self.fit.values.items())
+        return f"SweptLaw({point}: {self.fit.family.name}, {values}{'' if self.fit.converged else ', not converged'})"
 
     def level(self, cycles: Array) -> Array:
         """The fitted p^l at ``cycles``, in the unit of the curve."""
@@ -58,8 +67,9 @@ class SweptLaw:
 def fit_sweep(dataset: xr.Dataset, family: str = "exponential") -> list[SweptLaw]:
     """Fit one family to the LTP curve of every point of a sweep.
 
-    A plain least-squares fit a point, without choice of a family or of where noise enters, and without intervals: for a
-    single point `bridge.fit_laws` says more.
+    A plain least-squares fit a point, without choice of a family or of where noise enters. Intervals are those that
+    every fit keeps, symmetric in the logarithm, and NaN where the residuals are no noise. For a single point
+    `bridge.fit_laws` says more.
 
     Parameters
     ----------
@@ -81,9 +91,9 @@ def fit_sweep(dataset: xr.Dataset, family: str = "exponential") -> list[SweptLaw
 
     Examples
     --------
-    >>> runs = astro_sim.sweep("ltp", {"tau_p_l": [30, 60]}, cycles=12)
-    >>> [round(each.fit.values["tau"], 2) for each in bridge.fit_sweep(runs)]
-    [3.0, 6.0]
+    >>> runs = astro_sim.sweep("ltp", {"tau_p_l": [30, 60]}, cycles=12, burn_in=3)
+    >>> bridge.fit_sweep(runs)
+    [SweptLaw(tau_p_l=30.0: exponential, tau 3), SweptLaw(tau_p_l=60.0: exponential, tau 6)]
     """
     grid = grid_of(check(dataset))
     if not grid or dataset.attrs["experiment"] != "ltp":

@@ -96,11 +96,11 @@ class Retention(nn.Module):
         return self.table("scale", [total], total)[0]
 
     def online(self, total: int) -> Tensor:
-        """delta_t / p_t for t = 1 .. T, (T,), float64: needs no T in advance, except of laws that were reversed."""
+        """delta_t / F(t) for t = 1 .. T, (T,), float64: needs no T in advance, except of laws that were reversed."""
         return self.table("consolidate", [total], total)[0]
 
     def online_at(self, t: Tensor) -> Tensor:
-        """delta_t / p_t at single cycles, of the shape of ``t`` (whole numbers from 1), float64.
+        """delta_t / F(t) at single cycles, of the shape of ``t`` (whole numbers from 1), float64.
 
         In closed form, so that a stream of any length needs no table; random weights have none, and are summed. Raises
         `InputError` for laws that were reversed, which need T.
@@ -112,7 +112,7 @@ class Retention(nn.Module):
             flat = kind is not None and kind.kind == "flat"
             return 1.0 / t.double() if flat else self.online(int(t.max()))[t - 1]
         family, values = self.laws.family, self.values()
-        covered = torch.log(-torch.expm1(family.log_survival(t.double(), values, torch)))  # log p_t
+        covered = torch.log(-torch.expm1(family.log_survival(t.double(), values, torch)))  # log F(t)
         return torch.exp(self._log_increments(t.double()) - covered)
 
     def table(self, rule: str, totals: Sequence[int], segments: int) -> Tensor:
@@ -121,7 +121,7 @@ class Retention(nn.Module):
         Parameters
         ----------
         rule : {"scale", "consolidate"}
-            RetentionFactor(t, T), or the online factors delta_t / p_t.
+            RetentionFactor(t, T), or the online factors delta_t / F(t).
         totals : sequence of int
             T of every example, at least 1 and at most ``segments``.
         segments : int
@@ -145,7 +145,7 @@ class Retention(nn.Module):
         logs = self._log_weights(t.double())
         order = torch.where(inside, own - t, 0) if self.laws.needs_total else (t - 1).expand(len(own), -1)
         logs = logs[order]  # (B, segments)
-        # The running sum of the weights: log p_t where they are increments, and up to a constant of the example else.
+        # The running sum of the weights: log F(t) where they are increments, and up to a constant of the example else.
         covered = torch.logcumsumexp(logs, dim=1)
         last = covered.gather(1, own - 1) if rule == "scale" else covered
         return torch.where(inside, torch.exp(torch.where(inside, logs - last, 0.0)), 1.0)

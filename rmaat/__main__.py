@@ -173,6 +173,7 @@ def fit(
     if not law.identifiable:
         print(f"not identifiable: {law.fitted_cycles} cycles reach {law.reached:.0%} of the fitted saturation")
     table(*numbers(laws))
+    print(laws_verbs.taken(laws.presynaptic_exponent, laws.spatial_decay))
     print(f"{out}: digest {laws.digest[:12]}")
 
 
@@ -361,7 +362,8 @@ def compare(
         list[Path], typer.Argument(metavar="RUN...", help="Runs, folders of them, or tables of rmaat reproduce.")
     ],
     baseline: Annotated[
-        str | None, typer.Option(help="Arm that the others are held against: name, model or run.  [default: the first]")
+        str | None,
+        typer.Option(help="Arm that the others are held against: its name or model, or a run.  [default: the first]"),
     ] = None,
     task: Annotated[str | None, typer.Option(help="Take the runs of this task alone.")] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,

@@ -36,8 +36,9 @@ def figure(
         raise InputError("figure: expected a NAME and --out F.pdf; rmaat figure --list lists the names")
     require_suffix(out, ".pdf", ".png", ".svg")
     require_writable(out)
-    save(draw(name, Sources(paths or (), _simulate, _pictures)), out)
-    print(f"{out}: {FIGURES[name].shows}")
+    sources = Sources(paths or (), _simulate, _pictures)
+    save(draw(name, sources), out)
+    print(f"{out}: {FIGURES[name].shows}; drawn from {'; '.join(sources.used)}")
 
 
 def _simulate(experiment: str, model: str, **settings: Any) -> Any:

@@ -12,6 +12,21 @@ from rmaat.terminal import Seed, Set, table
 app = typer.Typer(name="laws", help="Laws files, and the simulation behind them.", no_args_is_help=True)
 
 
+def taken(alpha: float | None, decay: float | None) -> str:
+    """The exponent and the decay that a model takes by default: fitted ones, else what stands in for them."""
+    from bridge.laws import PAPER_EXPONENT
+    from rmaat.config import DEFAULT_DECAY
+
+    exponent = (
+        f"{PAPER_EXPONENT:g} (the papers'; no frequency dataset was fitted)"
+        if alpha is None
+        else f"{alpha:.4g} (fitted; the papers': {PAPER_EXPONENT:g})"
+    )
+    falls = f"{DEFAULT_DECAY:g} per token (chosen; no spatial dataset was fitted)"
+    falls = falls if decay is None else f"{decay:.4g} per spacing (fitted)"
+    return f"a model takes the presynaptic exponent {exponent} and the spatial decay {falls}"
+
+
 @app.command()
 def show(
     path: Annotated[Path, typer.Argument(metavar="LAWS.json", help="Laws file.")],
@@ -27,7 +42,7 @@ def show(
     laws = Laws.load(path)
     print("\n".join(sentences(laws)) + "\n")
     table(*numbers(laws))
-    print()
+    print(taken(laws.presynaptic_exponent, laws.spatial_decay) + "\n")
     table(*factors(laws, total or [4, 8, 16]))
     print()
     table(*candidates(laws))
@@ -79,7 +94,7 @@ def sensitivity(
     """
     from bridge.exploring import parse_ranges
     from bridge.sensitivity_analysis import sensitivity as vary
-    from bridge.show import effects
+    from bridge.show import effects, explored
 
     if out is not None:
         require_suffix(out, ".json")
@@ -97,7 +112,7 @@ def sensitivity(
         figures.save(figures.sensitivity(found), figure)
     table(*effects(found))
     failed = f", {found.failed} failed: {found.failure}" if found.failed else ""
-    print(f"{found.model}, {found.family} law, {found.runs} simulations{failed}")
+    print(f"{explored(found.model, found.settings)}, {found.family} law, {found.runs} simulations{failed}")
 
 
 @app.command(name="match")
@@ -116,9 +131,11 @@ def match_(
 
     Example: rmaat laws match laws.json --range tau_p_l=20:120 --range beta=1:4
     """
+    from astro_sim.dataset import settings_of
     from bridge.exploring import parse_ranges
     from bridge.laws import Laws
     from bridge.matching import TOTALS, match
+    from bridge.show import explored
 
     if out is not None:
         require_suffix(out, ".nc")
@@ -134,3 +151,6 @@ def match_(
     table(("parameter", "value", ""), rows)
     left = ", ".join(f"T = {total} {distance:.2g}" for total, distance in found.distances.items())
     print(f"distance left {found.distance:.2g} ({left}), before {found.before:.2g}; {found.runs} simulations")
+    searched = explored(model, settings_of(found.dataset))
+    own = {explored(each.model, each.settings) for each in aim.document.sources if each.experiment == "ltp"}
+    print(f"searched: {searched}" + ("" if searched in own else f"; the law itself is of: {' and '.join(sorted(own))}"))

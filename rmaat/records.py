@@ -92,6 +92,8 @@ def read_run(path: str | Path) -> RunRecord:
         No run.json, another schema version, or a broken file inside.
     """
     path = Path(path)
+    if path.is_file():
+        raise InputError(f"{path}: a file; expected a run folder, as rmaat train makes it")
     if not path.is_dir():
         raise InputError(f"{path}: no such run folder")
     run = read_json(path / "run.json", "run record (run.json)")

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.curves import colour, drawn_spread, law_level, retention_curves
-from analysis.figures.style import COLUMN, DARK, MARKERS, PAGE, SOFT, STYLES, dots, legend, new, nothing, tidy
+from analysis.figures.style import COLUMN, DARK, MARKERS, PAGE, SMALL, SOFT, STYLES, dots, legend, new, nothing, tidy
 from astro_sim.common.errors import InputError
 from bridge.effects import OUTPUTS, Sensitivity
 from bridge.families.family import total_variation
@@ -43,9 +43,10 @@ def draw_law(axes: Axes, laws: Laws) -> None:
     axes.plot(beyond, law_level(laws, beyond), color=colour(1), linestyle="--", label="extrapolated")
     data, spread = [document.start, *document.samples], drawn_spread(laws)
     errors = None if spread is None else np.append(0.0, spread)
-    label = "simulated, cycle ends" + ("" if errors is None else " ± standard error")
+    label = "simulated, cycle ends" + ("" if errors is None else "\n± standard error")
     axes.errorbar(range(n + 1), data, errors, fmt="o", color=colour(0), markersize=4, elinewidth=1, label=label)
-    legend(axes)
+    # A curve that rises leaves room below its end, and one that falls above it.
+    legend(axes, loc="lower right" if data[-1] > data[0] else "upper right")
 
 
 def retention(laws: Laws, totals: Sequence[int] = MANY) -> Figure:
@@ -79,8 +80,8 @@ def draw_retention(axes: Axes, laws: Laws, totals: Sequence[int]) -> None:
     for index, curve in enumerate(retention_curves(laws, totals)):
         style = "--" if curve.extrapolates else "-"
         label = f"T = {curve.total}" + (", extrapolated" if curve.extrapolates else "")
-        if curve.low is not None and curve.high is not None:
-            axes.fill_between(curve.t, curve.low, curve.high, color=colour(index), alpha=0.2, linewidth=0)
+        if curve.edges is not None:
+            axes.fill_between(curve.t, *curve.edges, color=colour(index), alpha=0.2, linewidth=0)
         marker = MARKERS[index % len(MARKERS)]
         axes.plot(curve.t, curve.factor, style, marker=marker, markersize=3, color=colour(index), label=label)
     axes.set_ylim(bottom=0)
@@ -123,7 +124,7 @@ def deviation(laws: Laws, rows: Sequence[Mapping[str, Any]] = ()) -> Figure:
                     label=f"{kind} ({distances[kind]:.2f})")  # fmt: skip
     factor.set(title=f"Deviating laws, T = {DEVIATION_TOTAL}", xlabel="segment t", ylabel="RetentionFactor(t, T)")
     factor.set_ylim(0, 1.5 * max(line.get_ydata().max() for line in factor.lines))  # room for the legend
-    legend(factor, 2, loc="upper center")
+    legend(factor, 2, loc="upper center", title="in brackets: distance from the simulated law", title_fontsize=SMALL)
     names = {"rmaat": "simulated", **{f"{kind} law": kind for kind in DEVIATIONS}}
     found = [row for row in rows if row["name"] in names and row.get("accuracy") is not None]
     tasks = list(dict.fromkeys(str(row["task"]) for row in found))

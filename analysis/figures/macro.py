@@ -4,9 +4,10 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from analysis.curves import Array, colour, distinct, per_synapse, thin, through_means
-from analysis.figures.style import COLUMN, MARKERS, PAGE, SMALL, STYLES, legend, legend_above, new, only, shade, tidy
+from analysis.figures.style import COLUMN, PAGE, SMALL, STYLES, legend, legend_above, new, only, shade, tidy
 from astro_sim.common.errors import InputError
 from bridge.laws import PAPER_EXPONENT, Laws
 
@@ -158,11 +159,13 @@ def calcium_rate(dataset: xr.Dataset, laws: Laws | None = None) -> Figure:
             if exponent is not None:
                 level = through_means(np.log(rate), mean, exponent, np.log(rate))
                 text = f"{name}: rate^{exponent:.3g}"
-                axes.loglog(rate, level, STYLES[index], color=colour(index), marker=MARKERS[index], markersize=3,
-                            label=text)  # fmt: skip
+                axes.loglog(rate, level, STYLES[index], color=colour(index), label=text)
     axes.set_xticks(ticks := [each for each in (1, 2, 5, 10, 20, 50, 100) if rate.min() <= each <= rate.max()])
     axes.set_xticklabels(map(str, ticks))
-    axes.minorticks_off()
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))  # decades alone may be one label
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_locator(NullLocator())
     axes.set(xlabel="stimulation rate (Hz)", ylabel="calcium proxy (a.u.)", title="Calcium against rate")
     legend(axes)
     tidy([axes])

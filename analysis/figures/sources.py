@@ -49,6 +49,11 @@ class Sources:
     ------
     InputError
         A path that does not exist or is of no known kind, or a broken file.
+
+    Attributes
+    ----------
+    used : list of str
+        What was handed out so far: paths, the project's own files, what was simulated.
     """
 
     def __init__(
@@ -56,12 +61,14 @@ class Sources:
     ) -> None:
         self._given = bool(paths)
         self._found = collect(paths) if paths else Inputs()
-        self._tables = {each.path.stem: each.rows for each in self._found.tables}
+        self._tables = {each.path.stem: each for each in self._found.tables}
         self._simulate, self._pictures = simulate, pictures
+        self.used: list[str] = []
 
     @property
     def given(self) -> list[xr.Dataset]:
         """All datasets given."""
+        self.used += [str(each.path) for each in self._found.datasets]
         return [each.data for each in self._found.datasets]
 
     def dataset(
@@ -74,25 +81,30 @@ class Sources:
         for each in self._found.of(experiment):
             own = settings_of(each.data)
             if each.model == model and all(own.get(name) == value for name, value in (having or {}).items()):
+                self.used.append(str(each.path))
                 return each.data
         if self._given or self._simulate is None:
             changed = "".join(f" --set {name}={value}" for name, value in settings.items())
             where = f" --model {model}" if model != "macro" else ""
             self._lacks(f"{experiment} dataset ({model} model)", f"rmaat simulate {experiment}{where}{changed}")
+        changed = "".join(f", {name}={value}" for name, value in settings.items())
+        self.used.append(f"{experiment}, simulated ({model} model{changed})")
         return self._simulate(experiment, model, **settings)
 
     def laws(self) -> Laws:
         """The first laws given; those of the checkout where no path was given."""
         if self._found.laws:
+            self.used.append(str(self._found.laws[0].path))
             return self._found.laws[0].laws
         if self._given or not (RESULTS / "laws.json").is_file():
             self._lacks("laws file", "rmaat fit ltp.nc --out laws.json")
-        return Laws.load(RESULTS / "laws.json")
+        return Laws.load(self._own("laws.json"))
 
     def runs(self, needed: bool = True) -> list[RunRecord]:
         """All runs given."""
         if needed and not self._found.runs:
             self._lacks("run folder", "rmaat train, then rmaat inspect RUN")
+        self.used += [str(each.path) for each in self._found.runs]
         return self._found.runs
 
     def rows(self, table: str, needed: bool = True) -> list[dict[str, Any]]:
@@ -100,13 +112,14 @@ class Sources:
         # One alone may have a name of its own.
         name = table if table in self._tables or len(self._tables) != 1 else next(iter(self._tables))
         if name in self._tables:
-            for number, row in enumerate(self._tables[name], start=1):
+            found = self._tables[name]
+            for number, row in enumerate(found.rows, start=1):
                 if missing := [key for key in KEYS[table] if key not in row]:
                     raise InputError(f"figure: {name}.json, row {number}: expected {missing[0]!r}, of a table {table}")
-            return self._tables[name]
-        path = RESULTS / f"{table}.json"
-        if not self._given and path.is_file():
-            return read_json(path, "table of results")["rows"]
+            self.used.append(str(found.path))
+            return found.rows
+        if not self._given and (RESULTS / f"{table}.json").is_file():
+            return read_json(self._own(f"{table}.json"), "table of results")["rows"]
         if needed:
             self._lacks(f"table {table}.json", MAKES.get(table, f"rmaat bench {table} --out DIR"))
         return []
@@ -115,7 +128,13 @@ class Sources:
         """Pictures of Pathfinder and their labels."""
         if self._pictures is None:
             self._lacks("picture of Pathfinder", "rmaat figure pathfinder")
+        self.used.append("generated pictures")
         return self._pictures()
+
+    def _own(self, name: str) -> Path:
+        """A file of the project's own results."""
+        self.used.append(f"the project's own {RESULTS.name}/{name}")
+        return RESULTS / name
 
     def _lacks(self, what: str, command: str) -> NoReturn:
         if swept := [str(each.path) for each in self._found.sweeps]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from analysis.collect import Dataset, Inputs
-from analysis.parts import Heading, Text, missing
+from analysis.parts import Heading, Text
 from analysis.views import calcium, circuits, macro, memory, plasticity, release, waves
 from analysis.views.tables import inventory
 
@@ -26,7 +26,7 @@ class View:
     build : callable
         ``(dataset, inputs) -> parts`` of the report.
     missed : bool
-        Where no dataset of the experiment is given, say how to make one.
+        Where no dataset of the experiment is given, the summary says how to make one.
     """
 
     section: str
@@ -59,14 +59,20 @@ def parts(section: str, inputs: Inputs) -> list[Any]:
     found: list[Any] = []
     for (experiment, model), view in VIEWS.items():
         shown = [each for each in inputs.of(experiment) if each.model == model]
-        lacking = view.missed and not inputs.of(experiment)
-        if view.section == section and (shown or lacking):
+        if view.section == section and shown:
             found.append(Heading(view.heading))
-            if lacking:
-                found.append(missing(f"{experiment} dataset", f"rmaat simulate {experiment} --out {experiment}.nc"))
             for each in shown:
                 found += view.build(each, inputs)
     return found
+
+
+def lacking(inputs: Inputs) -> dict[str, str]:
+    """What a report of the whole line shows and no dataset was given for: its heading and the command that makes it."""
+    return {
+        view.heading: f"rmaat simulate {experiment} --out {experiment}.nc"
+        for (experiment, _), view in VIEWS.items()
+        if view.missed and not inputs.of(experiment)
+    }
 
 
 def others(inputs: Inputs) -> list[Any]:

@@ -25,7 +25,7 @@ from analysis.views.shapes import (
     unit,
     upright,
 )
-from analysis.views.tables import EVENTS, MOST_ROWS, coordinate, inventory, measured, shown
+from analysis.views.tables import EVENTS, MOST_ROWS, coordinate, event_words, inventory, measured, shown
 from astro_sim.dataset import settings_of
 
 # stimulus -> what its levels are, and their unit; the dataset's own unit is 1, as it depends on a setting
@@ -52,8 +52,8 @@ def calcium(each: Dataset, inputs: Inputs) -> list[Any]:
         data,
         ["calcium_mean", "calcium_peak", *EVENTS],
         ["level"],
-        f"{each.path}: calcium and its events at every level of the stimulus",
-        {"level": f"{words} ({of})" if of else words},
+        f"{each.path}: calcium and its events at every level of the stimulus{event_words(data)}",
+        {"level": f"{words} ({of})" if of and not unit(data, "level") else words},  # older datasets have no unit there
     )
     return parts or [inventory(data, f"{each.path}: what the dataset holds.")]
 
@@ -200,4 +200,6 @@ def frequency(each: Dataset, inputs: Inputs) -> list[Any]:
         )
     ]
     names = ["calcium", "calcium_peak", *EVENTS]
-    return parts + measured(data, names, ["rate"], f"{each.path}: calcium and its events against presynaptic rate")
+    return parts + measured(
+        data, names, ["rate"], f"{each.path}: calcium and its events against presynaptic rate{event_words(data)}"
+    )

@@ -9,6 +9,7 @@ import xarray as xr
 
 from analysis.parts import Table, number
 from analysis.views.shapes import edges, evenly, mean, titled
+from astro_sim.dataset import settings_of
 
 MOST_ROWS = 48
 EVENTS = (
@@ -22,19 +23,20 @@ EVENTS = (
     "event_variation",
     "event_above",
 )
+THRESHOLDS = ("C_event", "threshold", "C_Theta")  # the setting of it, by experiment
 # variable -> head of its column; what is not here goes by its own name
 HEADS = {
     "event_count": "events",
     "event_rate": "event rate",
-    "event_latency": "latency",
-    "event_peak": "peak",
-    "event_amplitude": "amplitude",
-    "event_duration": "duration",
-    "event_interval": "interval",
-    "event_variation": "variation",
-    "event_above": "share above",
+    "event_latency": "first event after",
+    "event_peak": "mean event peak",
+    "event_amplitude": "mean event height",
+    "event_duration": "mean event duration",
+    "event_interval": "mean interval",
+    "event_variation": "CV of intervals",
+    "event_above": "share of time above threshold",
     "calcium_mean": "mean C",
-    "calcium_peak": "peak C",
+    "calcium_peak": "highest C",
     "calcium": "mean C",
     "C_mean": "mean C",
     "C_peak": "peak C",
@@ -62,6 +64,23 @@ HEADS = {
     "Gamma_S_window": "mean Γ_S",
     "synchrony": "synchrony χ",
 }
+
+
+def event_words(data: xr.Dataset) -> str:
+    """What the columns of calcium events are, for the end of a caption; empty where there are none."""
+    names = [name for name in EVENTS if name in data]
+    if not names:
+        return ""
+    level = next((value for name in THRESHOLDS if (value := settings_of(data).get(name)) is not None), None)
+    at = "the threshold" if level is None else f"the threshold of {number(float(level))} µM"
+    told = [f" (an event begins where C crosses {at} upwards and ends where it falls below it"]
+    if {"event_peak", "event_amplitude", "event_duration"} & set(names):
+        told.append("peak, height above the lowest C since the event before and duration are means over whole events")
+    if "event_variation" in names:
+        told.append("CV: standard deviation over mean")
+    if "event_latency" in names:
+        told.append("first event after: from the onset of the stimulus")
+    return "; ".join(told) + ")"
 
 
 def shown(value: Any, digits: int = 4) -> str:

@@ -6,11 +6,11 @@ import numpy as np
 import plotly.graph_objects as go
 
 from analysis.collect import Dataset, Inputs
-from analysis.curves import through_means
+from analysis.curves import still_spreading, through_means
 from analysis.parts import Plot, Table, interval, number
 from analysis.plots import line, new
 from analysis.views.shapes import below, dots, evenly, heat, holds, mean, panels, titled, unit
-from analysis.views.tables import EVENTS, measured, shown
+from analysis.views.tables import EVENTS, event_words, measured, shown
 from astro_sim.dataset import settings_of
 
 
@@ -34,6 +34,7 @@ def waves(each: Dataset, inputs: Inputs) -> list[Any]:
     if names and holds(reached, "hops", "cell"):
         by_hops = reached[names].groupby(reached["hops"]).mean()
         caption = f"{each.path}: calcium events by gap junctions from the driven cell, mean over the cells reached"
+        caption += event_words(data)
         for name in by_hops.data_vars:
             by_hops[name].attrs.update(data[name].attrs)
         parts += measured(by_hops, list(map(str, by_hops.data_vars)), ["hops"], caption, {"hops": "gap junctions away"})
@@ -62,6 +63,10 @@ def _field(each: Dataset) -> Plot:
         told = f"the front reaches {int(reached.sum())} of {cells} cells"
         if reached.any():
             told += f", the last at {shown(onset[reached].max())} s"
+        if holds(data, "speed") and (end := still_spreading(data)) is not None:
+            told += (
+                f"; the run ends at {shown(end)} s with the wave still spreading, so this is no measure of its reach"
+            )
     figure.update_yaxes(title_text="cell" if ring else "cell, by distance in the graph", showgrid=False)
     figure.update_xaxes(title_text="time (s)", showgrid=False)
     sorted_ = "" if ring else " Cells are sorted by gap junctions from the driven one."

@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Collection, Iterable
+from typing import Any
 
 
 class InputError(ValueError):
@@ -22,14 +23,22 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     Returns
     -------
     str
-        ``"did you mean 'ltp'?"`` or ``"known: ltp, stp"``.
+        ``"did you mean 'ltp'?"`` or ``"known: ltp, stp"``. Of a name with a table in front ("laws.seed") the last word
+        will do; names that hold commas are listed as ``"known: 'a, b'; 'c'"``.
     """
     known = sorted(known)
-    near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.6)
-    return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+    near = [each for each in known if each.endswith(f".{name}")]
+    near = near or difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.6)
+    if near:
+        return f"did you mean {near[0]!r}?"
+    if any("," in each for each in known):
+        return f"known: {'; '.join(map(repr, known))}"
+    return f"known: {', '.join(known) or 'none'}"
 
 
-def require_known(what: str, name: str, known: Collection[str]) -> None:
-    """Raise `InputError` for a name that is not known, with the nearest that is."""
+def require_known(what: str, name: Any, known: Collection[str]) -> None:
+    """Raise `InputError` for a name that is not known, with the nearest that is, or for what is no name."""
+    if not isinstance(name, str):
+        raise InputError(f"{what}: expected a name ({', '.join(known)}), got {type(name).__name__}")
     if name not in known:
         raise InputError(f"unknown {what} {name!r}; {did_you_mean(name, known)}")

@@ -14,6 +14,8 @@ from typing import Any
 
 from astro_sim.common.errors import InputError
 
+HDF5 = b"\x89HDF\r\n\x1a\n"  # how every netCDF 4 file begins
+
 
 @contextmanager
 def whole_file(path: str | Path) -> Iterator[Path]:
@@ -118,7 +120,10 @@ def read_json(path: str | Path, what: str) -> Any:
         raise InputError(f"{path}: no such {what}") from None
     except IsADirectoryError:
         raise InputError(f"{path}: a folder; expected a {what}") from None
-    except (ValueError, RecursionError) as error:  # broken JSON or UTF-8, endless digits, endless brackets
+    except UnicodeDecodeError:
+        found = "a netCDF dataset" if path.read_bytes().startswith(HDF5) else "not text"
+        raise InputError(f"{path}: {found}; expected a {what} (JSON)") from None
+    except (ValueError, RecursionError) as error:  # broken JSON, endless digits, endless brackets
         raise InputError(f"{path}: not a {what}: {error}") from None
 
 

@@ -1,5 +1,6 @@
 """Frozen, validated settings whose every field carries its unit, meaning and source."""
 
+import json
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any, Literal, Self, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from astro_sim.common.errors import InputError, did_you_mean, require_known
+from astro_sim.common.errors import InputError, did_you_mean
 from astro_sim.common.units import carries_unit, number_in
 
 
@@ -101,12 +102,28 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
         else:
             expected = item["msg"].removeprefix("Input should be ").removeprefix("Tuple should have ")
             expected = expected.partition(", unable to parse")[0].replace(" after validation", "")
-            expected = expected.replace("a valid tuple", 'a list, as in [1, 2] or ["a", "b"]')
+            expected = expected.replace("a valid tuple", f"a list, as in {_as_list(item['input'])}")
             unit = model.unit(name) if issubclass(model, Settings) and name in model.model_fields else "1"
             ending = f"{'' if unit == '1' else f' ({unit})'}, got {item['input']!r}"
             expectations.setdefault(name, ([], ending))[0].append(expected)
     parts += [f"{name}: expected {' or '.join(either)}{end}" for name, (either, end) in expectations.items()]
     return "; ".join(parts)
+
+
+def _as_list(value: Any) -> str:
+    """What was given in place of a list, as the list that was meant, or an example of one."""
+    if not isinstance(value, str | int | float) or isinstance(value, bool):
+        return '[1, 2] or ["a", "b"]'
+    words = [word.strip() for word in str(value).strip("[]").split(",")]  # a shell takes quotes off: ["a"] is [a]
+    return f"[{', '.join(word if _is_number(word) else json.dumps(word) for word in words)}]"
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
 
 
 def _path(loc: tuple[int | str, ...], model: type[BaseModel]) -> str:
@@ -153,8 +170,12 @@ def load_toml(path: str | Path) -> dict[str, Any]:
         raise InputError(f"{path}: not a TOML file: {error}") from None
 
 
-def split_settings(values: Mapping[str, Any], *models: type[Settings]) -> list[dict[str, Any]]:
+def split_settings(
+    values: Mapping[str, Any], *models: type[Settings], elsewhere: Iterable[str] = ()
+) -> list[dict[str, Any]]:
     """Share out flat ``values`` among settings classes whose field names do not overlap.
+
+    ``elsewhere`` are names that are settings too, for the message.
 
     Raises
     ------
@@ -163,5 +184,6 @@ def split_settings(values: Mapping[str, Any], *models: type[Settings]) -> list[d
     """
     known = [name for model in models for name in model.model_fields]
     for name in values:
-        require_known("setting", name, known)
+        if name not in known:
+            raise InputError(f"unknown setting {name!r}; {did_you_mean(name, [*known, *elsewhere])}")
     return [{name: value for name, value in values.items() if name in model.model_fields} for model in models]

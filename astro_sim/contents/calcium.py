@@ -3,6 +3,22 @@
 from astro_sim.contents.shared import ASTROCYTE, EVENTS
 
 PROMISED = {"biophysical": {"level": ("level",)}}
+_LEVEL = "level of the stimulus: "
+# Variable -> the setting that decides what it is, and its unit and meaning by the values of that setting
+BY_SETTING = {
+    "level": (
+        "stimulus",
+        {
+            "spikes": ("Hz", _LEVEL + "rate of presynaptic spikes"),
+            "clamp": ("uM", _LEVEL + "IP3, held"),
+            "puff": ("uM", _LEVEL + "agonist"),
+            "uncaging": ("uM", _LEVEL + "IP3 set free"),
+            "drive": ("uM", _LEVEL + "I_bias, IP3 outside that drives an exchange"),
+            "inflow": ("uM/s", _LEVEL + "inflow of IP3"),
+            "scan": ("uM", _LEVEL + "IP3, held"),
+        },
+    )
+}
 MEANINGS = {
     "biophysical": {
         **ASTROCYTE,

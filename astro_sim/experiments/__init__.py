@@ -45,6 +45,8 @@ class Variant:
         """Protocol and constants from ``given`` on top of a preset on top of the defaults, validated."""
         preset = given.get("preset")
         if preset is not None and not (isinstance(preset, str) and preset in self.presets):
+            if not self.presets:
+                raise InputError(f"preset: unknown {preset!r}; this experiment and model have none")
             raise InputError(f"preset: unknown {preset!r}; {did_you_mean(str(preset), self.presets)}")
         chosen = self.presets[preset] if preset is not None else {}
         protocol, constants = split_settings({**self.defaults, **chosen, **given}, self.settings, self.parameters)
@@ -84,6 +86,8 @@ def resolve(name: str, model: str | None) -> str:
 def get(name: str, model: str) -> Variant:
     """Look up how ``model`` runs the experiment ``name``; an unknown one raises `InputError` with the nearest name."""
     known = models(name)
+    if not isinstance(model, str):
+        raise InputError(f"model: expected a name ({', '.join(known)}), got {type(model).__name__}")
     if model not in known:
         raise InputError(f"unknown model {model!r} for the experiment {name!r}; {did_you_mean(model, known)}")
     return known[model]

@@ -55,9 +55,9 @@ class NaamParameters(Settings):
     lambda_: float = quantity(1.0, "1", "leak of the neurons (lambda)", NAAM, ge=0, le=1e6)
     beta: float = quantity(1.0, "1", "leak of the synapses", NAAM, ge=0, le=1e6)
     gamma: float = quantity(1.0, "1", "leak of the processes", NAAM, ge=0, le=1e6)
-    b: float = quantity(0.0, "1", "constant input to every neuron", NAAM + ", value chosen")
-    c: float = quantity(0.0, "1", "bias of every synapse", NAAM + ", value chosen")
-    d: float = quantity(0.0, "1", "bias of every process", NAAM + ", value chosen")
+    b: float = quantity(0.0, "a.u.", "constant input to every neuron", NAAM + ", value chosen")
+    c: float = quantity(0.0, "a.u.", "bias of every synapse", NAAM + ", value chosen")
+    d: float = quantity(0.0, "a.u.", "bias of every process", NAAM + ", value chosen")
     strength: float = quantity(
         0.5, "1", "of T: strength / n^2 a pattern; memories need strength * psi_gain > gamma", "chosen", ge=0, le=1e3
     )

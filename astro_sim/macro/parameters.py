@@ -32,19 +32,19 @@ class MacroParameters(Settings):
     gamma_s: float = quantity(2.0, "1", "leak of the STP process", CHOSEN, ge=0, le=1e6)
     gamma_l: float = quantity(1.0, "1", "leak of the LTP process", CHOSEN, ge=0, le=1e6)
 
-    b: float = quantity(0.0, "1", "bias of every neuron", EQ + ", value chosen")
-    c: float = quantity(0.0, "1", "bias of every synapse", EQ + ", value chosen")
-    d: float = quantity(0.0, "1", "bias of every STP process", EQ + ", value chosen")
+    b: float = quantity(0.0, "a.u.", "bias of every neuron", EQ + ", value chosen")
+    c: float = quantity(0.0, "a.u.", "bias of every synapse", EQ + ", value chosen")
+    d: float = quantity(0.0, "a.u.", "bias of every STP process", EQ + ", value chosen")
 
     coupling: float = quantity(
         0.5,
         "1",
-        "largest row sum of T, the coupling of the STP processes",
+        "strength of the coupling between STP processes (largest row sum of its matrix)",
         "chosen: bounds rho(T) at any n",
         ge=0,
     )
     scale: float = quantity(
-        1.0, "1/spacing", "decay of T with distance: T ~ exp(-scale * distance)", EQ + ", value chosen", ge=0
+        1.0, "1/spacing", "decay of that coupling with distance, ~ exp(-scale * distance)", EQ + ", value chosen", ge=0
     )
 
     phi: NonLinearity = quantity("tanh", "1", "output of a presynaptic neuron onto its targets", CHOSEN)

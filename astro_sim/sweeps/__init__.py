@@ -13,7 +13,7 @@ import xarray as xr
 from astro_sim import experiments
 from astro_sim.common.errors import InputError
 from astro_sim.common.progress import Progress
-from astro_sim.contents import CONTENTS
+from astro_sim.contents import CONTENTS, decided
 from astro_sim.dataset import check, provenance
 from astro_sim.simulation import require_seed
 from astro_sim.sweeps import cluster, pool
@@ -210,6 +210,9 @@ def _assemble(points: Grid, results: list[xr.Dataset | str], attributes: dict[st
         {name: points.describe(name) for name in points.values},
         CONTENTS[points.experiment][points.model],
     )
+    for name, (unit, meaning) in decided(points.experiment, points.model, points.settings).items():
+        for each in {name, f"point_{name}"} & set(map(str, dataset.variables)):
+            dataset[each].attrs.update(units=unit, long_name=meaning)
     return check(dataset.assign_attrs(attributes))
 
 

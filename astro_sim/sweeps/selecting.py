@@ -8,7 +8,7 @@ import xarray as xr
 
 from astro_sim import experiments
 from astro_sim.common.errors import InputError, did_you_mean
-from astro_sim.contents import CONTENTS, meanings
+from astro_sim.contents import CONTENTS, decided, meanings
 from astro_sim.dataset import check, grid_of, provenance, settings_of
 from astro_sim.sweeps.grid import SEED
 from astro_sim.sweeps.joining import take
@@ -55,12 +55,14 @@ def select(dataset: xr.Dataset, **point: Any) -> xr.Dataset:
     run = take(dataset, tuple(grid), place)
     for name, value in chosen.items():
         if CONTENTS[experiment][model].get(name) == ():  # the coordinate stood for it
-            unit, meaning = meanings(experiment, model)[name]
+            unit, meaning = meanings(experiment, model, {})[name]
             run[name] = ((), value, {"units": unit, "long_name": meaning})
     seed = int(chosen.pop(SEED, dataset.attrs["seed"]))
     # Completed anew: what a swept preset sets is not among the settings that all points share.
     protocol, constants = experiments.get(experiment, model).complete({**settings_of(dataset), **chosen})
     settings = {**protocol.model_dump(mode="json"), **constants.model_dump(mode="json")}
+    for name, (unit, meaning) in decided(experiment, model, settings).items():
+        run[name].attrs.update(units=unit, long_name=meaning)
     run.attrs = {**provenance(experiment, model, seed, settings), "versions": dataset.attrs["versions"]}
     return check(run)
 

@@ -167,7 +167,9 @@ def build_settings(
     mark = "laws."
     laws = LawSettings(**{name.removeprefix(mark): value for name, value in flat.items() if name.startswith(mark)})
     rest = {name: value for name, value in flat.items() if not name.startswith(mark)}
-    model, training = split_settings(rest, RMAATConfig, TrainSettings)
+    model, training = split_settings(
+        rest, RMAATConfig, TrainSettings, elsewhere=[mark + name for name in LawSettings.model_fields]
+    )
     if longest is not None:
         model = {"max_length": longest, **model}
     decided = {"vocabulary": vocabulary, "classes": classes, "head": head}

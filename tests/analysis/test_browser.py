@@ -82,6 +82,31 @@ def test_tables_sort_by_their_heads(report, laws):
         assert kept[::-1][:2] == [each.family.replace("_", " ") for each in best_first[:2]]  # 1 − 1.5e-07, 1 − 7.8e-07
 
 
+def test_on_a_wide_screen_no_table_is_cut_off_and_log_axes_have_plain_numbers(report):
+    with opened(report, "wide") as page:
+        cut = """() => [...document.querySelectorAll('.scroll')].filter((box) => box.scrollWidth > box.clientWidth)
+                         .map((box) => box.getAttribute('aria-label'))"""
+        assert page.evaluate(cut) == []
+        labels = [each for each in page.locator("#memory .ytick").all_text_contents() if each]
+        assert len(labels) > 4
+        assert all(float(label) >= 0 for label in labels)  # no 2x10⁻¹
+
+
+def test_the_table_of_the_sweep_scrolls_below_its_head_and_prints_whole(tmp_path):
+    grid = {"tau_p_l": "30:120:10", "coupling": "0.1:0.9:6"}
+    astro_sim.write(astro_sim.sweep("ltp", grid, interval=1.0), tmp_path / "sweep.nc")
+    analysis.build_report([tmp_path / "sweep.nc"], tmp_path / "report.html")
+    with opened(tmp_path / "report.html", "wide") as page:
+        table = page.locator(".tall")
+        assert table.locator("tbody tr").count() == 60
+        assert table.evaluate("(box) => box.scrollHeight > box.clientHeight")
+        table.evaluate("(box) => box.scrollTo(0, box.scrollHeight)")
+        top, head = (each.bounding_box()["y"] for each in (table, table.locator("thead th").first))
+        assert abs(head - top) < 2
+        page.emulate_media(media="print")
+        assert table.evaluate("(box) => box.scrollHeight <= box.clientHeight")
+
+
 def test_a_drag_zooms_and_a_double_click_goes_back(report):
     with opened(report, "wide") as page:
         assert page.locator(".hint").is_visible()

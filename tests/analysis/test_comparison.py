@@ -225,6 +225,7 @@ def test_of_language_models_fewer_bits_are_better(tmp_path):
         "rmaat is better than rmt by 0.110 bits a token (95 % interval 0.085 to 0.135; 3 seeds)"
     ]
     head, rows = arm_rows(found)
+    assert head[1] == "seed numbers"  # "0" under "seeds" reads as none
     assert head[2] == "mean bits a token"
     assert rows[1] == ("rmaat", "0, 1, 2", "2.000", "-", "seeds", "2.000, 2.000, 2.000")
     assert found.arms[0].intervals == (None, None, None)
@@ -280,6 +281,8 @@ def test_tables_of_reproduce_are_read(tmp_path):
         f"{path}, row 8 (listops, BPTT, seed 1): not evaluated",
     )
     assert lines(found)[-1] == f"left out: {found.left_out[1]}"
+    (note,) = found.notes
+    assert note.startswith("a table of rmaat reproduce has no predictions an example; its run folders have: rmaat comp")
     run = write(tmp_path / "run", "rmt", 0, accuracy=0.4, examples=2000)
     mixed = analysis.compare([path, run], baseline=str(run))
     assert [arm.name for arm in mixed.arms] == ["rmt", "rmaat, kept=rmaat", "rmaat, kept=no H_astro"]
@@ -313,13 +316,15 @@ def test_states_of_the_code_are_told(two, tmp_path):
 
 
 def test_the_baseline_is_found_by_name_model_or_run(two, tmp_path):
-    for asked in ("rmt", str(two[4])):
+    for asked in ("rmt", str(two[4]), "rmt-1"):
         assert analysis.compare(two, asked).baseline == "rmt"
     wide = write(tmp_path / "wide", "rmt", 0, asked={"width": 128}, accuracy=0.5, examples=400)
-    with pytest.raises(InputError, match="baseline 'rmt': several arms are of it; choose one: rmt, width=64; rmt, wid"):
+    with pytest.raises(InputError, match="baseline 'rmt': several arms are of it; choose one: 'rmt, width=64'; 'rmt, "):
         analysis.compare([*two, wide], "rmt")
-    with pytest.raises(InputError, match=r"unknown baseline 'rmq'; did you mean 'rmt'\?"):
+    with pytest.raises(InputError, match=r"unknown baseline 'rmq', no arm, .* folder; did you mean 'rmt'\?"):
         analysis.compare(two, "rmq")
+    with pytest.raises(InputError, match="; known: 'rmaat, width=64'; 'rmt, width=128'; 'rmt, width=64'$"):
+        analysis.compare([*two, wide], "nothing of the kind")
 
 
 def test_what_is_refused_is_told_in_one_line(two, tmp_path):

@@ -1,5 +1,7 @@
 """The numbers behind the pictures."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -8,6 +10,7 @@ import bridge
 from analysis.curves import (
     distinct,
     drawn_spread,
+    hidden_spread,
     law_level,
     law_path,
     per_synapse,
@@ -94,6 +97,23 @@ def test_spread_is_drawn_where_noise_enters_the_samples() -> None:
     np.testing.assert_array_equal(drawn_spread(levels), levels.document.retention.spread)
     assert dynamics.document.retention.spread is not None
     assert drawn_spread(dynamics) is None
+
+
+def test_a_spread_that_no_one_would_see_is_not_drawn(laws: Laws) -> None:
+    law = laws.document.retention
+    assert law.spread is not None
+    assert drawn_spread(laws) is None
+    assert hidden_spread(laws) == max(law.spread)
+    seen = [0.02 * law.samples[-1] for _ in law.samples]
+    wide = Laws(laws.document.model_copy(update={"retention": law.model_copy(update={"spread": seen})}))
+    np.testing.assert_array_equal(drawn_spread(wide), seen)
+    assert hidden_spread(wide) is None
+    (curve,) = retention_curves(laws, [16])
+    assert curve.low is not None
+    assert curve.edges is None
+    broad = dataclasses.replace(curve, high=curve.low + 0.02 * curve.factor.max())
+    assert broad.width == pytest.approx(0.02)
+    assert broad.edges is not None
 
 
 def test_law_path_reads_the_parameters_of_training_rows() -> None:

@@ -96,6 +96,14 @@ def test_calcium_rate_has_both_powers(datasets, laws):
                             (f"papers: rate^{PAPER_EXPONENT:g}", PAPER_EXPONENT)):  # fmt: skip
         x, y = points(axes, label).T
         np.testing.assert_allclose(np.polyfit(np.log(x), np.log(y), 1)[0], exponent, rtol=1e-9)
+        assert line(axes, label).get_marker() == "None"  # nothing was measured on these lines
+        assert line(axes, label).get_linestyle() != "None"
+    axes.figure.draw_without_rendering()
+    low, high = axes.get_ylim()
+    labels = [
+        float(t.get_text()) for t in axes.get_yticklabels() if t.get_text() and low <= t.get_position()[1] <= high
+    ]
+    assert len(labels) >= 3  # of less than two decades, enough to read a value
     mean = points(axes, "mean over synapses")
     np.testing.assert_allclose(mean[:, 1], datasets["frequency"]["calcium"].mean(("post", "pre")))
 
@@ -108,6 +116,18 @@ def test_ltp_law_has_samples_law_continuation_and_rest(laws):
     (samples,) = curve.containers
     np.testing.assert_array_equal(samples[0].get_ydata(), [document.start, *document.samples])
     np.testing.assert_array_equal(rest.lines[-1].get_ydata(), document.residuals)
+
+
+@pytest.mark.parametrize(("tau", "cycles"), [(3.0, 24), (6.0, 24), (12.0, 24), (6.0, 6)])
+def test_the_legend_of_the_law_hides_no_data(tau, cycles):
+    figure = figures.ltp_law(bridge.fit_laws([noisy_ltp("levels", cycles, tau)], draws=0))
+    figure.draw_without_rendering()
+    curve = figure.axes[0]
+    box = curve.get_legend().get_window_extent()
+    drawn = np.concatenate([curve.transData.transform(each.get_xydata()) for each in curve.lines])
+    inside = [box.contains(*point) for point in drawn]
+    assert len(inside) > 100
+    assert not any(inside)
 
 
 def test_retention_is_the_law_for_every_T(laws):
@@ -133,6 +153,7 @@ def test_deviation_sets_accuracy_against_distance(laws):
     assert flat.get_label() == f"flat ({far:.2f})"
     drawn = np.concatenate([each.get_xydata() for each in accuracy.lines])
     np.testing.assert_allclose(drawn, [[0, 40], [0, 50], [0, 45], [far, 30], [far, 30]])  # seeds, then their mean
+    assert factor.get_legend().get_title().get_text() == "in brackets: distance from the simulated law"
     assert "not measured yet" in [text.get_text() for text in figures.deviation(laws).axes[1].texts]
     with pytest.raises(InputError, match="expected the simulated laws, these are perturbed"):
         figures.deviation(laws.perturbed("flat"))

@@ -16,15 +16,17 @@ import astro_sim
 import bridge
 from analysis import build_report
 from analysis.collect import Inputs, collect
+from analysis.explorer import COMMAND
 from analysis.parts import Plot, Plots
-from analysis.report import sections
-from analysis.words import ALONE, QUESTIONS, summary
+from analysis.report import NOTHING, not_given, sections
+from analysis.runs import labels
+from analysis.words import ALONE, GLOSSARY, QUESTIONS, glossary, run_sentence, summary
 from astro_sim.common.settings import parse_assignments
 from bridge.laws import Laws
 from rmaat.records import read_run
 from tests.analysis.conftest import EVALUATION
 
-SECTIONS = ["summary", "stp", "ltp", "retention", "explore", "training", "memory", "results", "provenance"]
+SECTIONS = ["summary", "stp", "ltp", "retention", "training", "memory", "results", "provenance"]
 # Tags that never have an end.
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 
@@ -150,7 +152,10 @@ def test_summary_of_law_and_run(parsed: Page, laws: Laws) -> None:
     assert "The law is concave" in text
     assert "Retention factors for T = 8, 16, 32 are extrapolated and drawn dashed." in text
     assert "memory rule consolidate, backward amrb, presynaptic exponent 0.25, 123,456 parameters, seed 3" in text
-    assert "reached 32.1 % test accuracy after 400 steps, 15.2 points above the majority class at 17.0 %" in text
+    assert (
+        "reached 32.1 % test accuracy (95 % interval from 2,000 examples: 30.1 % to 34.2 %) after 400 steps, 15.2 "
+        "points above the majority class at 17.0 %. A table" in text
+    )
     assert "T = 16 segments of 128; beyond the 6 simulated cycles, so its law is extrapolated." in text
 
 
@@ -244,12 +249,45 @@ def test_what_was_not_given_comes_with_the_command_that_makes_it(made: Path, tmp
         "rmaat simulate spatial --out spatial.nc",
         "rmaat simulate ltp --out ltp.nc",
         "rmaat fit ltp.nc --out laws.json",
-        "rmaat train listops --laws laws.json --out RUN",
+        COMMAND,
+        "rmaat train listops --laws laws.json --out RUN, then rmaat evaluate RUN and rmaat inspect RUN",
     ):
-        assert command in text
-    assert "nothing to sum up" in text
+        assert text.count(command) == 1
+    found = {section.anchor: section for section in sections(collect([made / "frequency.nc"]))}
+    assert list(found) == ["summary", "stp", "provenance"]  # a section for what is there, and no box for what is not
+    nothing, absent = found["summary"].parts
+    assert nothing.text == NOTHING
+    assert absent.note
+    assert absent.text.startswith("Not given, so left out: One stimulation cycle, by layout (rmaat simulate stp")
+    assert not [part for part in found["stp"].parts if getattr(part, "note", False)]
+    assert not not_given(collect([made, _sweep(tmp_path)]))
     assert "no fit to it among the given laws" in text
     assert "rmaat simulate frequency --out frequency.nc" not in text
+
+
+def _sweep(folder: Path) -> Path:
+    astro_sim.write(astro_sim.sweep("ltp", {"tau_p_l": [30.0, 60.0]}, interval=1.0), folder / "sweep.nc")
+    return folder / "sweep.nc"
+
+
+def test_words_are_explained_where_the_summary_uses_them(made: Path, parsed: Page) -> None:
+    told = summary(collect([made]))
+    words = glossary(told)
+    assert words == [meaning for word, meaning in GLOSSARY.items() if word != "AICc"]  # nothing here was chosen by it
+    assert glossary({"": ["with the lowest AICc of 6 families"]}) == [GLOSSARY["AICc"]]
+    text = " ".join(parsed.text.split())
+    assert all(meaning in text for meaning in words)
+    assert "the concave curve that AT shows (its Fig. 3, from 1 to 10 Hz) has slope 0.062" in text
+    assert glossary({"": ["Calcium does not oscillate."]}) == []
+    laws = glossary(summary(Inputs(laws=collect([made / "laws.json"]).laws)))
+    assert not any(each.startswith("Memory rule") for each in laws)
+
+
+def test_a_folder_named_run_goes_by_the_folder_around_it(laws: Laws, tmp_path: Path, write_run) -> None:
+    runs = [read_run(write_run(tmp_path / name, laws)) for name in ("demo/run", "other/run", "third")]
+    assert labels(runs) == ["demo/run", "other/run", "third"]
+    assert run_sentence(runs[0]).startswith("Run demo/run: rmaat on listops")
+    assert summary(Inputs(runs=runs))["What the model made of it"][1].startswith("Run other/run: rmaat")
 
 
 def test_a_run_that_has_only_begun(made: Path, laws: Laws, tmp_path: Path, write_run) -> None:

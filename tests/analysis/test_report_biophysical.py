@@ -1,5 +1,6 @@
 """How the report shows every experiment: what is drawn, what the tables say, and what it does without the optional."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -73,8 +74,32 @@ def test_traces_and_events_of_calcium() -> None:
     assert sorted(traces(plot)) == ["0.2 Hz", "0.5 Hz"]
     np.testing.assert_allclose(traces(plot)["0.5 Hz"].y, calcium()["C"].values[:, 1], rtol=1e-6)
     assert "colour a level of the stimulus (rate of spikes, Hz); dotted: its onset." in plot.caption
-    assert rows(parts)[0] == ["rate of spikes (Hz)", "peak C (µM)", "events", "interval (s)", "variation"]
+    assert rows(parts)[0] == [
+        *("rate of spikes (Hz)", "highest C (µM)", "events", "mean interval (s)", "CV of intervals"),
+    ]
     assert rows(parts)[2][2:] == ["–", "–", "–"]
+
+
+def test_events_say_their_threshold_and_what_is_measured() -> None:
+    """A peak of all calcium and a mean over events are not the same number; each experiment has its own threshold."""
+    data = calcium().assign({f"event_{name}": ("level", [0.5, 0.6]) for name in ("peak", "above", "latency")})
+    for setting, where in (("C_event", 0.5), ("threshold", 0.3), ("C_Theta", 0.2)):
+        data.attrs["settings"] = json.dumps({setting: where})
+        (table,) = [part for part in parts_of(data) if isinstance(part, Table)]
+        assert (
+            f"(an event begins where C crosses the threshold of {where} µM upwards and ends where it" in table.caption
+        )
+    assert "peak, height above the lowest C since the event before and duration are means over whole" in table.caption
+    assert "first event after: from the onset of the stimulus" in table.caption
+    assert {"highest C (µM)", "mean event peak", "share of time above threshold", "first event after"} <= {
+        column.replace(" (µM)", "") if column.startswith("mean event") else column for column in table.columns
+    }
+    assert tables.event_words(stdp()) == ""
+    assert "an event begins where C crosses the threshold upwards" in rows_captions(parts_of(waves()))
+
+
+def rows_captions(parts: list[Any]) -> str:
+    return " ".join(part.caption for part in parts if isinstance(part, Table))
 
 
 def test_what_the_astrocyte_did_in_words(datasets: dict[str, xr.Dataset]) -> None:
@@ -83,6 +108,8 @@ def test_what_the_astrocyte_did_in_words(datasets: dict[str, xr.Dataset]) -> Non
 
     assert words(scan()) == ["Calcium oscillates between IP₃ of 0.4 to 0.5 µM led up, and of 0.3 to 0.5 µM led down."]
     assert words(calcium())[0].startswith("Calcium of one astrocyte peaks at 0.6 µM over 2 stimuli.")
+    assert "over 1" not in words(calcium().isel(level=[0]))[0]
+    assert words(calcium().isel(level=[1]))[0].endswith("peaks at 0.6 µM under one stimulus.")
     assert words(waves()) == ["A calcium wave reaches 7 of 11 astrocytes at 0.5 cells a second."]
     none = gliotransmission((0.5,), (0.0,))
     assert words(none) == ["Gliotransmission changes what a spike releases, mean over rates: open −50 %."]
@@ -227,6 +254,20 @@ def test_a_wave_with_its_front() -> None:
     np.testing.assert_allclose((line.x, line.y), ([1, 3], [3, 7]))
     assert ["front speed (cells a second)", "0.5"] in rows(parts)
     assert rows(parts, 1)[1:] == [["0", "1", "1"], ["1", "3", "3"], ["2", "5", "5"], ["3", "7", "7"]]
+
+
+@pytest.mark.parametrize(("end", "spreads"), [(8.0, True), (9.4, True), (9.7, False), (20.0, False)])
+def test_a_wave_that_the_end_of_the_run_cuts_off_is_no_measure_of_its_reach(end: float, spreads: bool) -> None:
+    """The last of 7 cells is reached at 7 s, one every 2 s."""
+    data = waves().sel(time=slice(0.0, end + 0.01))
+    (sentence,) = astrocyte_sentences(Inputs(datasets=[Dataset(Path("x.nc"), data)]))
+    told = f"reaches 7 of 11 astrocytes in the {end:g} s of the run, still spreading at its end, at 0.5 cells a second."
+    assert (told in sentence) == spreads
+    caption = plots(parts_of(data))[0].caption
+    assert (f"the run ends at {end:g} s with the wave still spreading, so this is no measure" in caption) == spreads
+    everyone = data.isel(cell=slice(2, 9))  # nobody is left to be reached
+    (sentence,) = astrocyte_sentences(Inputs(datasets=[Dataset(Path("x.nc"), everyone)]))
+    assert sentence == "A calcium wave reaches 7 of 7 astrocytes at 0.5 cells a second."
 
 
 def test_cells_of_a_graph_are_sorted_by_distance() -> None:

@@ -1,6 +1,7 @@
 """What the report says of a law: how well it is known, what its evidence is worth, what was done to it on purpose."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,9 @@ import numpy as np
 import pytest
 
 import bridge
-from analysis import family_evidence, plots
+from analysis import family_evidence, law_words, plots
 from analysis.collect import Inputs, LawsFile, collect
+from analysis.curves import VISIBLE, retention_curves
 from analysis.law_words import law_sentences
 from analysis.parts import Plot, Table, Text
 from analysis.provenance import fit, train
@@ -20,6 +22,7 @@ from analysis.words import run_sentence
 from bridge import evidence, families
 from bridge.families.family import total_variation
 from bridge.laws import PERTURBATIONS, WEIGHTS, Laws
+from bridge.schema import Number
 from rmaat.records import TRAINED_LAWS, read_run
 from tests.analysis.handmade import noisy_ltp
 
@@ -85,19 +88,73 @@ def test_criteria_that_are_unknown_are_dashes(laws: Laws) -> None:
     assert {(row[at], row[at + 1]) for row in table.rows} == {("–", "–")}
 
 
-def test_how_the_family_was_chosen(laws: Laws) -> None:
-    assert "with the lowest AICc of 6 families" in told(laws)
+def test_how_the_family_was_chosen(noisy: dict[str, Laws], laws: Laws) -> None:
+    assert "with the lowest AICc of 6 families" in told(bridge.fit_laws([noisy_ltp("levels", seed=1)], draws=0))
     candidates = laws.document.retention.candidates
     better = [candidates[0], candidates[1].model_copy(update={"aicc": (candidates[0].aicc or 0.0) - 1.0})]
     asked = told(changed(laws, candidates=better))
     assert "which was asked for (of 2 families stretched exponential has the lowest AICc)" in asked
 
 
+def test_residuals_too_small_to_choose_by_are_told_with_the_choice(laws: Laws, noisy: dict[str, Laws]) -> None:
+    """AICc counts them as equally large, so that the number of parameters decides."""
+    assert noisy["levels"].document.retention.indistinct == []
+    equal = laws.document.retention.indistinct
+    floor = {"exponential", "stretched_exponential"}
+    assert floor <= set(equal)
+    few = f"({len(equal)} of 6 families leave residuals below 0.1 % of the rise, too small to choose by)"
+    assert f"which has the fewest parameters {few}: tau =" in told(laws)
+    assert "lowest AICc" not in told(laws)
+    law = laws.document.retention
+    other = next(each for each in law.candidates if each.family == "stretched_exponential")
+    values = {
+        name: Number(value=value, stderr=None, low=None, high=None, unit={"tau": "cycles"}.get(name, "1"), origin="fit")
+        for name, value in other.parameters.items()
+    }
+    concave = bool(families.get(other.family).concave(other.parameters))
+    asked = changed(laws, family=other.family, parameters=values, draws=None, concave=concave)
+    assert f"which was asked for {few[:-1]}; exponential has the lowest AICc)" in told(asked)
+
+    def caption(each: Laws) -> str:
+        return next(p.caption for p in of(Table, retention(given(each)).parts) if p.caption.startswith("Families"))
+
+    counted = "AICc and BIC count residuals below 0.1 % of the rise as that large."
+    assert counted in caption(laws)
+    assert counted not in caption(noisy["levels"])
+
+
+def test_what_cannot_be_seen_is_not_announced(laws: Laws, noisy: dict[str, Laws]) -> None:
+    """The synapses of the linear macro model differ in their saturation, not in their time constant."""
+    assert laws.document.retention.draws is not None
+    assert "RetentionFactor has no band that could be seen: 95 % of 400 resampled laws" in told(laws)
+    assert "agree" not in told(noisy["levels"])
+
+    def shown(each: Laws) -> tuple[str, list[str], list[Any]]:
+        parts = [*long_term(given(each)).parts, *retention(given(each)).parts]
+        table = next(part for part in of(Table, parts) if "basis" in part.columns)
+        captions = " ".join(part.caption for part in of(Plot, parts))
+        return captions, [row[4] for row in table.rows], plots.retention(each).data
+
+    captions, bands, traces = shown(laws)
+    assert "Band:" not in captions
+    assert "Bars:" not in captions
+    assert "No bars: the standard error of the mean is at most " in captions
+    assert bands[0] == "none"
+    assert "95 % of resampled laws" not in [trace.name for trace in traces]
+    captions, bands, traces = shown(noisy["levels"])
+    assert "Band: 95 % of resampled laws." in captions
+    assert "Bars: standard error of the mean." in captions
+    assert all(" to " in each for each in bands)
+    wide = [curve for curve in retention_curves(noisy["levels"]) if curve.width > VISIBLE]
+    assert [trace.name for trace in traces].count("95 % of resampled laws") == len(wide) == 3
+
+
 def test_the_band_is_explained(noisy: dict[str, Laws], laws: Laws) -> None:
     text = told(noisy["levels"])
     assert "where 95 % of 20 resampled laws lie, segment by segment (replicates drawn with replacement" in text
     assert "It takes the exponential family for granted." in text
-    assert "resampled laws of one family, which it takes for granted: it does not show a wrong family." in notes(laws)
+    wrong = "resampled laws of one family, which it takes for granted: it does not show a wrong family."
+    assert wrong in notes(noisy["levels"])
     none = changed(laws, draws=None)
     assert "RetentionFactor has no band: there are no resampled laws" in told(none)
     assert "No band says how far off it may be." in notes(none)
@@ -106,7 +163,7 @@ def test_the_band_is_explained(noisy: dict[str, Laws], laws: Laws) -> None:
 
 def test_where_noise_enters_and_how_that_is_known(noisy: dict[str, Laws]) -> None:
     assert (
-        "through the samples: every cycle end is read with an error of its own (known from: deviations of 21"
+        "through the samples: every cycle end is read with an error of its own (how that is known: deviations of 21"
         in told(noisy["levels"])
     )
     assert "through the dynamics: every cycle starts where the last one ended, and errs" in told(noisy["dynamics"])
@@ -123,8 +180,22 @@ def test_autocorrelation_beyond_its_limit_is_flagged(noisy: dict[str, Laws], val
 
 def test_residuals_of_an_exact_fit_are_not_correlated(laws: Laws) -> None:
     exact = changed(laws, residuals=[1e-17, -1e-17, 0.0, 0.0, 0.0, 0.0], autocorrelation=-0.9)
-    assert "The residuals are rounding errors." in told(exact)
+    assert re.search(r"The residuals, at most [\d.]+e−15 % of the saturation, are negligible: below 0.1 %", told(exact))
     assert "correlated" not in told(exact)
+
+
+def test_residuals_below_the_resolution_get_one_verdict(laws: Laws, noisy: dict[str, Laws]) -> None:
+    """Correlated as those of a deterministic run are, they say nothing of a wrong law or of a kind of noise."""
+    law = laws.document.retention
+    assert law.noise_origin == law_words.NO_NOISE
+    small = changed(laws, deviation=3e-7 * law.amplitude.value, autocorrelation=0.95)
+    assert "are negligible: below 0.1 % of the rise they count as no noise." in told(small)
+    for contrary in ("correlated", "wrong", "Noise is taken", "no noise to place"):
+        assert contrary not in told(small)
+    large = changed(laws, deviation=0.01 * law.amplitude.value, autocorrelation=0.95)
+    assert "No noise to place: another family follows the curve to within 0.1 % of its rise. Residuals" in told(large)
+    assert "the law or the kind of noise is wrong" in told(large)
+    assert "negligible" not in told(noisy["levels"])
 
 
 def test_a_law_that_its_curve_does_not_tell_is_marked(short: Laws, laws: Laws) -> None:
@@ -220,7 +291,8 @@ def test_confusion_matrix_stands_once_with_its_sentence(laws: Laws) -> None:
     ]
     (text,) = [part.text for part in of(Text, parts) if part.text.startswith("How little")]
     for row in rows:
-        assert f"{row['exponential']} that are {row['truth'].replace('_', ' ')}" in text
+        assert f"{row['exponential']} {row['truth'].replace('_', ' ')} curves" in text
+    assert "AICc chooses the exponential for 100 exponential curves, rightly, and for " in text
     right = np.mean([row[row["truth"]] for row in rows])
     assert f"finds the right family for {right:.3g} of 100 curves on average" in text
     farthest = [row["95th of distances"] for row in rows]
@@ -228,7 +300,7 @@ def test_confusion_matrix_stands_once_with_its_sentence(laws: Laws) -> None:
 
 
 def test_where_training_moved_the_law(laws: Laws, tmp_path: Path, write_run: Writer) -> None:
-    run = write_run(tmp_path / "run", laws)
+    run = write_run(tmp_path / "mine", laws)
     after = trained(laws)
     after.save(run / TRAINED_LAWS)
     tau = laws.parameters["tau"]
@@ -240,7 +312,7 @@ def test_where_training_moved_the_law(laws: Laws, tmp_path: Path, write_run: Wri
     record = read_run(run)
     parts = training(collect([run])).parts
     moved, distances = of(Table, parts)
-    assert moved.caption.startswith("run: Where training moved the law")
+    assert moved.caption.startswith("mine: Where training moved the law")
     assert moved.rows == [["tau", "cycles", f"{tau:.4g}", f"{1.5 * tau:.4g}", "1.5"]]
     assert [row[0] for row in distances.rows] == ["4", "8", "16"]
     for row in distances.rows:

@@ -77,9 +77,25 @@ def test_figures_draw_the_diagnostics(tmp_path: Path, laws: Laws, write_run: Wri
 
 def test_what_single_precision_would_lose_is_drawn(tmp_path: Path, laws: Laws, write_run: Writer, diagnostics) -> None:
     diagnostics["first"][-1] = {"T": 4, "measured": 1e-60, "direct": 1e-80}
-    run = write_run(tmp_path / "run", laws, diagnostics=diagnostics)
+    run = write_run(tmp_path / "mine", laws, diagnostics=diagnostics)
     measured, alone = plots(section_of(run))[2].figure.data
     assert (measured.y[-1], alone.y[-1]) == (1e-60, 1e-80)
+
+
+@pytest.mark.parametrize(
+    ("scale", "labels"), [(1.0, "none"), (1e-12, "e")], ids=["written out", "too small to write out"]
+)
+def test_labels_of_a_short_axis_are_plain_numbers(
+    tmp_path: Path, laws: Laws, write_run: Writer, diagnostics, scale: float, labels: str
+) -> None:
+    """And of a longer one powers of ten alone."""
+    diagnostics["influence"] = [0.03 * scale, 0.1 * scale, 0.4 * scale, 1.0 * scale]
+    (influence, *_) = plots(section_of(write_run(tmp_path / "short", laws, diagnostics=diagnostics)))
+    axis = influence.figure.layout.yaxis
+    assert (axis.exponentformat, axis.dtick) == (labels, "D2")
+    diagnostics["influence"] = [1e-5 * scale, 1.0 * scale]
+    (influence, *_) = plots(section_of(write_run(tmp_path / "long", laws, diagnostics=diagnostics)))
+    assert (influence.figure.layout.yaxis.exponentformat, influence.figure.layout.yaxis.dtick) == ("power", None)
 
 
 def test_the_table_has_a_row_a_t_and_can_be_sorted(made: Path) -> None:
@@ -108,8 +124,8 @@ def test_the_page_can_sort_that_table_alone(page: str) -> None:
 )  # fmt: skip
 def test_what_is_kept_in_words(made: Path, laws: Laws, tmp_path: Path, write_run: Writer, diagnostics, row, words):
     diagnostics["first"][-1] = {"T": 4, "measured": row[0], "direct": row[1]}
-    run = write_run(tmp_path / "run", laws, diagnostics=diagnostics)
-    expected = f"Run run: with the memory rule consolidate, {words}"
+    run = write_run(tmp_path / "mine", laws, diagnostics=diagnostics)
+    expected = f"Run mine: with the memory rule consolidate, {words}"
     assert told(section_of(run))[0].startswith(expected)
     assert [each.startswith(expected) for each in sentences(Inputs(runs=[read_run(run)]))] == [False, True]
 
@@ -121,12 +137,12 @@ def test_what_is_kept_in_words(made: Path, laws: Laws, tmp_path: Path, write_run
         ([0.0, 1.0], "is not moved by segment 1, to the precision of the model's numbers."),
         ([2.0, 0.0], "is moved by segment 1 (derivative 2), and not by the last segment of 2."),
         ([0.0, 0.0], "is moved not at all, and not by the last segment of 2."),
-        ([1.0], "have one segment, so there is no other to compare its part in run to."),
+        ([1.0], "have one segment, so there is no other to compare its part in mine to."),
     ],
 )
 def test_influence_in_words(laws: Laws, tmp_path: Path, write_run: Writer, diagnostics, influence, words):
     diagnostics["influence"] = influence
-    run = write_run(tmp_path / "run", laws, diagnostics=diagnostics)
+    run = write_run(tmp_path / "mine", laws, diagnostics=diagnostics)
     assert told(section_of(run))[0].endswith(words)
 
 
@@ -144,28 +160,28 @@ def test_a_readout_that_passes_the_memory_by_is_named(laws: Laws, tmp_path: Path
 def test_zeros_are_left_out_and_told(laws: Laws, tmp_path: Path, write_run: Writer, diagnostics) -> None:
     diagnostics["influence"] = [0.0, 0.0, 0.4, 1.0]
     diagnostics["first"][-1]["measured"] = 0.0
-    influence, _, kept = plots(section_of(write_run(tmp_path / "run", laws, diagnostics=diagnostics)))
+    influence, _, kept = plots(section_of(write_run(tmp_path / "mine", laws, diagnostics=diagnostics)))
     np.testing.assert_array_equal(influence.figure.data[0].y, [np.nan, np.nan, 0.4, 1.0])
-    told_ = " Left out, being 0, which a logarithmic axis cannot show: run"
+    told_ = " Left out, being 0, which a logarithmic axis cannot show: mine"
     assert influence.caption.endswith(f"{told_} at segment 1, 2.")
     np.testing.assert_array_equal(kept.figure.data[0].y, [1.0, 0.5, np.nan])
     assert kept.caption.endswith(f"{told_}, measured at T = 4.")
-    assert left_out([("run", "segment", [(1, 1e-300)])]) == ""
-    build_report([tmp_path / "run"], tmp_path / "report.html")  # gaps are no obstacle
+    assert left_out([("mine", "segment", [(1, 1e-300)])]) == ""
+    build_report([tmp_path / "mine"], tmp_path / "report.html")  # gaps are no obstacle
 
 
 def test_a_model_without_memory(laws: Laws, tmp_path: Path, write_run: Writer, diagnostics) -> None:
     diagnostics |= {"memory_norm": None, "first": None}
-    section = section_of(write_run(tmp_path / "run", laws, diagnostics=diagnostics, model="transformer"))
+    section = section_of(write_run(tmp_path / "mine", laws, diagnostics=diagnostics, model="transformer"))
     assert len(plots(section)) == 1
     assert not any(isinstance(part, Table) for part in section.parts)
-    assert told(section)[0].startswith("Run run: the model transformer has no memory. The output of run is moved by")
+    assert told(section)[0].startswith("Run mine: the model transformer has no memory. The output of mine is moved by")
 
 
 @pytest.mark.parametrize("first", [None, [{"T": 1, "measured": 1.0, "direct": 1.0}]])
 def test_examples_too_short_to_forget(laws: Laws, tmp_path: Path, write_run: Writer, diagnostics, first) -> None:
     diagnostics["first"] = first
-    section = section_of(write_run(tmp_path / "run", laws, diagnostics=diagnostics))
+    section = section_of(write_run(tmp_path / "mine", laws, diagnostics=diagnostics))
     assert len(plots(section)) == 2
     assert "so what the memory rule consolidate keeps of segment 1 was not measured." in told(section)[0]
 
@@ -179,15 +195,15 @@ def test_examples_looked_at_are_told(laws: Laws, tmp_path: Path, write_run: Writ
 
 
 def test_what_nobody_looked_into_comes_with_the_command(laws: Laws, tmp_path: Path, write_run: Writer) -> None:
-    run = write_run(tmp_path / "run", laws)
+    run = write_run(tmp_path / "mine", laws)
     half = write_run(tmp_path / "half", laws, finished=False)
     section = section_of(run, half)
     assert notes(section) == [
-        f"run: not looked into (diagnostics.json is missing); make it with: rmaat inspect {run}"
+        f"mine: not looked into (diagnostics.json is missing); make it with: rmaat inspect {run}"
     ]  # an unfinished run is not asked for it
     assert not plots(section)
     assert notes(section_of(half)) == ["None of the runs is finished, so there is no memory to look into yet."]
-    assert "then rmaat inspect RUN" in notes(memory(Inputs()))[0]
+    assert memory(Inputs()).parts == []  # the summary tells what was not given
     assert len(sentences(Inputs(runs=[read_run(run)]))) == 1
 
 
@@ -203,7 +219,7 @@ def test_a_colour_stays_with_its_run(laws: Laws, tmp_path: Path, write_run: Writ
 
 
 def test_language_models_are_not_taken_for_classifiers(laws: Laws, tmp_path: Path, write_run: Writer, diagnostics):
-    run = write_run(tmp_path / "run", laws, evaluation=BITS, diagnostics=diagnostics, **LANGUAGE)
+    run = write_run(tmp_path / "mine", laws, evaluation=BITS, diagnostics=diagnostics, **LANGUAGE)
     write_run(tmp_path / "other", laws)
     inputs = Inputs(runs=[read_run(run), read_run(tmp_path / "other")])
     table = next(part for part in results(inputs).parts if isinstance(part, Table))
@@ -216,7 +232,7 @@ def test_language_models_are_not_taken_for_classifiers(laws: Laws, tmp_path: Pat
     tokens, classes = [part for part in training(inputs).parts if isinstance(part, Plot)]
     assert tokens.figure.layout.yaxis.title.text == "loss (nats a token)"
     assert tokens.figure.layout.yaxis2.title.text == "accuracy of next tokens"
-    assert "run, most frequent token" in [trace.name for trace in tokens.figure.data]
+    assert "mine, most frequent token" in [trace.name for trace in tokens.figure.data]
     assert "most frequent token in the test split" in tokens.caption
     assert classes.figure.layout.yaxis2.title.text == "accuracy"
     assert "most frequent class in the test split" in classes.caption
@@ -224,7 +240,7 @@ def test_language_models_are_not_taken_for_classifiers(laws: Laws, tmp_path: Pat
 
 
 def test_a_language_model_that_was_not_evaluated(laws: Laws, tmp_path: Path, write_run: Writer) -> None:
-    run = write_run(tmp_path / "run", laws, finished=False, **LANGUAGE)
+    run = write_run(tmp_path / "mine", laws, finished=False, **LANGUAGE)
     table = next(part for part in results(collect([run])).parts if isinstance(part, Table))
     row = dict(zip(table.columns, table.rows[0], strict=True))
     assert (row["ours"], row["bits a token"], row["paper"]) == ("not evaluated", "–", "–")
@@ -236,7 +252,7 @@ def test_classifiers_alone_have_no_columns_of_language_models(made: Path) -> Non
 
 
 def test_the_paper_s_rule_is_asked_of_rmaat_alone(laws: Laws, tmp_path: Path, write_run: Writer) -> None:
-    run = write_run(tmp_path / "run", laws, model="transformer", model_config={"memory_rule": "none"})
+    run = write_run(tmp_path / "mine", laws, model="transformer", model_config={"memory_rule": "none"})
     table = next(part for part in results(collect([run])).parts if isinstance(part, Table))
     assert "memory rule" not in table.rows[0][-1]
 
@@ -255,7 +271,7 @@ def test_the_section_stands_between_training_and_results(made: Path) -> None:
 
 
 def test_broken_diagnostics_are_refused_in_one_line(laws: Laws, tmp_path: Path, write_run: Writer, diagnostics) -> None:
-    run = write_run(tmp_path / "run", laws, diagnostics=diagnostics | {"influence": ["much"]})
+    run = write_run(tmp_path / "mine", laws, diagnostics=diagnostics | {"influence": ["much"]})
     with pytest.raises(ValueError, match="expected lists of numbers influence and memory_norm"):
         collect([run])
     assert json.loads((run / "diagnostics.json").read_text())["influence"] == ["much"]

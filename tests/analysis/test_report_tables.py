@@ -35,7 +35,7 @@ def written(folder: Path, rows: list[dict], name: str = "lra.json", what: str = 
 def test_runs_stand_beside_the_paper_with_the_reason_why_they_may_not(tmp_path):
     rows = [row("rmaat", 0.36), row("rmt", 0.30), row("at", None, state="stopped at step 3")]
     (section,) = tables(collect([written(tmp_path, rows)]))
-    heading, note, table, verdicts, _, differences, *notes = section.parts
+    heading, note, table, verdicts, arms, differences, *notes = section.parts
     assert heading == Heading(f"{tmp_path / 'lra.json'}: lra small")
     assert note == Text("ListOps 2K, at, seed 0: stopped at step 3.", note=True)
     assert isinstance(table, Table)
@@ -50,8 +50,9 @@ def test_runs_stand_beside_the_paper_with_the_reason_why_they_may_not(tmp_path):
     assert second["paper"].startswith("37.4")
     assert isinstance(verdicts, Bullets)
     assert verdicts.items[0].startswith("one seed each: the run of rmaat is better than that of rmt by 6.0 points")
+    assert "arms, each the runs of one model with its settings and laws; they differ in their seed" in arms.caption
     assert isinstance(differences, Table)
-    assert "no predictions an example of all runs" in notes[0].text
+    assert "a table of rmaat reproduce has no predictions an example" in notes[0].text
 
 
 def test_a_single_arm_is_not_compared_and_nothing_finished_is_told(tmp_path):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import xarray as xr
 from scipy.integrate import solve_ivp
 from scipy.optimize import brentq
 from scipy.signal import find_peaks
@@ -218,6 +219,29 @@ def test_noise_moves_the_trace_and_can_be_blocked():
     assert float(np.abs(noisy["C"] - other["C"]).max()) > 0.01
     assert noisy["h"].min() >= 0
     assert noisy["h"].max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "unit", "meaning"),
+    [
+        ({"stimulus": "spikes"}, "Hz", "rate of presynaptic spikes"),
+        ({"stimulus": "puff"}, "uM", "agonist"),
+        ({"stimulus": "inflow"}, "uM/s", "inflow of IP3"),
+        ({"preset": "li_rinzel", "transient": 0.0}, "uM", "IP3, held"),
+    ],
+)
+def test_levels_have_the_unit_of_their_stimulus(settings, unit, meaning):
+    level = simulate(**{"target": "numpy", **settings, "duration": 3.0})["level"]
+    assert (level.attrs["units"], level.attrs["long_name"]) == (unit, f"level of the stimulus: {meaning}")
+
+
+def test_levels_of_a_sweep_over_stimuli_are_told_in_general_and_those_of_its_points_exactly():
+    settings = {"target": "numpy", "duration": 0.5}
+    swept = astro_sim.sweep("calcium", {"stimulus": ["spikes", "puff"]}, workers=1, **settings)
+    assert swept["level"].attrs["units"] == "1"
+    for stimulus in ("spikes", "puff"):
+        expected = simulate(stimulus=stimulus, **settings)
+        xr.testing.assert_identical(astro_sim.select(swept, stimulus=stimulus), expected)
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,11 @@ import xarray as xr
 import astro_sim
 from astro_sim import experiments
 from astro_sim.contents import CONTENTS, meanings
-from astro_sim.dataset import REQUIRED_ATTRIBUTES, settings_of
+from astro_sim.dataset import REQUIRED_ATTRIBUTES, changes_of, settings_of
 
 
 def test_every_variable_carries_unit_and_description(dataset):
-    known = meanings(dataset.attrs["experiment"], dataset.attrs["model"])
+    known = meanings(dataset.attrs["experiment"], dataset.attrs["model"], settings_of(dataset))
     for name, variable in dataset.variables.items():
         assert (variable.attrs["units"], variable.attrs["long_name"]) == known[name]
         assert variable.attrs["units"]
@@ -65,6 +65,15 @@ def test_the_same_seed_writes_the_same_bytes(tmp_path):
     a, b, c = ((tmp_path / f"{name}.nc").read_bytes() for name in "abc")
     assert a == b
     assert a != c
+
+
+def test_changes_are_the_settings_that_are_not_the_defaults():
+    run = astro_sim.simulate("ltp", cycles=1, tau_n=0.04, layout="line", duty=0.5)
+    assert changes_of(run) == {
+        "layout": ("line", "grid", "1"), "cycles": (1, 6, "1"), "tau_n": (0.04, 0.05, "s")
+    }  # fmt: skip
+    points = astro_sim.sweep("ltp", {"cycles": [1, 2]}, positions=None, ltp_dynamics="bounded")
+    assert changes_of(points) == {"ltp_dynamics": ("bounded", "linear", "1")}  # what is swept is no setting of its own
 
 
 def test_digests_are_equal_exactly_for_equal_questions():

@@ -35,7 +35,9 @@ def test_a_text_file_is_refused(tmp_path):
     path.write_text("time,p_l\n0,0\n")
     with pytest.raises(InputError) as caught:
         astro_sim.read(path)
-    one_line(caught, f"{path}: not a readable netCDF file, perhaps truncated (")
+    assert str(caught.value) == (
+        f"{path}: not a netCDF 4 (HDF5) file; expected a dataset that rmaat simulate wrote (.nc)"
+    )
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -56,11 +58,23 @@ def test_a_damaged_file_is_refused_and_nothing_else_is_printed(ltp, tmp_path, se
     assert printed == []
 
 
-def test_a_missing_file_and_a_folder_are_refused(tmp_path):
-    for path in (tmp_path / "none.nc", tmp_path):
+def test_a_missing_file_and_a_folder_are_refused(ltp, tmp_path):
+    def told(path):
         with pytest.raises(InputError) as caught:
             astro_sim.read(path)
-        assert str(caught.value) == f"{path}: no such dataset"
+        return str(caught.value)
+
+    assert told(tmp_path / "none.nc") == f"{tmp_path}/none.nc: no such dataset"
+    assert told(tmp_path) == f"{tmp_path}: a folder; expected a dataset (.nc); it holds no .nc"
+    astro_sim.write(ltp, tmp_path / "ltp.nc")
+    assert told(tmp_path) == f"{tmp_path}: a folder; expected a dataset (.nc), such as {tmp_path}/ltp.nc"
+
+
+@pytest.mark.parametrize(("given", "got"), [("ltp.nc", "'ltp.nc'"), (3, "int")])
+def test_what_is_no_dataset_is_refused(given, got):
+    with pytest.raises(InputError) as caught:
+        check(given)
+    one_line(caught, f"dataset: expected an xarray.Dataset, as of astro_sim.read or simulate, got {got}")
 
 
 def test_a_foreign_netcdf_file_is_refused(ltp, tmp_path):

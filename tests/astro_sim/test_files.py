@@ -138,7 +138,8 @@ def test_json_round_trip_and_no_nan(tmp_path):
         (None, "no such example"),
         (b"{", "not a example: Expecting property name"),
         (b"", "not a example: Expecting value"),
-        (b"\xff", "not a example: 'utf-8' codec"),
+        (b"\xff", "not text; expected a example (JSON)"),
+        (b"\x89HDF\r\n\x1a\n", "a netCDF dataset; expected a example (JSON)"),
     ],
 )
 def test_unreadable_json_is_named(tmp_path, content, message):

@@ -84,7 +84,10 @@ def test_replace_makes_a_validated_copy():
         ({"tau": [1.0]}, "tau: expected a valid number (s), got [1.0]"),
         ({"cycles": "many"}, "cycles: expected a valid integer, got 'many'"),
         ({"cycles": 1.5}, "cycles: expected a valid integer, got a number with a fractional part, got 1.5"),
-        ({"rates": 3.0}, 'rates: expected a list, as in [1, 2] or ["a", "b"] (Hz), got 3.0'),
+        ({"rates": 3.0}, "rates: expected a list, as in [3.0] (Hz), got 3.0"),
+        ({"rates": None}, 'rates: expected a list, as in [1, 2] or ["a", "b"] (Hz), got None'),
+        ({"rates": "1, 2.5"}, "rates: expected a list, as in [1, 2.5] (Hz), got '1, 2.5'"),
+        ({"rates": "[a,b]"}, 'rates: expected a list, as in ["a", "b"] (Hz), got \'[a,b]\''),
         ({"rates": [1.0, float("inf")]}, "rates.1: expected a finite number, got inf"),
         (
             {"tau": 0.0, "cycles": 0},
@@ -144,6 +147,8 @@ def test_flat_values_are_shared_out_by_name():
     ]
     with pytest.raises(InputError, match=r"unknown setting 'betta'; did you mean 'beta'\?"):
         split_settings({"betta": 1.0}, Example, MacroParameters)
+    with pytest.raises(InputError, match=r"unknown setting 'seed'; did you mean 'laws.seed'\?"):
+        split_settings({"seed": 1.0}, Example, elsewhere=["laws.seed"])
 
 
 def test_toml_files_are_read(tmp_path):
@@ -177,6 +182,9 @@ def test_a_folder_is_no_settings_file(tmp_path):
 def test_the_nearest_name_or_all_names():
     assert did_you_mean("LTP", ["ltp", "stp"]) == "did you mean 'ltp'?"
     assert did_you_mean("sleep", ["stp", "ltp"]) == "known: ltp, stp"
+    assert did_you_mean("sleep", []) == "known: none"
+    assert did_you_mean("seed", ["laws.seed", "steps"]) == "did you mean 'laws.seed'?"
+    assert did_you_mean("flat-0", ["rmt", "rmaat", "rmaat, width=8"]) == "known: 'rmaat'; 'rmaat, width=8'; 'rmt'"
 
 
 def test_defaults_can_be_written_as_toml():

@@ -9,7 +9,7 @@ import xarray as xr
 import astro_sim
 from astro_sim import experiments
 from astro_sim.common.errors import InputError
-from astro_sim.experiments import NAMES
+from astro_sim.experiments import NAMES, Experiment
 from astro_sim.simulation import describe_settings
 
 
@@ -19,6 +19,11 @@ from astro_sim.simulation import describe_settings
         ({"experiment": "ltq"}, "unknown experiment 'ltq'; did you mean 'ltp'?"),
         ({"experiment": "sleep"}, f"unknown experiment 'sleep'; known: {', '.join(sorted(NAMES))}"),
         ({"model": "makro"}, "unknown model 'makro' for the experiment 'ltp'; did you mean 'macro'?"),
+        ({"experiment": experiments}, "experiment: expected a name (stp, ltp, "),
+        ({"experiment": Experiment("ours", {})}, "experiment: expected a name (stp, ltp, "),
+        ({"model": 3}, "model: expected a name (macro, biophysical), got int"),
+        ({"preset": "nothing"}, "preset: unknown 'nothing'; this experiment and model have none"),
+        ({"knockouts": "calcium"}, "knockouts: expected a list, as in [\"calcium\"], got 'calcium'"),
         ({"cycels": 6}, "unknown setting 'cycels'; did you mean 'cycles'?"),
         ({"tau_q": 6.0}, "unknown setting 'tau_q'; did you mean 'tau_"),
         ({"rates": [1.0]}, "unknown setting 'rates'; "),
@@ -45,6 +50,12 @@ def test_wrong_use_is_told_in_one_line(call, message):
         astro_sim.simulate(**{"experiment": "ltp", **call})
     assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("experiment", "names"), [("ltp", "bcd"), ("associative", "bcd")])
+def test_biases_have_the_unit_of_what_they_are_added_to(experiment, names):
+    units = {name: unit for name, _, unit, _ in describe_settings(experiment, "macro")}
+    assert [units[name] for name in names] == ["a.u."] * 3
 
 
 def test_every_mistake_is_named_at_once():

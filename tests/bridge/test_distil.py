@@ -31,6 +31,25 @@ def test_exact_stretched_data_pick_the_stretched_exponential(ltp_dataset):
     assert aicc == sorted(aicc)
 
 
+def test_a_single_dataset_needs_no_list(ltp_dataset):
+    one = ltp_dataset(rise(EXPONENTIAL, tau=6.0))
+    assert bridge.fit_laws(one).digest == bridge.fit_laws([one]).digest
+
+
+def test_families_that_the_evidence_does_not_tell_apart(ltp_dataset, simulated, rng):
+    """Of an exact exponential those that hold it as a special case, whatever the weights; of a noisy one none."""
+    quiet = bridge.fit_laws([ltp_dataset(rise(EXPONENTIAL, tau=6.0))]).document.retention
+    assert quiet.spread is None
+    assert {"exponential", "stretched_exponential", "double_exponential"} <= set(quiet.indistinct)
+    assert "hill" not in quiet.indistinct
+    weighted = bridge.fit_laws([simulated["ltp"]]).document.retention
+    assert weighted.spread is not None
+    assert weighted.indistinct[0] == "exponential"
+    assert "stretched_exponential" in weighted.indistinct
+    noise = np.append(0.0, 0.01 * rng.standard_normal(24))
+    assert bridge.fit_laws([ltp_dataset(rise(EXPONENTIAL, tau=6.0) + noise)]).document.retention.indistinct == []
+
+
 def test_a_convex_curve_is_marked_and_not_repaired(ltp_dataset):
     law = bridge.fit_laws([ltp_dataset(rise(STRETCHED, tau=10.0, b=3.0))]).document.retention
     assert (law.concave, law.peak_cycle) == (False, 9)  # see test_families

@@ -25,6 +25,11 @@ def test_nothing_and_no_ltp(simulated):
         assert refused(datasets).startswith("expected an 'ltp' dataset (variable 'p_l_cycle') to fit the retention law")
 
 
+@pytest.mark.parametrize(("given", "got"), [("ltp.nc", "'ltp.nc'"), (["ltp.nc"], "'ltp.nc'"), (3, "int")])
+def test_what_is_no_dataset(given, got):
+    assert refused(given) == f"dataset: expected an xarray.Dataset, as of astro_sim.read or simulate, got {got}"
+
+
 @pytest.mark.parametrize("name", ["ltp", "spatial", "frequency"])
 def test_two_of_one_kind(simulated, name):
     assert refused([simulated[name], simulated[name]]) == f"two datasets of the experiment {name!r}; expected one"

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import bridge
 from astro_sim.common.errors import InputError
 from bridge.laws import PERTURBATIONS, Laws
 from bridge.torch import Retention
@@ -42,6 +43,15 @@ def test_each_kind_is_what_it_says(laws):
     assert np.abs(one.retention(16) - other.retention(16)).max() > 0.01
     # prefixes of one sequence of weights
     np.testing.assert_allclose(one.retention(16)[:8] / one.retention(16)[:8].sum(), one.retention(8), rtol=1e-13)
+
+
+def test_draws_that_are_all_alike_are_no_other_laws(simulated):
+    """A simulation without noise: another draw is the same law to ten digits."""
+    quiet = bridge.fit_laws(simulated["ltp"], draws=4)
+    assert quiet.document.retention.draws is not None
+    message = "^these laws have no spread to draw from: their 4 draws differ by .* at most, less than the 0.1 % from"
+    with pytest.raises(InputError, match=message):
+        quiet.perturbed("posterior")
 
 
 def test_what_was_done_is_in_the_file_and_its_digest(laws, tmp_path):

@@ -24,6 +24,22 @@ def test_the_linear_law_has_its_closed_form_at_every_point():
         np.testing.assert_allclose(law.level(np.arange(13.0)), law.curve.levels, atol=1e-3 * law.curve.levels[-1])
 
 
+def test_a_list_of_laws_is_read_at_a_glance():
+    """The example of the docstring, as it is printed there."""
+    runs = astro_sim.sweep("ltp", {"tau_p_l": [30, 60]}, cycles=12, burn_in=3)
+    told = repr(bridge.fit_sweep(runs))
+    assert told == "[SweptLaw(tau_p_l=30.0: exponential, tau 3), SweptLaw(tau_p_l=60.0: exponential, tau 6)]"
+    assert told in (bridge.fit_sweep.__doc__ or "")
+
+
+def test_only_residuals_that_count_as_noise_give_an_interval():
+    runs = astro_sim.sweep("ltp", {"tau_s": [0.5, 5.0]}, cycles=12, interval=1.0)  # from rest; slow facilitation lags
+    quiet, noisy = (each.fit for each in bridge.fit_sweep(runs))
+    assert (quiet.noisy, noisy.noisy) == (False, True)
+    assert np.isnan(quiet.parameters["tau"].low)
+    assert noisy.parameters["tau"].low < noisy.values["tau"] < noisy.parameters["tau"].high
+
+
 def test_seeds_and_layouts_are_repetitions():
     """Their mean curve has the law that fit_laws finds in the same sweep."""
     runs = astro_sim.sweep("ltp", {"seed": [0, 1], "tau_p_l": [30, 60], "layout": ["ring", "grid"]}, **FAST)
@@ -42,6 +58,7 @@ def test_points_that_differ_in_cycles_or_failed():
     assert (short.fit.cycles, long.fit.cycles) == (6, 12)
     assert failed.fit is None
     assert failed.failure
+    assert repr(failed) == f"SweptLaw(cycles=6, dt=1.0: no law, {failed.failure})"
     with pytest.raises(InputError, match="no law at .*'dt': 1.0"):
         failed.retention(4)
 

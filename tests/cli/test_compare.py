@@ -29,7 +29,7 @@ def runs(tmp_path: Path) -> list[str]:
 def test_two_tables_and_the_verdict_are_printed(runs, capsys):
     assert main(["compare", *runs, "--baseline", "rmt"]) == 0
     printed = capsys.readouterr().out.splitlines()
-    assert " ".join(printed[0].split()) == "arm seeds mean accuracy (%) 95 % interval over of each seed"
+    assert " ".join(printed[0].split()) == "arm seed numbers mean accuracy (%) 95 % interval over of each seed"
     assert [line.split()[0] for line in printed[1:3]] == ["rmt", "rmaat"]
     assert printed[4].startswith("against rmt")
     assert printed[5].endswith("better")
@@ -58,7 +58,10 @@ def test_a_table_is_compared_a_task_at_a_time(tmp_path, capsys):
     [
         (["nowhere"], "rmaat: nowhere: no such file or folder; expected run folders"),
         (["RUN"], "rmaat: one arm only: rmaat (seeds 0); expected runs that differ in more than the seed"),
-        (["RUN", "OTHER", "--baseline", "rma"], "rmaat: unknown baseline 'rma'; did you mean 'rmaat'?"),
+        (
+            ["RUN", "OTHER", "--baseline", "rma"],
+            "rmaat: unknown baseline 'rma', no arm, model or run folder; did you mean 'rmaat'?",
+        ),
         (["RUN", "OTHER", "--task", "text"], "rmaat: task 'text': no evaluated run of it; known: listops"),
         (["RUN", "OTHER", "--out", "x.txt"], "rmaat: x.txt: expected a name that ends in .json"),
         ([], "rmaat: Missing argument 'RUN...'; see rmaat compare --help"),

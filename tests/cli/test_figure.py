@@ -33,13 +33,33 @@ def test_every_figure_is_listed_with_what_it_is_drawn_from(capsys):
 
 
 @pytest.mark.parametrize(
-    "name", ["macro-dynamics", "layouts", "retention", "lra", "memory", "throughput", "recall", "pathfinder"]
+    ("name", "source"),
+    [
+        ("macro-dynamics", "ltp, simulated (macro model)"),
+        ("layouts", "stp, simulated (macro model)"),
+        ("retention", "the project's own results/laws.json"),
+        ("lra", "the project's own results/lra.json"),
+        ("memory", "the project's own results/amrb-memory.json"),
+        ("throughput", "the project's own results/model.json"),
+        ("recall", "the project's own results/recall.json"),
+        ("pathfinder", "generated pictures"),
+    ],
 )
-def test_without_paths_it_is_simulated_or_drawn_from_the_projects_results(name, tmp_path, capsys):
+def test_without_paths_it_is_simulated_or_drawn_from_the_projects_results(name, source, tmp_path, capsys):
+    """And it says which."""
     out = tmp_path / "figure.png"
     assert main(["figure", name, "--out", str(out)]) == 0
     assert out.read_bytes().startswith(PNG)
-    assert capsys.readouterr().out == f"{out}: {FIGURES[name].shows}\n"
+    assert capsys.readouterr().out == f"{out}: {FIGURES[name].shows}; drawn from {source}\n"
+
+
+def test_a_figure_says_which_of_the_given_paths_it_is_drawn_from(laws, tmp_path, capsys):
+    for name, data in (("a", handmade.calcium()), ("b", handmade.scan())):
+        astro_sim.write(data, tmp_path / f"{name}.nc")
+    paths = [str(tmp_path / "a.nc"), str(tmp_path / "b.nc"), str(laws)]
+    for name, path in (("bifurcation", paths[1]), ("ltp-law", str(laws))):
+        assert main(["figure", name, *paths, "--out", str(tmp_path / "figure.png")]) == 0
+        assert capsys.readouterr().out.endswith(f"; drawn from {path}\n")
 
 
 def test_given_paths_are_what_is_drawn(laws, tmp_path):

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from astro_sim import simulate
 from astro_sim.dataset import read
+from bridge import fit_laws
 from bridge.effects import Sensitivity
-from bridge.laws import Laws
+from bridge.laws import PERTURBATIONS, Laws
 from rmaat.__main__ import main
 
 EXAMPLES = Path(__file__).parent.parent / "bridge" / "laws"
@@ -19,14 +21,50 @@ def test_show_tells_law_factors_and_candidates(name, capsys):
     assert main(["laws", "show", str(path), "--total", "16"]) == 0
     out, err = capsys.readouterr()
     assert err == ""
-    assert out.startswith(f"Retention law: {laws.family.name}, F(t) = ")
+    perturbed = f"Perturbed on purpose: reversed ({PERTURBATIONS['reversed']}). RetentionFactor is set; "
+    assert out.startswith(perturbed if name == "reversed" else f"Retention law: {laws.family.name}, F(t) = ")
+    assert ("\nRetention law before that: " in out) == (name == "reversed")
     assert "Fitted to 6 cycle ends averaged over 3 post x 3 pre; from ltp (macro, seed 0)." in out
     (first,) = [line.split() for line in out.splitlines() if line.split()[:2] == ["16", "1"]]
     assert first[2] == f"{laws.retention(16)[0]:.4g}"
-    assert first[-1] == "extrapolated"
-    assert ("Perturbed on purpose: reversed." in out) == (name == "reversed")
+    assert first[-1] == ("set" if name == "reversed" else "extrapolated")
     assert ("No draws" in out) == (name != "stretched")
     assert [line for line in out.splitlines() if line.startswith("other ")]
+
+
+@pytest.mark.parametrize("kind", ["flat", "faster"])
+def test_show_does_not_call_simulated_what_was_set(kind, tmp_path, capsys):
+    path = tmp_path / "laws.json"
+    Laws.load(EXAMPLES / "valid" / "stretched.json").perturbed(kind, factor=3.0).save(path)
+    assert main(["laws", "show", str(path), "--total", "4"]) == 0
+    out = capsys.readouterr().out
+    numbers = "" if kind == "flat" else "; factor 3"
+    assert out.startswith(f"Perturbed on purpose: {kind} ({PERTURBATIONS[kind]}{numbers}). ")
+    rows = [line.split() for line in out.splitlines() if line.startswith("4 ")]
+    assert [row[-1] for row in rows] == ["set"] * 3
+    assert "No draws" not in out
+
+
+def test_show_calls_trained_what_training_moved(tmp_path, capsys):
+    path = tmp_path / "laws.json"
+    Laws.load(EXAMPLES / "valid" / "exponential.json").with_parameters({"tau": 5.0}, "trained, from the law").save(path)
+    assert main(["laws", "show", str(path), "--total", "4"]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("4 ")]
+    assert [row[-1] for row in rows] == ["trained"] * 3
+
+
+def test_show_says_where_the_number_of_parameters_decides(tmp_path, capsys):
+    told = "leave residuals below 0.1 % of the rise, which AICc counts as equal: "
+    run = simulate("ltp", cycles=12, burn_in=3, dt=0.05)
+    for family, ending in (
+        (None, "the one with the fewest parameters is taken.\n"),
+        ("stretched_exponential", "stretched_exponential was asked for, exponential has the fewest parameters.\n"),
+    ):
+        fit_laws(run, family, draws=0).save(tmp_path / "laws.json")
+        assert main(["laws", "show", str(tmp_path / "laws.json")]) == 0
+        assert told + ending in capsys.readouterr().out
+    assert main(["laws", "show", str(EXAMPLES / "valid" / "stretched.json")]) == 0
+    assert told not in capsys.readouterr().out
 
 
 def test_old_files_are_written_anew(tmp_path, capsys):
@@ -55,17 +93,19 @@ def test_sensitivity_tells_keeps_and_draws_what_moves_the_law(tmp_path, capsys):
     found = Sensitivity.load(out)
     assert told.splitlines()[0].split() == ["of", "parameter", "elasticity", "mean", "size", "+-", "spread"]
     assert f"RetentionFactor(1, 16)   tau_p_l    {found.effects[0].mean:.3f}" in told
-    assert told.endswith(f"macro, {found.family} law, 6 simulations\n")
+    assert told.endswith(f"macro, bounded, {found.family} law, 6 simulations\n")
     assert figure.stat().st_size > 10_000
 
 
 def test_match_tells_the_nearest_simulation_and_keeps_it(tmp_path, capsys):
-    out = tmp_path / "near.nc"
-    words = ["laws", "match", str(EXAMPLES / "valid" / "exponential.json"), *VARY, "--total", "8", "--generations", "1"]
+    out, laws = tmp_path / "near.nc", tmp_path / "laws.json"
+    fit_laws(simulate("ltp", cycles=12, dt=0.05), draws=0).save(laws)
+    words = ["laws", "match", str(laws), *VARY, "--total", "8", "--generations", "1"]
     assert main([*words, "--out", str(out)]) == 0
     told, _ = capsys.readouterr()
     assert [line.split()[0] for line in told.splitlines()[:3]] == ["parameter", "tau_p_l", "beta"]
-    assert told.splitlines()[-1].startswith("distance left ")
+    assert told.splitlines()[-2].startswith("distance left ")
+    assert told.splitlines()[-1] == "searched: macro, bounded; the law itself is of: macro, linear"
     near = read(out)
     assert f"{near.attrs['experiment']} {near.attrs['model']}" == "ltp macro"
     assert main(["fit", str(out), "--out", str(tmp_path / "near.json")]) == 0

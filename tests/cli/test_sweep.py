@@ -145,7 +145,8 @@ def test_the_fit_wants_one_point(capsys):
     assert main(["fit", "X.nc", "--out", "laws.json"]) == 2
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)
-    assert ": a sweep; select one point first, for instance astro_sim.select(dataset, tau_p_l=30.0)" in err
+    assert ": a sweep; select one point first, for instance in Python: run = astro_sim.select(dataset, tau_p_l" in err
+    assert err.endswith("; astro_sim.write(run, 'one.nc') keeps it for rmaat fit\n")
     assert here() == ["X.nc"]
 
 

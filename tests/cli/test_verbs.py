@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from astro_sim.dataset import read
+from bridge.laws import Laws
 from rmaat.__main__ import main
 from rmaat.records import read_run
 
@@ -42,6 +43,24 @@ def test_the_whole_line_leaves_its_files(line):
     assert read(line / "ltp.nc").sizes["cycle"] == 25
     assert read_run(line / "run").evaluation["examples"] == 8
     assert "RetentionFactor" in (line / "report.html").read_text()
+
+
+def test_fit_says_what_was_fitted_and_what_stands_in(line, tmp_path, capsys):
+    words = ["fit", str(line / "ltp.nc"), "--draws", "0", "--out", str(tmp_path / "laws.json")]
+    assert main(words) == 0
+    assert (
+        "a model takes the presynaptic exponent 0.25 (the papers'; no frequency dataset was fitted) and the spatial "
+        "decay 1 per token (chosen; no spatial dataset was fitted)\n"
+    ) in capsys.readouterr().out
+    more = [str(tmp_path / name) for name in ("frequency.nc", "spatial.nc")]
+    assert main(["simulate", "frequency", "--out", more[0], "--set", "n=1"]) == 0
+    assert main(["simulate", "spatial", "--out", more[1]]) == 0
+    capsys.readouterr()
+    assert main([*words, *more]) == 0
+    out = capsys.readouterr().out
+    laws = Laws.load(tmp_path / "laws.json")
+    assert f"exponent {laws.presynaptic_exponent:.4g} (fitted; the papers': 0.25)" in out
+    assert f"decay {laws.spatial_decay:.4g} per spacing (fitted)\n" in out
 
 
 def test_evaluate_prints_json(line, capsys):
@@ -113,6 +132,42 @@ BAD = {
     "truncated netCDF": (
         lambda line, at: ["fit", cut(line / "ltp.nc", at / "cut.nc"), "--out", "x.json"],
         "cut.nc: not a readable netCDF file, perhaps truncated",
+    ),
+    "a folder for a dataset": (
+        lambda line, at: ["fit", str(line), "--out", "x.json"],
+        ": a folder; expected a dataset (.nc), such as ",
+    ),
+    "a dataset of another kind of file": (
+        lambda line, at: ["fit", str(line / "laws.json"), "--out", "x.json"],
+        "laws.json: not a netCDF 4 (HDF5) file; expected a dataset that rmaat simulate wrote (.nc)",
+    ),
+    "a dataset for laws": (
+        lambda line, at: train(line, laws=str(line / "ltp.nc")),
+        "ltp.nc: a netCDF dataset; expected a laws file (JSON)",
+    ),
+    "a dataset for laws to show": (
+        lambda line, at: ["laws", "show", str(line / "ltp.nc")],
+        "ltp.nc: a netCDF dataset; expected a laws file (JSON)",
+    ),
+    "a file for a run": (
+        lambda line, at: ["evaluate", str(line / "laws.json")],
+        "laws.json: a file; expected a run folder, as rmaat train makes it",
+    ),
+    "a file for a run to inspect": (
+        lambda line, at: ["inspect", str(line / "laws.json")],
+        "laws.json: a file; expected a run folder, as rmaat train makes it",
+    ),
+    "a setting of the laws without its table": (
+        lambda line, at: [*train(line), "--set", "perturbed=flat"],
+        "unknown setting 'perturbed'; did you mean 'laws.perturbed'?",
+    ),
+    "a draw of a law without noise": (
+        lambda line, at: [*train(line), "--set", "laws.perturbed=posterior"],
+        "these laws have no spread to draw from: ",
+    ),
+    "a word where a list of words belongs": (
+        lambda line, at: ["simulate", "waves", "--out", "x.nc", "--set", "knockouts=gliotransmission"],
+        """knockouts: expected a list, as in ["gliotransmission"], got 'gliotransmission'""",
     ),
     "no such dataset": (lambda line, at: ["fit", "no.nc", "--out", "x.json"], "no.nc: no such dataset"),
     "unknown family": (
