@@ -81,10 +81,8 @@ def fixed_settings(each: Dataset, inputs: Inputs) -> str:
     for other in inputs.of(each.experiment):
         if other.model != each.model:
             continue
-        theirs, units = (
-            settings_of(other.data),
-            {name: u for name, (*_, u) in {**changes, **changes_of(other.data)}.items()},
-        )
+        theirs = settings_of(other.data)
+        units = {name: unit for name, (*_, unit) in {**changes, **changes_of(other.data)}.items()}
         apart = [_set(name, theirs[name], units.get(name, "1")) for name in fixed if theirs.get(name) != fixed[name]]
         if apart:
             sentences.append(f"Otherwise in {other.path}: {', '.join(apart)}; its law need not be one of these.")

@@ -28,15 +28,15 @@ from analysis.views.shapes import (
 from analysis.views.tables import EVENTS, MOST_ROWS, coordinate, event_words, inventory, measured, shown
 from astro_sim.dataset import settings_of
 
-# stimulus -> what its levels are, and their unit; the dataset's own unit is 1, as it depends on a setting
+# stimulus -> what its levels are, for people; the dataset has their unit
 LEVELS = {
-    "spikes": ("rate of spikes", "Hz"),
-    "clamp": ("IP₃", "µM"),
-    "puff": ("agonist", "µM"),
-    "uncaging": ("IP₃ set free", "µM"),
-    "drive": ("I_bias", "µM"),
-    "inflow": ("IP₃ inflow", "µM/s"),
-    "scan": ("IP₃", "µM"),
+    "spikes": "rate of spikes",
+    "clamp": "IP₃",
+    "puff": "agonist",
+    "uncaging": "IP₃ set free",
+    "drive": "I_bias",
+    "inflow": "IP₃ inflow",
+    "scan": "IP₃",
 }
 STATES = {"C": "C", "I": "IP₃", "h": "h", "Gamma_A": "Γ_A"}
 
@@ -47,20 +47,20 @@ def calcium(each: Dataset, inputs: Inputs) -> list[Any]:
     if holds(data, "calcium_low", "direction", "level") and holds(data, "calcium_high", "direction", "level"):
         return _scan(each)
     parts: list[Any] = [_traces(each)] if holds(data, "C", "time", "level") else []
-    words, of = level_words(data)
+    words, _ = level_words(data)
     parts += measured(
         data,
         ["calcium_mean", "calcium_peak", *EVENTS],
         ["level"],
         f"{each.path}: calcium and its events at every level of the stimulus{event_words(data)}",
-        {"level": f"{words} ({of})" if of and not unit(data, "level") else words},  # older datasets have no unit there
+        {"level": words},
     )
     return parts or [inventory(data, f"{each.path}: what the dataset holds.")]
 
 
 def level_words(data: xr.Dataset) -> tuple[str, str]:
     """What the levels of the stimulus are, and their unit."""
-    return LEVELS.get(str(settings_of(data).get("stimulus")), ("level", unit(data, "level")))
+    return LEVELS.get(str(settings_of(data).get("stimulus")), "level"), unit(data, "level")
 
 
 def _traces(each: Dataset) -> Plot:
