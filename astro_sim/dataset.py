@@ -2,7 +2,8 @@
 
 A dataset is an `xarray.Dataset` with named dimensions. Every variable carries ``units`` and ``long_name``; the
 attributes carry where it came from (experiment, model, seed, every setting, versions, a digest). What an experiment
-promises stands in `astro_sim.contents`; both writer and reader check it.
+promises stands in `astro_sim.contents`, or, of an experiment of one's own, in the dataset itself; writer and reader
+check it.
 
 A sweep is one dataset too: the grid in front of the dimensions, its values in the attribute ``sweep``, NaN where a
 point failed (``failure`` says why) or has no entry (``held_DIM`` says where).
@@ -23,33 +24,72 @@ import xarray as xr
 
 from astro_sim.common.errors import InputError, did_you_mean
 from astro_sim.common.files import HDF5, digest, versions, whole_file
-from astro_sim.contents import CONTENTS, meanings
+from astro_sim.contents import CONTENTS, Contents
+from astro_sim.contents.shared import Dimensions
 
 SCHEMA_VERSION = 1
 
-SOLVERS = {"macro": "numba", "biophysical": "Brian2"}  # model -> the package that integrates it
+# Model -> the packages that integrate it; a model of one's own may use any of them.
+SOLVERS = {"macro": ("numba",), "biophysical": ("Brian2",)}
 REQUIRED_ATTRIBUTES = ("experiment", "model", "seed", "settings", "versions", "digest", "schema_version")
+# Of an experiment of one's own: SHA-256 of its file, what it promises as JSON, the experiment that it stands for.
+OWN_ATTRIBUTES = ("own_source", "own_contents", "own_stands_for")
 
 
-def describe(dataset: xr.Dataset, experiment: str, model: str, seed: int, settings: Mapping[str, Any]) -> xr.Dataset:
+def describe(
+    dataset: xr.Dataset,
+    experiment: str,
+    model: str,
+    seed: int,
+    settings: Mapping[str, Any],
+    contents: Contents | None = None,
+    own: Mapping[str, str] | None = None,
+) -> xr.Dataset:
     """Attach units, descriptions and provenance.
 
-    The digest covers experiment, model, seed and settings: equal digests mean equal questions. No clock is read, so
-    that the same run writes the same file.
+    The digest covers experiment, model, seed, settings and the file of an experiment of one's own: equal digests mean
+    equal questions. No clock is read, so that the same run writes the same file.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        Bare of units and provenance.
+    experiment, model, seed, settings
+    contents : Contents, optional
+        By default those of the package's experiment of this name.
+    own : mapping, optional
+        Attributes of an experiment of one's own.
+
+    Raises
+    ------
+    InputError
+        A variable without a meaning, or refused by `check`.
     """
-    known = meanings(experiment, model, settings)
+    known = (contents or CONTENTS[experiment]).known(model, settings)
     for name, variable in dataset.variables.items():
+        if str(name) not in known:
+            raise InputError(
+                f"{experiment}: MEANINGS of {model!r} lack the variable {str(name)!r}; expected its unit and meaning"
+            )
         unit, meaning = known[str(name)]
         variable.attrs.update(units=unit, long_name=meaning)
-    dataset.attrs = provenance(experiment, model, seed, settings)
+    dataset.attrs = provenance(experiment, model, seed, settings, own=own)
     return check(dataset)
 
 
 def provenance(
-    experiment: str, model: str, seed: int, settings: Mapping[str, Any], grid: Mapping[str, list[Any]] | None = None
+    experiment: str,
+    model: str,
+    seed: int,
+    settings: Mapping[str, Any],
+    grid: Mapping[str, list[Any]] | None = None,
+    own: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """The attributes of a dataset; of a sweep if ``grid`` names swept settings and their values."""
+    own = own or {}
     question = {"experiment": experiment, "model": model, "seed": seed, "settings": dict(settings)}
+    if own:
+        question["source"] = own["own_source"]
     title, swept = f"{experiment} experiment, {model} model", {}
     if grid is not None:
         question["sweep"] = list(grid.items())  # the order of the names is that of the dimensions
@@ -61,7 +101,8 @@ def provenance(
         "seed": seed,
         "settings": json.dumps(question["settings"], sort_keys=True),
         **swept,
-        "versions": json.dumps(versions("rmaat", "numpy", SOLVERS[model], "xarray")),
+        **own,
+        "versions": json.dumps(versions("rmaat", "numpy", *SOLVERS.get(model, ("numba", "Brian2")), "xarray")),
         "digest": digest(question),
         "schema_version": SCHEMA_VERSION,
     }
@@ -73,11 +114,17 @@ def settings_of(dataset: xr.Dataset) -> dict[str, Any]:
 
 
 def changes_of(dataset: xr.Dataset) -> dict[str, tuple[Any, Any, str]]:
-    """Settings of ``dataset`` that differ from the defaults of its experiment and model: value, default and unit."""
+    """Settings of ``dataset`` that differ from the defaults of its experiment and model: value, default and unit.
+
+    Empty for an experiment of one's own, whose defaults stand in a file that is not there.
+    """
     from astro_sim import experiments  # which loads the solvers; reading a dataset does without
 
     given, found = settings_of(dataset), {}
-    for part in experiments.get(str(dataset.attrs["experiment"]), str(dataset.attrs["model"])).complete({}):
+    experiment = str(dataset.attrs["experiment"])
+    if experiment not in CONTENTS:
+        return {}  # of one's own: its file is not there
+    for part in experiments.find(experiment).get(str(dataset.attrs["model"])).complete({}):
         for name, default in part.model_dump(mode="json").items():
             if given.get(name, default) != default:
                 found[name] = (given[name], default, part.unit(name))
@@ -139,11 +186,7 @@ def check(dataset: xr.Dataset, experiment: str | None = None, where: str = "data
     found = str(dataset.attrs["experiment"])
     if experiment is not None and found != experiment:
         raise InputError(f"{where}: expected a dataset of the experiment {experiment!r}, found {found!r}")
-    if found not in CONTENTS:
-        raise InputError(f"{where}: unknown experiment {found!r}; {did_you_mean(found, CONTENTS)}")
-    model = str(dataset.attrs["model"])
-    if model not in CONTENTS[found]:
-        raise InputError(f"{where}: unknown model {model!r} of {found!r}; {did_you_mean(model, CONTENTS[found])}")
+    needed = promised(dataset, where)
     for name in ("settings", "versions"):
         try:
             table = isinstance(json.loads(dataset.attrs[name]), dict)
@@ -158,7 +201,7 @@ def check(dataset: xr.Dataset, experiment: str | None = None, where: str = "data
     grid, failed = grid_of(dataset, where), np.zeros((), bool)
     if grid:
         failed = _failed(dataset, grid, where)
-    for name, dims in CONTENTS[found][model].items():
+    for name, dims in needed.items():
         if name not in dataset:
             raise InputError(f"{where}: variable {name!r} is missing; a dataset of {found!r} needs it")
         if name not in grid and dims != (name,):  # one coordinate for all points
@@ -174,6 +217,43 @@ def check(dataset: xr.Dataset, experiment: str | None = None, where: str = "data
         if not np.isfinite(_present(dataset, dataset[name].variable, grid, failed)).all():
             raise InputError(f"{where}: variable {name!r} holds NaN or infinite values")
     return dataset
+
+
+def promised(dataset: xr.Dataset, where: str = "dataset") -> Dimensions:
+    """What a dataset must hold, variable -> dimensions: by its experiment, or, of one's own, as it says itself.
+
+    Raises
+    ------
+    InputError
+        An unknown experiment or model; of an experiment of one's own, attributes or units that are missing or broken.
+    """
+    experiment, model = str(dataset.attrs["experiment"]), str(dataset.attrs["model"])
+    if experiment in CONTENTS:
+        known = CONTENTS[experiment].promised
+        if model not in known:
+            raise InputError(f"{where}: unknown model {model!r} of {experiment!r}; {did_you_mean(model, known)}")
+        return known[model]
+    if "own_contents" not in dataset.attrs:
+        raise InputError(f"{where}: unknown experiment {experiment!r}; {did_you_mean(experiment, CONTENTS)}")
+    try:
+        held = json.loads(dataset.attrs["own_contents"])
+        found = {name: tuple(dims) for name, dims in held.items() if isinstance(dims, list)}
+        sound = len(found) == len(held) and all(isinstance(each, str) for dims in found.values() for each in dims)
+    except (AttributeError, TypeError, ValueError, RecursionError):
+        found, sound = {}, False
+    if not sound:
+        raise InputError(f"{where}: attribute 'own_contents' is not a JSON object of lists of dimensions")
+    if not re.fullmatch("[0-9a-f]{64}", str(dataset.attrs.get("own_source"))):
+        raise InputError(f"{where}: attribute 'own_source' is not a SHA-256")
+    for name, variable in dataset.variables.items():
+        if not {"units", "long_name"} <= variable.attrs.keys():
+            raise InputError(f"{where}: variable {name!r} has no units or no long_name")
+    return found
+
+
+def stands_for(dataset: xr.Dataset) -> str:
+    """The experiment as which a dataset is fitted: its own, or the one in whose place it stands."""
+    return str(dataset.attrs.get("own_stands_for") or dataset.attrs["experiment"])
 
 
 def _failed(dataset: xr.Dataset, grid: Mapping[str, list[Any]], where: str) -> np.ndarray:

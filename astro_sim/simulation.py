@@ -7,6 +7,7 @@ answers many at once. So one experiment serves a single run and a sweep whose po
 
 from collections import deque
 from collections.abc import Generator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,15 +22,16 @@ MOST_SEED = 2**63 - 1  # what a file can hold
 BATCH_BYTES, BATCH_REQUESTS = 5e8, 512  # answered at once; also bounds how many points are under way
 
 
-def simulate(experiment: str, model: str | None = None, seed: int = 0, **parameters: Any) -> xr.Dataset:
+def simulate(experiment: str | Path, model: str | None = None, seed: int = 0, **parameters: Any) -> xr.Dataset:
     """Run a named experiment.
 
     Parameters
     ----------
-    experiment : str
-        One of `astro_sim.experiments.NAMES`.
+    experiment : str or Path
+        One of `astro_sim.experiments.NAMES`, or the path of a file of your own (.py), as docs/howto/experiment.md
+        tells.
     model : str
-        One of those that run it; by default "macro" where that is one.
+        One of those that run it; by default "macro" where that is one, of a file of your own its first.
     seed : int
         Decides what is random: spike trains, noise and stochastic release; in the macro model input strengths where
         ``drive_cv`` > 0 and the layout "random".
@@ -60,7 +62,7 @@ def simulate(experiment: str, model: str | None = None, seed: int = 0, **paramet
 
 
 def simulate_many(
-    experiment: str,
+    experiment: str | Path,
     points: Sequence[Mapping[str, Any]],
     model: str | None = None,
     seed: int | Sequence[int] = 0,
@@ -119,22 +121,26 @@ class _Point(NamedTuple):
 
 
 def _steps(
-    experiment: str, model: str, variant: experiments.Variant, given: Mapping[str, Any], seed: int
+    found: experiments.Found, model: str, given: Mapping[str, Any], seed: int
 ) -> Generator[Any, Any, xr.Dataset]:
     """One point as a generator, whatever its experiment's run function is."""
+    variant = found.get(model)
     settings, parameters = variant.complete(given)
     run = variant.run(settings, parameters, np.random.default_rng(seed))
-    dataset = run if isinstance(run, xr.Dataset) else (yield from run)
+    dataset = (yield from run) if isinstance(run, Generator) else run
+    if not isinstance(dataset, xr.Dataset):
+        raise InputError(f"{found.name}: expected an xarray.Dataset of its run function, got {type(dataset).__name__}")
     question = {**settings.model_dump(mode="json"), **parameters.model_dump(mode="json")}
-    return describe(dataset, experiment, model, int(seed), question)
+    return describe(dataset, found.name, model, int(seed), question, found.contents, found.own(model))
 
 
 def _run(
-    experiment: str, model: str | None, points: Sequence[Mapping[str, Any]], seeds: Sequence[int]
+    experiment: str | Path, model: str | None, points: Sequence[Mapping[str, Any]], seeds: Sequence[int]
 ) -> list[xr.Dataset | Exception]:
     """Run every point, those that wait for answers in lockstep."""
-    model = experiments.resolve(experiment, model)
-    variant = experiments.get(experiment, model)
+    found = experiments.find(experiment)
+    model = found.resolve(model)
+    found.get(model)
     results: list[xr.Dataset | Exception] = [RuntimeError("not run")] * len(points)
     waiting: deque[_Point] = deque()
 
@@ -156,7 +162,7 @@ def _run(
             and len(waiting) < BATCH_REQUESTS
             and sum(point.request.size for point in waiting) < BATCH_BYTES
         ):
-            proceed(begun, _steps(experiment, model, variant, points[begun], seeds[begun]), None)
+            proceed(begun, _steps(found, model, points[begun], seeds[begun]), None)
             begun += 1
         batch, size = [], 0.0
         while waiting and (not batch or size + waiting[0].request.size <= BATCH_BYTES):
@@ -169,9 +175,10 @@ def _run(
     return results
 
 
-def describe_settings(experiment: str, model: str | None = None) -> list[tuple[str, Any, str, str]]:
+def describe_settings(experiment: str | Path, model: str | None = None) -> list[tuple[str, Any, str, str]]:
     """Every setting of an experiment and its model: name, default, unit, meaning."""
-    chosen = experiments.get(experiment, experiments.resolve(experiment, model))
+    found = experiments.find(experiment)
+    chosen = found.get(found.resolve(model))
     rows = describe_fields(chosen.settings, chosen.parameters)
     presets = ", ".join(chosen.presets) or "none here"
     return [

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from astro_sim.common.errors import InputError
 from astro_sim.common.files import versions
-from astro_sim.dataset import check, require_single, settings_of
+from astro_sim.dataset import check, require_single, settings_of, stands_for
 from bridge import residuals
 from bridge.bootstrap import bootstrap
 from bridge.curves import Curve, read_curve
@@ -23,6 +23,8 @@ from bridge.selection import Attempt, compare
 Array = NDArray[np.float64]
 
 EXPERIMENTS = ("ltp", "spatial", "frequency", "stp")
+# What is read of a dataset, and what an experiment of one's own that stands for another must therefore hold.
+NEEDED = {"ltp": ("p_l_cycle", "tau_cycle"), "spatial": ("p_s_peak", "distance"), "frequency": ("calcium", "rate")}
 METHOD = {"levels": "least squares on cycle ends", "dynamics": "least squares on the steps between cycle ends"}
 
 
@@ -39,7 +41,8 @@ def fit_laws(
     ----------
     datasets : xarray.Dataset or several of them
         One ``ltp`` dataset: a run, or a sweep over ``seed`` or ``layout``, whose points count as repetitions.
-        Optionally one each of ``spatial``, ``frequency`` and ``stp``, all of the same model.
+        Optionally one each of ``spatial``, ``frequency`` and ``stp``, all of the same model. Datasets of experiments of
+        your own that stand for one of these but ``stp`` are taken in its place.
     family : str, optional
         Use this family for the retention law; by default the one with the lowest AICc.
     noise : {"levels", "dynamics"}, optional
@@ -65,9 +68,15 @@ def fit_laws(
         raise InputError(f"draws: expected a whole number from 0 to 100000, got {draws!r}")
     given: dict[str, xr.Dataset] = {}
     for dataset in _several(datasets):
-        name = str(check(dataset).attrs["experiment"])
+        name = stands_for(check(dataset))
         if name not in EXPERIMENTS:
-            raise InputError(f"cannot fit a law to the experiment {name!r}; expected {', '.join(EXPERIMENTS)}")
+            raise InputError(
+                f"cannot fit a law to the experiment {name!r}; expected {', '.join(EXPERIMENTS)}, or one of your own "
+                "that stands for one of them"
+            )
+        for variable in NEEDED.get(name, ()):
+            if "own_source" in dataset.attrs and variable not in dataset:
+                raise InputError(f"{dataset.attrs['experiment']}: to stand for {name!r} it lacks {variable!r}")
         if name in given:
             raise InputError(f"two datasets of the experiment {name!r}; expected one")
         given[name] = dataset if name == "ltp" else require_single(dataset)

@@ -11,7 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from astro_sim.common.errors import InputError
-from astro_sim.dataset import check, grid_of
+from astro_sim.dataset import check, grid_of, stands_for
 from bridge import families
 from bridge.curves import REPEATED, Curve, read_curve
 from bridge.fitting import CurveFit, fit_curve
@@ -96,7 +96,7 @@ def fit_sweep(dataset: xr.Dataset, family: str = "exponential") -> list[SweptLaw
     [SweptLaw(tau_p_l=30.0: exponential, tau 3), SweptLaw(tau_p_l=60.0: exponential, tau 6)]
     """
     grid = grid_of(check(dataset))
-    if not grid or dataset.attrs["experiment"] != "ltp":
+    if not grid or stands_for(dataset) != "ltp":
         raise InputError("expected a sweep of ltp; rmaat simulate ltp --sweep NAME=VALUES makes one")
     if family == "spline":
         raise InputError("family: expected a parametric one, got 'spline'")

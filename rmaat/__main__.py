@@ -61,7 +61,9 @@ def _front(
 
 @app.command()
 def simulate(
-    experiment: Annotated[str, typer.Argument(help="One of: " + ", ".join(EXPERIMENTS) + ".")],
+    experiment: Annotated[
+        str, typer.Argument(help="One of: " + ", ".join(EXPERIMENTS) + "; or a file of your own (.py).")
+    ],
     out: Annotated[Path | None, typer.Option(help="Dataset to write, X.nc (required).")] = None,
     model: Annotated[str | None, typer.Option(help="macro or biophysical.  [default: macro where it runs]")] = None,
     seed: Seed = 0,

@@ -35,6 +35,8 @@ PAGES = sorted(path for path in DOCS.rglob("*.md") if not MADE & {*path.relative
 ALL = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *PAGES]
 FENCE = re.compile(r"^```(\S*)\n(.*?)^```$", flags=re.DOTALL | re.MULTILINE)
 
+FILE = re.compile(r"# (\w+\.py)\n")  # how a block that is a file begins
+
 name_of = partial(lambda path: str(path.relative_to(ROOT)))
 
 
@@ -99,14 +101,23 @@ def blocks(path: Path, kind: str) -> list[tuple[int, str]]:
     return [(text.count("\n", 0, m.start()) + 1, m[2]) for m in FENCE.finditer(text) if m[1] == kind]
 
 
+def put_files(path: Path) -> None:
+    """Write a page's files, blocks that begin with their name, into the working folder."""
+    for _, code in blocks(path, "python"):
+        if file := FILE.match(code):
+            Path(file[1]).write_text(code)
+
+
 @pytest.mark.parametrize("path", [path for path in PAGES if blocks(path, "python")], ids=name_of)
 def test_code_blocks_run(path, tmp_path, monkeypatch):
-    """Every block of a page in order, in one namespace and an empty folder."""
+    """Every block of a page in order, in one namespace and an empty folder where the page's files are."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MPLBACKEND", "Agg")
     namespace = {"__name__": "page"}
+    put_files(path)
     for line, code in blocks(path, "python"):
-        exec(compile("\n" * line + code, str(path), "exec"), namespace)
+        if not FILE.match(code):
+            exec(compile("\n" * line + code, str(path), "exec"), namespace)
 
 
 def test_the_tour_is_stored_without_outputs():
@@ -206,8 +217,9 @@ def _names(name: list[str], free: list[str], given: dict[str, list[str]]) -> Non
     pairs = [pair for pair in given.get("--set", []) if not pair.startswith(("NAME", "KEY", "laws.perturbed=KIND"))]
     values = parse_assignments(pair for pair in pairs if not pair.endswith("=")) if pairs else {}
     model = next(iter(given.get("--model", [])), None)
-    if verb == "simulate" and re.search("[a-z]", first):
-        variant = experiments.get(first, experiments.resolve(first, model))
+    if verb == "simulate" and re.search("[a-z]", first) and not (first.endswith(".py") and not Path(first).exists()):
+        experiment = experiments.find(first)
+        variant = experiment.get(experiment.resolve(model))
         variant.complete(values)
         swept = [each for each in given.get("--sweep", []) if not each.startswith("NAME")]
         for swept_name in parse_grid(swept) if swept else ():
@@ -224,7 +236,7 @@ def _names(name: list[str], free: list[str], given: dict[str, list[str]]) -> Non
             raise ValueError(f"unknown model {model}")
     if verb.startswith("laws ") and not verb.endswith(("show", "convert")):
         parse_ranges([each for each in given.get("--range", []) if not each.startswith("NAME")])
-        chosen = experiments.get("ltp", model or "macro")
+        chosen = experiments.find("ltp").get(model or "macro")
         chosen.complete(values)
     if verb == "bench":
         unknown = [each for each in free if each not in {*NAMES, *BY_NAME} and re.search("[a-z]", each)]
@@ -233,7 +245,9 @@ def _names(name: list[str], free: list[str], given: dict[str, list[str]]) -> Non
 
 
 @pytest.mark.parametrize("path", ALL, ids=name_of)
-def test_commands_exist(path):
+def test_commands_exist(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    put_files(path)
     found = {command: wrong for command, whole in commands(path) if (wrong := problems(command, whole))}
     assert found == {}
 

@@ -1,7 +1,7 @@
 """How the report shows each experiment: a file a theme, and one table that says which.
 
 A view turns a dataset into parts (figures, tables, sentences). To show another experiment: a function
-``(dataset, inputs) -> parts`` and its entry in `VIEWS`; until it has one, the report lists what its datasets hold.
+``(dataset, inputs) -> parts`` and its entry in `VIEWS`; until it has one, the report draws every variable alike.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from typing import Any
 
 from analysis.collect import Dataset, Inputs
 from analysis.parts import Heading, Text
-from analysis.views import calcium, circuits, macro, memory, plasticity, release, waves
+from analysis.views import calcium, circuits, macro, memory, own, plasticity, release, waves
 from analysis.views.tables import inventory
 
 
@@ -76,14 +76,16 @@ def lacking(inputs: Inputs) -> dict[str, str]:
 
 
 def others(inputs: Inputs) -> list[Any]:
-    """What the datasets hold that have no view."""
+    """The datasets that have no view: the course of every variable, and what they hold."""
     unknown = [each for each in inputs.datasets if (each.experiment, each.model) not in VIEWS]
     found: list[Any] = []
     if unknown:
-        found.append(Text("The report has no figures for these; what they hold:", note=True))
+        told = "The report knows no more of these than their files say: every variable alike, and what they hold."
+        found.append(Text(told, note=True))
     for each in unknown:
         found += [
             Heading(f"{each.experiment}, {each.model} model"),
+            *own.courses(each.data, str(each.path)),
             inventory(each.data, f"{each.path}: dimensions, unit and range of every variable."),
         ]
     return found

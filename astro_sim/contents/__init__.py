@@ -4,6 +4,7 @@ Plain tables, a file an experiment, so that whoever reads a dataset needs neithe
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
@@ -22,22 +23,40 @@ EXPERIMENTS = (
     "network",
 )
 
-_TABLES = {name: import_module(f"{__name__}.{name}") for name in EXPERIMENTS}
 
-# experiment -> model -> variable -> its dimensions. A dataset may hold more; these it holds, and without NaN.
-CONTENTS: dict[str, dict[str, Dimensions]] = {name: table.PROMISED for name, table in _TABLES.items()}
+@dataclass(frozen=True)
+class Contents:
+    """What the datasets of one experiment hold.
+
+    Attributes
+    ----------
+    promised : mapping
+        Model -> variable -> its dimensions. A dataset may hold more; these it holds, and without NaN.
+    meanings : mapping
+        Model -> variable -> (unit, meaning), of everything that a dataset may hold besides what all share.
+    by_setting : mapping
+        Variable -> (setting, its value -> (unit, meaning)), where a setting decides what a variable means.
+    """
+
+    promised: Mapping[str, Dimensions]
+    meanings: Mapping[str, Meanings]
+    by_setting: Mapping[str, tuple[str, Mapping[Any, tuple[str, str]]]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, tables: Any) -> "Contents":
+        """From a module with the tables ``PROMISED``, ``MEANINGS`` and perhaps ``BY_SETTING``."""
+        return cls(tables.PROMISED, tables.MEANINGS, getattr(tables, "BY_SETTING", {}))
+
+    def known(self, model: str, settings: Mapping[str, Any]) -> Meanings:
+        """Name -> (unit, meaning) of everything that a dataset of this model and these settings may hold."""
+        return {**COMMON, **self.meanings[model], **self.decided(model, settings)}
+
+    def decided(self, model: str, settings: Mapping[str, Any]) -> Meanings:
+        """Those of them that a setting decides; in general terms where ``settings`` lack it, as where it was swept."""
+        return {
+            name: choices.get(settings.get(setting), self.meanings[model][name])
+            for name, (setting, choices) in self.by_setting.items()
+        }
 
 
-def meanings(experiment: str, model: str, settings: Mapping[str, Any]) -> Meanings:
-    """Name -> (unit, meaning) of everything that a dataset of this experiment, model and settings may hold."""
-    general = {**COMMON, **_TABLES[experiment].MEANINGS[model]}
-    return {**general, **decided(experiment, model, settings)}
-
-
-def decided(experiment: str, model: str, settings: Mapping[str, Any]) -> Meanings:
-    """Those of them that a setting decides; in general terms where ``settings`` lack it, as where it was swept."""
-    table = _TABLES[experiment]
-    return {
-        name: choices.get(settings.get(setting), table.MEANINGS[model][name])
-        for name, (setting, choices) in getattr(table, "BY_SETTING", {}).items()
-    }
+CONTENTS = {name: Contents.of(import_module(f"{__name__}.{name}")) for name in EXPERIMENTS}

@@ -1,8 +1,10 @@
-"""Named experiments: one a file, each with the models that can run it."""
+"""Named experiments: one a file, each with the models that can run it; and files of one's own, by their path."""
 
+import json
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,7 @@ import xarray as xr
 
 from astro_sim.common.errors import InputError, did_you_mean, require_known
 from astro_sim.common.settings import Settings, split_settings
-from astro_sim.contents import EXPERIMENTS
+from astro_sim.contents import CONTENTS, EXPERIMENTS, Contents
 
 Run = Callable[[Any, Any, np.random.Generator], xr.Dataset | Generator[Any, Any, xr.Dataset]]
 
@@ -63,31 +65,76 @@ class Experiment:
         One line for people.
     models : mapping
         Name of a model -> how that model runs the experiment.
+    stands_for : str
+        Of an experiment of one's own: "ltp", "spatial" or "frequency" where its datasets hold what those of that
+        experiment do, so that `bridge.fit_laws` takes them in its place.
     """
 
     summary: str
     models: Mapping[str, Variant]
+    stands_for: str = ""
 
 
 NAMES = EXPERIMENTS
 
 
-def models(name: str) -> Mapping[str, Variant]:
-    """The models that run the experiment ``name``, its default first; an unknown name raises `InputError`."""
-    require_known("experiment", name, NAMES)
-    return import_module(f"{__name__}.{name}").EXPERIMENT.models
+@dataclass(frozen=True)
+class Found:
+    """An experiment as it was looked up.
+
+    Attributes
+    ----------
+    reference : str
+        What finds it again, in another process too: its name, or the whole path of its file.
+    name : str
+    experiment : Experiment
+    contents : Contents
+        What its datasets hold.
+    source : str
+        SHA-256 of its file; empty for those of the package, whose version stands in every dataset.
+    """
+
+    reference: str
+    name: str
+    experiment: Experiment
+    contents: Contents
+    source: str = ""
+
+    def resolve(self, model: str | None) -> str:
+        """The name of the model to run: the one given, or the experiment's default."""
+        return next(iter(self.experiment.models)) if model is None else model
+
+    def get(self, model: str) -> Variant:
+        """How ``model`` runs it; an unknown one raises `InputError` with the nearest name."""
+        known = self.experiment.models
+        if not isinstance(model, str):
+            raise InputError(f"model: expected a name ({', '.join(known)}), got {type(model).__name__}")
+        if model not in known:
+            raise InputError(f"unknown model {model!r} for the experiment {self.name!r}; {did_you_mean(model, known)}")
+        return known[model]
+
+    def own(self, model: str) -> dict[str, str]:
+        """What a dataset of one's own experiment says of it, so that it is read without the file; else nothing."""
+        if not self.source:
+            return {}
+        held = {name: list(dims) for name, dims in self.contents.promised[model].items()}
+        stands = {"own_stands_for": self.experiment.stands_for} if self.experiment.stands_for else {}
+        return {"own_source": self.source, "own_contents": json.dumps(held), **stands}
 
 
-def resolve(name: str, model: str | None) -> str:
-    """The name of the model to run: the one given, or the experiment's default."""
-    return next(iter(models(name))) if model is None else model
+def find(experiment: str | Path) -> Found:
+    """Look up an experiment by its name, or by the path of a file of one's own, which is run.
 
+    Raises
+    ------
+    InputError
+        An unknown name (with the nearest one); a file that is missing, cannot be run or lacks a table.
+    """
+    if isinstance(experiment, Path) or (isinstance(experiment, str) and experiment.endswith(".py")):
+        from astro_sim.experiments import own
 
-def get(name: str, model: str) -> Variant:
-    """Look up how ``model`` runs the experiment ``name``; an unknown one raises `InputError` with the nearest name."""
-    known = models(name)
-    if not isinstance(model, str):
-        raise InputError(f"model: expected a name ({', '.join(known)}), got {type(model).__name__}")
-    if model not in known:
-        raise InputError(f"unknown model {model!r} for the experiment {name!r}; {did_you_mean(model, known)}")
-    return known[model]
+        return own.load(Path(experiment))
+    if isinstance(experiment, str) and experiment not in NAMES and Path(f"{experiment}.py").is_file():
+        raise InputError(f"unknown experiment {experiment!r}; for the file here, write {experiment}.py")
+    require_known("experiment", experiment, NAMES)
+    return Found(experiment, experiment, import_module(f"{__name__}.{experiment}").EXPERIMENT, CONTENTS[experiment])

@@ -1,5 +1,6 @@
 """Sweeps: an experiment at every point of a grid, as one dataset."""
 
+import json
 import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,7 +14,6 @@ import xarray as xr
 from astro_sim import experiments
 from astro_sim.common.errors import InputError
 from astro_sim.common.progress import Progress
-from astro_sim.contents import CONTENTS, decided
 from astro_sim.dataset import check, provenance
 from astro_sim.simulation import require_seed
 from astro_sim.sweeps import cluster, pool
@@ -31,7 +31,7 @@ class SweepError(InputError):
 
 
 def sweep(
-    experiment: str,
+    experiment: str | Path,
     grid: Mapping[str, Any],
     model: str | None = None,
     seed: int = 0,
@@ -76,15 +76,18 @@ def sweep(
     {'tau_p_l': 3, 'seed': 2, 'cycle': 3}
     """
     _require_workers(workers)
-    model = experiments.resolve(experiment, model)
-    points = make(experiment, model, seed, grid, parameters)
-    attributes = provenance(experiment, model, points.seed, points.settings, points.values)
+    found = experiments.find(experiment)
+    points = make(found, found.resolve(model), seed, grid, parameters)
+    model, own = points.model, found.own(points.model)
+    if own and points.decided:
+        own["own_decided"] = json.dumps(points.decided)
+    attributes = provenance(found.name, model, points.seed, points.settings, points.values, own)
     store = Store(folder, attributes) if folder is not None else None
     count = math.prod(points.shape)
     results: dict[int, xr.Dataset | str] = store.finished() if store else {}
 
     def job(indices: tuple[int, ...]) -> Job:
-        return Job(experiment, model, indices, tuple(points.point(index) for index in indices))
+        return Job(found.reference, model, indices, tuple(points.point(index) for index in indices), found.source)
 
     def keep(done: Done) -> None:
         if store:
@@ -97,7 +100,7 @@ def sweep(
 
 
 def run_points(
-    experiment: str,
+    experiment: str | Path,
     points: Sequence[Mapping[str, Any]],
     model: str | None = None,
     seed: int = 0,
@@ -125,12 +128,15 @@ def run_points(
         Unknown experiment or model, a seed or number of workers that is none.
     """
     _require_workers(workers)
-    model, seed = experiments.resolve(experiment, model), require_seed(seed)
-    experiments.get(experiment, model)
+    found, seed = experiments.find(experiment), require_seed(seed)
+    model = found.resolve(model)
+    found.get(model)
     results: dict[int, xr.Dataset | str] = {}
 
     def job(indices: tuple[int, ...]) -> Job:
-        return Job(experiment, model, indices, tuple((seed, dict(points[index])) for index in indices))
+        return Job(
+            found.reference, model, indices, tuple((seed, dict(points[index])) for index in indices), found.source
+        )
 
     _warn(_finish("simulating", job, model, len(points), results, None, workers))
     return [results[index] for index in range(len(points))]
@@ -208,9 +214,9 @@ def _assemble(points: Grid, results: list[xr.Dataset | str], attributes: dict[st
         told,
         points.values,
         {name: points.describe(name) for name in points.values},
-        CONTENTS[points.experiment][points.model],
+        points.found.contents.promised[points.model],
     )
-    for name, (unit, meaning) in decided(points.experiment, points.model, points.settings).items():
+    for name, (unit, meaning) in points.found.contents.decided(points.model, points.settings).items():
         for each in {name, f"point_{name}"} & set(map(str, dataset.variables)):
             dataset[each].attrs.update(units=unit, long_name=meaning)
     return check(dataset.assign_attrs(attributes))

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from astro_sim import experiments
 from astro_sim.common.errors import InputError, did_you_mean
 from astro_sim.common.settings import parse_assignments
+from astro_sim.experiments import Found
 from astro_sim.simulation import require_seed
 
 MOST_POINTS = 1_000_000  # more is a slip of a digit rather than a wish
@@ -25,7 +25,9 @@ class Grid:
 
     Attributes
     ----------
-    experiment, model : str
+    found : Found
+        The experiment.
+    model : str
     seed : int
         Of every point; the first one where the seed is swept.
     given : mapping
@@ -34,14 +36,17 @@ class Grid:
         Name of a swept setting -> its values, as the settings class holds them.
     settings : mapping
         Every setting that is the same at all points.
+    decided : tuple of str
+        Settings that differ between points though they are not swept: a swept preset sets them, say.
     """
 
-    experiment: str
+    found: Found
     model: str
     seed: int
     given: Mapping[str, Any]
     values: Mapping[str, list[Any]]
     settings: Mapping[str, Any]
+    decided: tuple[str, ...] = ()
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -59,12 +64,12 @@ class Grid:
         """Unit and meaning of a swept setting."""
         if name == SEED:
             return "1", "seed of everything random"
-        variant = experiments.get(self.experiment, self.model)
+        variant = self.found.get(self.model)
         owner = variant.settings if name in variant.settings.model_fields else variant.parameters
         return owner.unit(name), owner.model_fields[name].description or name
 
 
-def make(experiment: str, model: str, seed: int, grid: Any, given: Mapping[str, Any]) -> Grid:
+def make(found: Found, model: str, seed: int, grid: Any, given: Mapping[str, Any]) -> Grid:
     """Validate a sweep: every point is held against the settings classes before anything runs.
 
     Raises
@@ -73,7 +78,7 @@ def make(experiment: str, model: str, seed: int, grid: Any, given: Mapping[str, 
         Unknown name, no values, a value twice, malformed 'a:b:n', a name both swept and fixed, too many points, or a
         value that a settings class refuses.
     """
-    variant = experiments.get(experiment, model)
+    variant = found.get(model)
     require_seed(seed)
     if not isinstance(grid, Mapping) or not grid:
         raise InputError(f"grid: expected a mapping from names of settings to values, got {grid!r}")
@@ -108,12 +113,13 @@ def make(experiment: str, model: str, seed: int, grid: Any, given: Mapping[str, 
                 raise InputError(f"{name}: the value {text} is given twice")
             seen.add(text)
     return Grid(
-        experiment=experiment,
+        found=found,
         model=model,
         seed=held[SEED][0] if SEED in held else int(seed),
         given=dict(given),
         values=held,
         settings={name: value for name, value in settings.items() if name not in varying},
+        decided=tuple(sorted(varying - set(values))),
     )
 
 

@@ -1,15 +1,16 @@
 """From a sweep back to the dataset of one of its points."""
 
+import json
 import math
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from astro_sim import experiments
 from astro_sim.common.errors import InputError, did_you_mean
-from astro_sim.contents import CONTENTS, decided, meanings
-from astro_sim.dataset import check, grid_of, provenance, settings_of
+from astro_sim.contents import CONTENTS
+from astro_sim.dataset import OWN_ATTRIBUTES, check, grid_of, promised, provenance, settings_of
+from astro_sim.experiments import Found, find, own
 from astro_sim.sweeps.grid import SEED
 from astro_sim.sweeps.joining import take
 
@@ -54,17 +55,34 @@ def select(dataset: xr.Dataset, **point: Any) -> xr.Dataset:
     chosen = {name: grid[dim][i] for (name, dim), i in zip(names.items(), place, strict=True)}
     run = take(dataset, tuple(grid), place)
     for name, value in chosen.items():
-        if CONTENTS[experiment][model].get(name) == ():  # the coordinate stood for it
-            unit, meaning = meanings(experiment, model, {})[name]
-            run[name] = ((), value, {"units": unit, "long_name": meaning})
+        if promised(dataset).get(name) == ():  # the coordinate stood for it
+            run[name] = ((), value, {key: dataset[name].attrs[key] for key in ("units", "long_name")})
     seed = int(chosen.pop(SEED, dataset.attrs["seed"]))
-    # Completed anew: what a swept preset sets is not among the settings that all points share.
-    protocol, constants = experiments.get(experiment, model).complete({**settings_of(dataset), **chosen})
-    settings = {**protocol.model_dump(mode="json"), **constants.model_dump(mode="json")}
-    for name, (unit, meaning) in decided(experiment, model, settings).items():
-        run[name].attrs.update(units=unit, long_name=meaning)
-    run.attrs = {**provenance(experiment, model, seed, settings), "versions": dataset.attrs["versions"]}
-    return check(run)
+    found = _experiment(dataset)
+    settings = {**settings_of(dataset), **chosen}
+    if found is not None:
+        # Completed anew: what a swept preset sets is not among the settings that all points share.
+        protocol, constants = found.get(model).complete(settings)
+        settings = {**protocol.model_dump(mode="json"), **constants.model_dump(mode="json")}
+        known = found.contents.known(model, settings)
+        for name in run.variables:
+            unit, meaning = known[str(name)]
+            run[name].attrs.update(units=unit, long_name=meaning)
+    elif "own_decided" in dataset.attrs:
+        names = ", ".join(json.loads(dataset.attrs["own_decided"]))
+        raise InputError(
+            f"select: {names} follow from what was swept; load the experiment's file first, unchanged since: "
+            f"astro_sim.experiments.find('{experiment}.py')"
+        )
+    own_attributes = {name: dataset.attrs[name] for name in OWN_ATTRIBUTES if name in dataset.attrs}
+    run.attrs = provenance(experiment, model, seed, settings, own=own_attributes)
+    return check(run.assign_attrs(versions=dataset.attrs["versions"]))
+
+
+def _experiment(dataset: xr.Dataset) -> Found | None:
+    """The experiment that made the sweep; None for one of one's own whose file this process has not run."""
+    name = str(dataset.attrs["experiment"])
+    return find(name) if name in CONTENTS else own.loaded(name, str(dataset.attrs["own_source"]))
 
 
 def _find(name: str, value: Any, values: list[Any]) -> int:

@@ -11,6 +11,8 @@ from typing import Any
 import xarray as xr
 
 from astro_sim import simulation
+from astro_sim.common.errors import InputError
+from astro_sim.experiments import find
 
 Caught = tuple[type[Warning], str]
 LOSSES = 3
@@ -26,11 +28,15 @@ class Job:
 
     Attributes
     ----------
-    experiment, model : str
+    experiment : str
+        What finds it in another process: a name, or the whole path of a file of one's own.
+    model : str
     indices : tuple of int
         Numbers of the points in the grid.
     points : tuple
         Seed and parameters of each.
+    source : str
+        SHA-256 of that file; empty for an experiment of the package.
     losses : int
         How often a worker died with it.
     """
@@ -39,13 +45,14 @@ class Job:
     model: str
     indices: tuple[int, ...]
     points: tuple[tuple[int, dict[str, Any]], ...]
+    source: str = ""
     losses: int = 0
 
     def alone(self) -> list["Job"]:
         """Its points as jobs of their own, after the worker died once more: so that one bad point ruins no other."""
         losses = self.losses + 1 if len(self.points) == 1 else 1
         return [
-            Job(self.experiment, self.model, (index,), (point,), losses)
+            Job(self.experiment, self.model, (index,), (point,), self.source, losses)
             for index, point in zip(self.indices, self.points, strict=True)
         ]
 
@@ -86,6 +93,8 @@ def quieten() -> None:
 
 
 def _run(job: Job) -> list[xr.Dataset | Exception]:
+    if job.source and find(job.experiment).source != job.source:
+        return [InputError(f"{job.experiment}: changed while its sweep ran")] * len(job.points)
     seeds, parameters = [seed for seed, _ in job.points], [each for _, each in job.points]
     try:
         return simulation.simulate_many(job.experiment, parameters, job.model, seeds)

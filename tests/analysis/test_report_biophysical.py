@@ -65,7 +65,7 @@ def traces(plot: Plot) -> dict[str, Any]:
 
 
 def test_every_view_is_of_an_experiment_that_exists() -> None:
-    assert set(views.VIEWS) <= {(name, model) for name, models in CONTENTS.items() for model in models}
+    assert set(views.VIEWS) <= {(name, model) for name, held in CONTENTS.items() for model in held.promised}
 
 
 def test_traces_and_events_of_calcium() -> None:
@@ -345,7 +345,7 @@ def test_recall_and_energy(recall: xr.Dataset) -> None:
 @pytest.mark.parametrize("name", MAKERS)
 def test_what_is_not_promised_may_be_absent(name: str) -> None:
     data = MAKERS[name]()
-    promised = CONTENTS[str(data.attrs["experiment"])][str(data.attrs["model"])]
+    promised = CONTENTS[str(data.attrs["experiment"])].promised[str(data.attrs["model"])]
     bare = data.drop_vars([each for each in data.data_vars if each not in promised])
     bare.attrs["settings"] = "{}"
     found = parts_of(bare)

@@ -10,12 +10,12 @@ import xarray as xr
 
 import astro_sim
 from astro_sim import experiments
-from astro_sim.contents import CONTENTS, meanings
+from astro_sim.contents import CONTENTS
 from astro_sim.dataset import REQUIRED_ATTRIBUTES, changes_of, settings_of
 
 
 def test_every_variable_carries_unit_and_description(dataset):
-    known = meanings(dataset.attrs["experiment"], dataset.attrs["model"], settings_of(dataset))
+    known = CONTENTS[dataset.attrs["experiment"]].known(dataset.attrs["model"], settings_of(dataset))
     for name, variable in dataset.variables.items():
         assert (variable.attrs["units"], variable.attrs["long_name"]) == known[name]
         assert variable.attrs["units"]
@@ -33,8 +33,8 @@ def test_provenance_is_complete(dataset, question):
 
 
 def test_every_experiment_and_model_is_among_those_tested(question):
-    known = {(name, model) for name in experiments.NAMES for model in experiments.models(name)}
-    assert known == {(name, model) for name in CONTENTS for model in CONTENTS[name]}
+    known = {(name, model) for name in experiments.NAMES for model in experiments.find(name).experiment.models}
+    assert known == {(name, model) for name in CONTENTS for model in CONTENTS[name].promised}
     assert (question.experiment, question.model) in known
 
 

@@ -90,13 +90,13 @@ def test_every_setting_is_described_with_the_default_in_force(question):
     names = [name for name, *_ in rows]
     assert len(set(names)) == len(names)  # protocol and model share no name, or a value would reach only one
     assert all(unit and meaning for _, _, unit, meaning in rows)
-    settings, parameters = experiments.get(question.experiment, question.model).complete({})
+    settings, parameters = experiments.find(question.experiment).get(question.model).complete({})
     assert {name: default for name, default, *_ in rows} == {**dict(settings), **dict(parameters)}
 
 
 @pytest.mark.parametrize("experiment", experiments.NAMES)
 def test_every_preset_is_valid_and_listed(experiment):
-    for model, variant in experiments.models(experiment).items():
+    for model, variant in experiments.find(experiment).experiment.models.items():
         for preset in variant.presets:
             variant.complete({"preset": preset})
             listed = {name: meaning for name, _, _, meaning in describe_settings(experiment, model)}
@@ -104,9 +104,9 @@ def test_every_preset_is_valid_and_listed(experiment):
 
 
 def test_the_default_model_is_macro_where_it_runs():
-    assert experiments.resolve("ltp", None) == "macro"
-    assert experiments.resolve("calcium", None) == "biophysical"
-    assert experiments.resolve("ltp", "biophysical") == "biophysical"
+    assert experiments.find("ltp").resolve(None) == "macro"
+    assert experiments.find("calcium").resolve(None) == "biophysical"
+    assert experiments.find("ltp").resolve("biophysical") == "biophysical"
 
 
 def test_the_package_offers_its_names_and_no_others():

@@ -16,11 +16,12 @@ import astro_sim
 from astro_sim import experiments, simulation, sweeps
 from astro_sim.common.errors import InputError
 from astro_sim.common.settings import quantity
+from astro_sim.contents import CONTENTS
 from astro_sim.dataset import settings_of
 from astro_sim.experiments import Variant, ltp
 from astro_sim.macro.model import LatchingWarning
 from astro_sim.macro.parameters import MacroParameters
-from astro_sim.sweeps import cluster, pool
+from astro_sim.sweeps import cluster, pool, selecting
 from astro_sim.sweeps.joining import join, take
 from astro_sim.sweeps.work import LOST
 from bridge.distil import fit_laws
@@ -146,7 +147,9 @@ def test_a_swept_preset_sets_what_it_sets(monkeypatch):
 
     presets = {"slow": {"tau_p_l": 90.0}, "weak": {"amplitude": 0.5}}
     variant = Variant(Preset, MacroParameters, ltp.run, presets=presets)
-    monkeypatch.setattr(experiments, "get", lambda *_: variant)
+    found = experiments.Found("ltp", "ltp", experiments.Experiment("of a test", {"macro": variant}), CONTENTS["ltp"])
+    monkeypatch.setattr(experiments, "find", lambda _: found)
+    monkeypatch.setattr(selecting, "find", lambda _: found)
     grid = {"preset": ["slow", "weak"]}
     dataset = astro_sim.sweep("ltp", grid, **FAST)
     assert not {"tau_p_l", "amplitude"} & set(settings_of(dataset))
