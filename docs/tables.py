@@ -1,4 +1,4 @@
-"""The tables of docs/results.md and docs/laws_file.md, from results/*.json and from the schema of laws.json.
+"""The tables of README.md, docs/results.md and docs/laws_file.md, from results/*.json and the schema of laws.json.
 
     python docs/tables.py            write them anew
     python docs/tables.py --check    say which differ, and write nothing
@@ -20,6 +20,7 @@ from bridge.schema import json_schema
 
 DOCS = Path(__file__).resolve().parent
 RESULTS = DOCS.parent / "results"
+PAGES = (DOCS.parent / "README.md", DOCS / "results.md", DOCS / "laws_file.md")
 MARKED = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", flags=re.DOTALL)
 
 
@@ -46,12 +47,46 @@ def mean_and_range(values: Sequence[float]) -> str:
     return middle if f"{low:.2f}" == f"{high:.2f}" else f"{middle} ({low:.2f} to {high:.2f})"
 
 
+MODELS = {"transformer": "Transformer", "at": "AT", "rmt": "RMT", "rlt": "RLT", "rmaat": "RMAAT"}
+# What the data of a task are, and how much of it there is to learn from a glance; of the README.
+DATA = {
+    "listops": "generated, official sizes; a table of the first symbol has {first_symbol}",
+    "text": "IMDB, half of the official test split",
+    "retrieval": "a stand-in, pairs of halves of IMDB reviews, where shared words alone tell 77 %",
+    "image": "CIFAR-10 from JPEG files",
+    "pathfinder": "generated, 32 x 32: not learned",
+}
+
+
+def finished() -> list[dict[str, Any]]:
+    """Finished rows of the Long Range Arena table, by task, model and seed."""
+    order = [*paper.TASKS], [*MODELS]
+    done = [row for row in rows("lra") if row["state"] == "finished"]
+    return sorted(done, key=lambda row: (order[0].index(row["task"]), order[1].index(row["name"]), row["seed"]))
+
+
+def lra_overview() -> str:
+    """A line a task, a column a model: ours (the mean over seeds, and the range), the paper's in brackets."""
+    body = []
+    for task, name in paper.TASKS.items():
+        found = [row for row in finished() if row["task"] == task]
+        one = next(row for row in found if row["name"] == "rmaat")
+        cells = []
+        for model in MODELS:
+            ours = [100 * row["accuracy"] for row in found if row["name"] == model]
+            theirs = paper.accuracy(task, model)
+            told = f"{sum(ours) / len(ours):.1f}" if ours else "-"
+            told += f", {min(ours):.1f} to {max(ours):.1f}" if len(ours) > 1 else ""
+            cells.append(told if theirs is None else f"{told} ({theirs:.1f})")
+        words = DATA[task].format(first_symbol=f"{100 * (one['first_symbol'] or 0):.1f}")
+        body.append((name.split()[0], *cells, f"{100 * one['majority']:.1f}", f"{words}; {one['steps']:,} steps"))
+    return markdown(("task", *MODELS.values(), "most frequent answer", "data, training"), body)
+
+
 def lra() -> str:
     """Every finished row of the Long Range Arena table."""
     body = []
-    for row in rows("lra"):
-        if row["state"] != "finished":
-            continue
+    for row in finished():
         theirs = paper.accuracy(row["task"], row["model"])
         body.append(
             (
@@ -82,8 +117,7 @@ def lra_runs() -> str:
             f"{row['memory_mb']:,.0f}",
             row["data"]["content"],
         )
-        for row in rows("lra")
-        if row["state"] == "finished"
+        for row in finished()
     ]
     head = ("task", "model", "seed", "parameters", "rule", "million tokens", "peak resident MB", "data")
     return markdown(head, body)
@@ -270,8 +304,8 @@ def _bounds(about: dict[str, Any]) -> str:
 
 TABLES: dict[str, Callable[[], str]] = {
     each.__name__: each
-    for each in (lra, lra_runs, paper_lra, paper_ablations, ablations, recall, recall_longer, memory_rules, enwik8,
-                 models, peers, throughput, amrb, length, schema)
+    for each in (lra_overview, lra, lra_runs, paper_lra, paper_ablations, ablations, recall, recall_longer,
+                 memory_rules, enwik8, models, peers, throughput, amrb, length, schema)
 }  # fmt: skip
 
 
@@ -283,12 +317,11 @@ def renewed(text: str) -> str:
 def main() -> int:
     """Write, or compare."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("pages", nargs="*", default=["results", "laws_file"])
+    parser.add_argument("pages", nargs="*", type=Path, default=PAGES)
     parser.add_argument("--check", action="store_true")
     asked = parser.parse_args()
     differ = 0
-    for name in asked.pages:
-        path = DOCS / f"{name}.md"
+    for path in asked.pages:
         text = path.read_text()
         if (new := renewed(text)) != text:
             differ += 1

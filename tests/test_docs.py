@@ -365,7 +365,7 @@ def test_docstrings_of_what_is_called_say_what_goes_in_and_comes_out():
     assert lacking == []
 
 
-@pytest.mark.parametrize("page", ["results", "laws_file"])
+@pytest.mark.parametrize("page", [ROOT / "README.md", DOCS / "results.md", DOCS / "laws_file.md"], ids=name_of)
 def test_tables_are_those_of_their_sources(page):
     """`python docs/tables.py` writes them anew."""
     done = subprocess.run(

@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 import torch
 
-from analysis import paper
 from astro_sim.common.errors import InputError
 from benchmarks import accelerator
 from benchmarks.registry import BY_NAME, NAMES, Benchmark, run
@@ -130,22 +129,6 @@ def test_the_readmes_figures_are_those_of_the_results():
     expected |= model_figures()
     for start, figure in expected.items():
         assert [value for name, value in rows.items() if name.startswith(start)] == [figure]
-
-
-def test_the_readmes_long_range_arena_is_that_of_the_results():
-    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in README.splitlines()]
-    shown = {cells[0]: cells for cells in lines if len(cells) == 5 and cells[0] in ("ListOps", "Text", "Image",
-             "Retrieval", "Pathfinder")}  # fmt: skip
-    rows = json.loads((ROOT / "results" / "lra.json").read_text())["rows"]
-    ours = {row["task"]: row for row in rows if (row["name"], row["seed"]) == ("rmaat", 0)}
-    assert {name.lower() for name in shown} == {task for task, row in ours.items() if row["state"] == "finished"}
-    for name, cells in shown.items():
-        row = ours[name.lower()]
-        theirs = paper.accuracy(row["task"], "rmaat")
-        assert cells[1:4] == [f"{100 * row['accuracy']:.1f}", f"{100 * row['majority']:.1f}", f"{theirs:.1f}"]
-        assert f"{row['steps']:,} steps" in cells[4]
-        if row["first_symbol"] is not None and name == "ListOps":
-            assert f"first symbol has {100 * row['first_symbol']:.1f}" in cells[4]
 
 
 def model_figures():
