@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from astro_sim.common.errors import InputError
 from astro_sim.common.files import digest, read_json
-from rmaat.records import PREDICTIONS, RunRecord, is_run, read_run
+from rmaat.records import RunRecord, is_run, read_right, read_run, unpacked
 
 EXPECTED = "expected run folders, folders of them, or tables that rmaat reproduce wrote (.json)"
 NEUTRAL = ("seed", "device", "log_every", "checkpoint_every", "tensorboard")  # no arm of their own
@@ -143,7 +143,7 @@ def of_run(run: RunRecord) -> Result | str:
         accuracy=run.evaluation["accuracy"],
         examples=run.evaluation["examples"],
         bits=bits,
-        answers=None if bits is not None else _answers(run),
+        answers=None if bits is not None else read_right(run),
         commit=run.run.get("commit"),
     )
 
@@ -219,26 +219,21 @@ def _of_table(path: Path) -> Iterator[Result | str]:
             row=row["name"],
             accuracy=row["accuracy"],
             examples=row["examples"],
+            answers=_right(row, label),
             commit=row.get("commit"),
         )
 
 
-def _answers(run: RunRecord) -> NDArray[np.bool_] | None:
-    """Which examples the run has right; None where that was not kept."""
-    path, evaluation = run.path / PREDICTIONS, run.evaluation or {}
-    if not path.is_file():
+def _right(row: Mapping[str, Any], label: str) -> NDArray[np.bool_] | None:
+    """Which examples a row of a table has right; None in a table that an earlier version wrote."""
+    if row.get("right") is None:
         return None
     try:
-        both = np.load(path, allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        raise InputError(f"{path}: not a readable array, perhaps truncated ({error})") from None
-    if both.shape != (2, evaluation["examples"]) or not np.issubdtype(both.dtype, np.integer):
-        raise InputError(f"{path}: expected whole numbers (2, {evaluation['examples']}), got {both.dtype} {both.shape}")
-    right = both[0] == both[1]
-    if right.sum() != round(evaluation["accuracy"] * len(right)):
-        raise InputError(
-            f"{path}: of another evaluation than evaluation.json; make both with rmaat evaluate {run.path}"
-        )
+        right = unpacked(row["right"], row["examples"])
+    except InputError as error:
+        raise InputError(f"{label}: right: {error}") from None
+    if right.sum() != round(row["accuracy"] * row["examples"]):
+        raise InputError(f"{label}: right: {right.sum()} of {len(right)} examples, the accuracy says otherwise")
     return right
 
 

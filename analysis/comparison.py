@@ -362,10 +362,12 @@ def _notes(groups: dict[str, list[Result]], differences: tuple[Difference, ...],
     if not language and without:
         which = "all runs" if len(without) == len(results) else ", ".join(without)
         notes.append(f"no predictions an example of {which}; rmaat evaluate keeps them (predictions.npy)")
-    if not language and any(result.row is not None for result in results):
+    rows = [result.label for result in results if result.answers is None and result.row is not None]
+    if not language and rows:
+        which = "all rows" if len(rows) == len(results) else ", ".join(rows)
         notes.append(
-            "a table of rmaat reproduce has no predictions an example; its run folders have: rmaat compare RUNS, with "
-            "their folder in place of the table, pairs over examples too"
+            f"not told which examples are right: {which}; an earlier version wrote them, rmaat reproduce writes them "
+            "anew where the run folders are still there"
         )
     for difference in differences:
         for name, used in zip((difference.arm, difference.baseline), difference.seeds, strict=True):

@@ -15,11 +15,16 @@
 This module reads it without importing torch.
 """
 
+import base64
+import binascii
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from astro_sim.common.errors import InputError
 from astro_sim.common.files import read_json
@@ -119,6 +124,53 @@ def read_run(path: str | Path) -> RunRecord:
         summary=_read_summary(path / SUMMARY),
         finished=(path / "model.safetensors").is_file(),
     )
+
+
+def read_right(run: RunRecord) -> NDArray[np.bool_] | None:
+    """Which test examples an evaluated run has right, in the order of the split; None where that was not kept.
+
+    Raises
+    ------
+    InputError
+        Predictions that are broken, or of another evaluation.
+    """
+    path, evaluation = run.path / PREDICTIONS, run.evaluation or {}
+    if not path.is_file():
+        return None
+    try:
+        both = np.load(path, allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise InputError(f"{path}: not a readable array, perhaps truncated ({error})") from None
+    if both.shape != (2, evaluation["examples"]) or not np.issubdtype(both.dtype, np.integer):
+        raise InputError(f"{path}: expected whole numbers (2, {evaluation['examples']}), got {both.dtype} {both.shape}")
+    right = both[0] == both[1]
+    if right.sum() != round(evaluation["accuracy"] * len(right)):
+        raise InputError(
+            f"{path}: of another evaluation than evaluation.json; make both with rmaat evaluate {run.path}"
+        )
+    return right
+
+
+def packed(right: NDArray[np.bool_]) -> str:
+    """Which examples are right as text for a table: a bit an example, the first one highest, in base64.
+
+    Examples
+    --------
+    >>> packed(np.array([True, False, True]))
+    'oA=='
+    """
+    return base64.b64encode(np.packbits(right).tobytes()).decode()
+
+
+def unpacked(text: Any, examples: int) -> NDArray[np.bool_]:
+    """What `packed` wrote; raises `InputError` where ``text`` is not that of so many examples."""
+    try:
+        found = np.frombuffer(base64.b64decode(text, validate=True), dtype=np.uint8)
+    except (TypeError, ValueError, binascii.Error):
+        raise InputError("expected base64") from None
+    if len(found) != -(-examples // 8):
+        raise InputError(f"expected the bits of {examples} examples, got {len(found)} bytes")
+    return np.unpackbits(found, count=examples).astype(bool)
 
 
 def _read_diagnostics(path: Path) -> dict[str, Any] | None:

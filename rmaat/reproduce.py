@@ -19,7 +19,7 @@ from astro_sim.common.machine import commit, processor
 from astro_sim.common.settings import load_toml
 from bridge.laws import Laws
 from rmaat.config import MODELS
-from rmaat.records import RunRecord, is_run, read_run
+from rmaat.records import RunRecord, is_run, packed, read_right, read_run
 from rmaat.tasks.storage import load
 from rmaat.training.settings import LawSettings, build_settings, of_model
 
@@ -243,6 +243,8 @@ def _run(plan: Plan, place: Place, minutes: float | None, over: Mapping[str, Any
         "settings": {**record.run["settings"], **record.run["model_config"]},
     }
     about["data"].pop("path")
+    right = read_right(record) if record.evaluation is not None else None
+    about["right"] = None if right is None else packed(right)  # pairs over examples, when the run folder is gone
     summary, evaluation = record.summary or {}, record.evaluation or {}
     for name in ("accuracy", "majority", "first_symbol", "loss", "examples"):
         about[name] = evaluation.get(name)

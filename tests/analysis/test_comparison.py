@@ -282,10 +282,26 @@ def test_tables_of_reproduce_are_read(tmp_path):
     )
     assert lines(found)[-1] == f"left out: {found.left_out[1]}"
     (note,) = found.notes
-    assert note.startswith("a table of rmaat reproduce has no predictions an example; its run folders have: rmaat comp")
+    assert note.startswith("not told which examples are right: all rows; an earlier version wrote them")
     run = write(tmp_path / "run", "rmt", 0, accuracy=0.4, examples=2000)
     mixed = analysis.compare([path, run], baseline=str(run))
     assert [arm.name for arm in mixed.arms] == ["rmt", "rmaat, kept=rmaat", "rmaat, kept=no H_astro"]
+
+
+def test_a_table_that_tells_which_examples_are_right_pairs_as_its_runs_do(two, tmp_path):
+    from rmaat.records import packed, read_right, read_run
+
+    rows = []
+    for run in map(read_run, two):
+        about = {"model": run.run["model"], "examples": run.evaluation["examples"], "right": packed(read_right(run))}
+        rows.append(row(run.run["model"], run.run["settings"]["seed"], run.evaluation["accuracy"], **about))
+    told, direct = analysis.compare([table(tmp_path / "t.json", *rows)]), analysis.compare(two)
+    assert told.notes == direct.notes == ()
+    assert [each.estimate for each in told.differences] == [each.estimate for each in direct.differences]
+    assert "examples" in told.differences[0].method
+    rows[0].pop("right")
+    (note,) = analysis.compare([table(tmp_path / "t.json", *rows)]).notes
+    assert note.startswith(f"not told which examples are right: {tmp_path}/t.json, row 1 (listops, ")
 
 
 def test_folders_are_searched_and_runs_taken_once(two, tmp_path):
@@ -414,6 +430,10 @@ def test_a_test_split_of_one_example_has_no_variation_of_examples(tmp_path):
         ({"asked": 3}, r"lra.json, row 1 \(listops, a, seed 0\): expected 'asked', a dict"),
         ({"accuracy": "high"}, r"row 1 .*: expected 'accuracy', a float or int"),
         ({"laws_digest": None}, r"row 1 .*: expected 'laws_digest', a str"),
+        ({"right": "?"}, r"row 1 .*: right: expected base64"),
+        ({"right": 3}, r"row 1 .*: right: expected base64"),
+        ({"right": "AAAA"}, r"row 1 .*: right: expected the bits of 2000 examples, got 3 bytes"),
+        ({"right": "A" * 334 + "=="}, r"row 1 .*: right: 0 of 2000 examples, the accuracy says otherwise"),
     ],
 )
 def test_rows_that_are_not_what_they_should_be(changes, message, tmp_path):

@@ -52,7 +52,7 @@ def test_runs_stand_beside_the_paper_with_the_reason_why_they_may_not(tmp_path):
     assert verdicts.items[0].startswith("one seed each: the run of rmaat is better than that of rmt by 6.0 points")
     assert "arms, each the runs of one model with its settings and laws; they differ in their seed" in arms.caption
     assert isinstance(differences, Table)
-    assert "a table of rmaat reproduce has no predictions an example" in notes[0].text
+    assert "not told which examples are right: all rows" in notes[0].text
 
 
 def test_a_single_arm_is_not_compared_and_nothing_finished_is_told(tmp_path):

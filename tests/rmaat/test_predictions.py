@@ -6,10 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 import analysis
 from analysis import statistics
-from rmaat.records import read_run
+from rmaat.records import packed, read_run, unpacked
 from rmaat.tasks import storage
 from rmaat.tasks.enwik8 import Enwik8Settings
 from rmaat.tasks.listops import ListOpsSettings
@@ -93,6 +95,11 @@ def test_language_models_keep_none(laws, tmp_path):
     train("enwik8", tmp_path / "data", laws, tmp_path / "run", settings=SMALL)
     assert "bits_per_token" in evaluate(tmp_path / "run")
     assert not (tmp_path / "run" / "predictions.npy").exists()
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=70))
+def test_what_is_right_goes_through_text_and_back(right):
+    np.testing.assert_array_equal(unpacked(packed(np.array(right)), len(right)), right)
 
 
 def test_runs_are_compared_example_by_example(runs):

@@ -4,11 +4,13 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from astro_sim.common.errors import InputError
 from bridge.laws import Laws
 from rmaat.__main__ import main
+from rmaat.records import read_right, read_run, unpacked
 from rmaat.reproduce import BASE, PRESETS, TASKS, Place, Plan, ablations, longest, lra, reproduce
 from rmaat.tasks import storage
 from rmaat.tasks.listops import ListOpsSettings
@@ -107,6 +109,8 @@ def test_runs_are_stopped_resumed_measured_and_not_run_again(place, tmp_path):
     (third,) = reproduce(plans, place, out, "lra tiny")
     assert weights.stat().st_mtime_ns == written
     assert third == second
+    np.testing.assert_array_equal(unpacked(second["right"], second["examples"]), read_right(read_run(weights.parent)))
+    assert first["right"] is None
     table = json.loads(out.read_text())
     assert table["what"] == "lra tiny"
     assert table["rows"] == [json.loads(json.dumps(second))]
