@@ -194,8 +194,22 @@ def _of_table(path: Path) -> Iterator[Result | str]:
     rows = raw.get("rows") if isinstance(raw, dict) else None
     if not isinstance(rows, list) or not all(isinstance(row, dict) and "state" in row for row in rows):
         raise InputError(f"{path}: not a table of rmaat reproduce; {EXPECTED}")
+    yield from of_rows(rows, str(path))
+
+
+def of_rows(rows: Sequence[Mapping[str, Any]], where: str) -> Iterator[Result | str]:
+    """The results of the rows of a table, or for each the sentence that says why it has none.
+
+    Raises
+    ------
+    InputError
+        A row that lacks something or contradicts itself; ``where`` names the table.
+    """
     for number, row in enumerate(rows, start=1):
-        label = f"{path}, row {number} ({row.get('task')}, {row.get('name')}, seed {row.get('seed')})"
+        label = f"{where}, row {number} ({row.get('task')}, {row.get('name')}, seed {row.get('seed')})"
+        if row.get("same_as") is not None:
+            yield f"{label}: the same run as {row['same_as']}"
+            continue
         if row["state"] != "finished" or row.get("accuracy") is None:
             yield f"{label}: {row['state'] if row['state'] != 'finished' else 'not evaluated'}"
             continue

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import analysis
 from analysis import paper
 from bridge.schema import json_schema
 
@@ -142,15 +143,34 @@ def paper_ablations() -> str:
 
 
 def ablations() -> str:
-    """Our ablations, where there are some."""
-    if not (RESULTS / "ablations.json").is_file():
+    """Our ablations, where there are some: accuracy, and the difference from the whole model with its interval."""
+    path = RESULTS / "ablations.json"
+    done = [row for row in rows("ablations") if row["state"] == "finished"] if path.is_file() else []
+    if not done:
         return "Not run yet.\n"
-    done = [row for row in rows("ablations") if row["state"] == "finished"]
-    body = [
-        (paper.TASKS[row["task"]], row["name"], row["seed"], f"{100 * row['accuracy']:.1f}", f"{row['memory_mb']:,.0f}")
-        for row in done
-    ]
-    return markdown(("task", "what", "seed", "accuracy, %", "peak resident MB"), body) if body else "Not run yet.\n"
+    tasks = [task for task in paper.TASKS if any(row["task"] == task for row in done)]
+    told: dict[tuple[str, str], str] = {}
+    for task in tasks:
+        if len({row["name"] for row in done if row["task"] == task and not row.get("same_as")}) > 1:
+            for each in analysis.compare([path], baseline="rmaat", task=task).differences:
+                low, high = (
+                    each.estimate.value if end is None else end for end in (each.estimate.low, each.estimate.high)
+                )
+                told[task, each.arm] = f"{100 * each.estimate.value:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
+    body = []
+    for name in dict.fromkeys(row["name"] for row in done):
+        cells = [name]
+        for task in tasks:
+            found = [row for row in done if (row["task"], row["name"]) == (task, name)]
+            same = next((row["same_as"] for row in found if row.get("same_as")), None)
+            cells += [
+                f"{100 * sum(row['accuracy'] for row in found) / len(found):.1f}" if found else "-",
+                "the same run" if same else told.get((task, name), "-"),
+                f"{max(row['memory_mb'] for row in found):,.0f}" if found else "-",
+            ]
+        body.append(cells)
+    head = [column for task in tasks for column in (f"{paper.TASKS[task]}, %", "less RMAAT's, points", "peak MB")]
+    return markdown(("what", *head), body)
 
 
 def recall() -> str:

@@ -9,9 +9,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from analysis import paper
+from analysis.arms import Found, of_rows
+from analysis.comparison import Difference, compare_results
 from analysis.curves import colour
 from analysis.figures.style import DARK, MARKERS, PAGE, SMALL, SOFT, STYLES, dots, legend, new, nothing, tidy
-from analysis.statistics import unpaired_shares
 from astro_sim.common.errors import InputError
 
 Rows = Sequence[Mapping[str, Any]]
@@ -128,9 +129,8 @@ def ablations(rows: Rows) -> Figure:
     Parameters
     ----------
     rows : sequence of mapping
-        Of ``rmaat reproduce ablations``: ``task``, ``name``, ``accuracy`` (share), ``examples``. Bars are the 95 %
-        interval of a difference of two shares (Newcombe's, test examples as independent): what differs by
-        less has not been shown to differ.
+        Of ``rmaat reproduce ablations``. Bars are the intervals of `analysis.compare`, simultaneous over the changes
+        of a task: what they do not keep off 0 has not been shown to matter.
 
     Raises
     ------
@@ -142,20 +142,24 @@ def ablations(rows: Rows) -> Figure:
              if any((row["task"], row["name"]) == (task, BASE) for row in found)]  # fmt: skip
     if not tasks:
         raise InputError(f"figure: expected a finished row {BASE!r}, which the others differ from")
-    names = [name for name in dict.fromkeys(str(row["name"]) for row in found) if name != BASE]
+    names = [
+        name for name in dict.fromkeys(str(row["name"]) for row in found if not row.get("same_as")) if name != BASE
+    ]
+    if not names:
+        raise InputError("figure: expected a finished row of an ablation beside the whole model")
     figure = new(PAGE, 1.0 + 0.2 * len(names))
     panels = figure.subplots(1, len(tasks), sharey=True, squeeze=False)[0]
     for index, (task, axes) in enumerate(zip(tasks, panels, strict=True)):
-        whole = _of(found, task, BASE)
+        differences = {each.arm: each.estimate for each in _differences(found, task)}
         for at, name in enumerate(names):
-            part = _of(found, task, name)
-            if not part:
+            if name not in differences:
                 continue
-            mean, low, high = _difference(part, whole)
+            each = differences[name]
+            ends = [100 * (each.value if end is None else end) for end in (each.low, each.high)]
             axes.errorbar(
-                [mean],
+                [100 * each.value],
                 [at],
-                xerr=[[mean - low], [high - mean]],
+                xerr=[[100 * each.value - ends[0]], [ends[1] - 100 * each.value]],
                 fmt=MARKERS[index],
                 color=colour(index),
                 markersize=4,
@@ -223,16 +227,13 @@ def _finished(rows: Rows, table: str) -> list[Mapping[str, Any]]:
     return found
 
 
-def _of(rows: Rows, task: str, name: str) -> list[tuple[float, int]]:
-    return [(row["accuracy"], row["examples"]) for row in rows if (row["task"], row["name"]) == (task, name)]
-
-
-def _difference(part: list[tuple[float, int]], whole: list[tuple[float, int]]) -> tuple[float, float, float]:
-    """Difference of mean accuracies and the ends of its 95 % interval over test examples, in points."""
-    # Seeds share the test examples, so they make the error of an accuracy over examples no smaller.
-    counts = [(round(float(np.mean([a for a, _ in each])) * each[0][1]), each[0][1]) for each in (part, whole)]
-    found = unpaired_shares(counts[0], counts[1])
-    return 100 * found.value, 100 * float(found.low or 0.0), 100 * float(found.high or 0.0)
+def _differences(rows: Rows, task: str) -> tuple[Difference, ...]:
+    """Every changed model of a task against the whole one; none where there is no other."""
+    results = Found()
+    for each in of_rows([row for row in rows if row["task"] == task], f"ablations of {task}"):
+        results.take(each)
+    changed = {result.row for result in results.results} - {BASE}
+    return compare_results(results, BASE).differences if changed else ()
 
 
 def _seeds(rows: Rows) -> dict[tuple[Any, ...], set[Any]]:

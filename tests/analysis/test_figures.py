@@ -18,9 +18,10 @@ from astro_sim.common.errors import InputError
 from benchmarks import recall_figure
 from bridge.effects import Effect, Sensitivity
 from bridge.laws import PAPER_EXPONENT, Laws
-from rmaat.records import read_run
+from rmaat.records import packed, read_run, unpacked
 from tests.analysis import handmade
 from tests.analysis.handmade import noisy_ltp
+from tests.analysis.handmade_runs import row
 
 BASELINE = Path(__file__).with_name("overview.png")
 
@@ -242,19 +243,25 @@ def test_throughput_sorts_and_names_models():
 
 
 def test_ablations_draw_differences_with_their_interval():
-    def row(name, accuracy, task="listops", examples=2000):
-        return {"task": task, "name": name, "accuracy": accuracy, "examples": examples, "state": "finished"}
-
-    rows = [row("rmaat", 0.4), row("rmaat", 0.5), row("flat law", 0.4), row("flat law", 0.3, "text")]
+    flat = {"laws_digest": "b" * 64}
+    right = np.arange(2000) < 900
+    told = packed(right), packed(right & (np.arange(2000) % 9 > 0))
+    rows = [
+        row("rmaat", 0, 0.45, right=told[0]), row("flat law", 0, 0.4, **flat, right=told[1]),
+        row("flat law", 0, 0.3, **flat, task="text"), row("8 segments", 0, 0.45, same_as="rmaat-0"),
+    ]  # fmt: skip
     (axes,) = figures.ablations(rows).axes  # no whole model on text: nothing to differ from
     (point,) = axes.containers
     assert point[0].get_xdata()[0] == pytest.approx(-5.0)
-    found = statistics.unpaired_shares((800, 2000), (900, 2000))  # as rmaat compare has it
+    found = statistics.paired_shares(unpacked(told[1], 2000), unpacked(told[0], 2000))
+    assert (found.low, found.high) == pytest.approx((-0.0611, -0.0412), abs=2e-3)  # 100 of 2000 lost, none gained
     ((low, _), (high, _)) = point[2][0].get_segments()[0]
     np.testing.assert_allclose([low, high], [100 * found.low, 100 * found.high])
     assert [text.get_text() for text in axes.get_yticklabels()] == ["flat law"]
     with pytest.raises(InputError, match="expected a finished row 'rmaat'"):
         figures.ablations(rows[2:])
+    with pytest.raises(InputError, match="expected a finished row of an ablation beside the whole model"):
+        figures.ablations(rows[:1])
 
 
 def test_influence_draws_runs_that_were_looked_into(made):

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import analysis
 from astro_sim.common.errors import InputError
 from bridge.laws import Laws
 from rmaat.__main__ import main
@@ -152,6 +153,25 @@ def test_a_finished_row_stands_without_its_run_folder(place, tmp_path, other_law
     shutil.rmtree(place.data / "listops")
     storage.prepare("listops", place.data / "listops", ListOpsSettings(train=16, min_length=10, max_length=60), seed=7)
     assert is_run_for(place)
+
+
+def test_a_change_that_changes_nothing_is_not_run_again(place, tmp_path):
+    """As 8 segments, where the preset has 8; `rmaat compare` leaves the second row out."""
+    plans = [
+        Plan("listops", "rmaat", 0, BASE),
+        Plan("listops", "rmaat", 0, "as it is", {"segment_length": 16}),
+        Plan("listops", "rmaat", 0, "short", {"segment_length": 8}),
+    ]
+    whole, same, short = reproduce(plans, place, tmp_path / "t.json", "ablations tiny")
+    assert same == {**whole, "name": "as it is", "changes": {"segment_length": 16}, "run": "listops/as-it-is-0",
+                    "same_as": "listops/rmaat-0"}  # fmt: skip
+    assert "same_as" not in short
+    assert {path.name for path in (place.runs / "listops").iterdir()} == {"rmaat-0", "short-0"}
+    found = analysis.compare([tmp_path / "t.json"])
+    assert [arm.name for arm in found.arms] == [BASE, "short"]
+    assert found.left_out[0].endswith("row 2 (listops, as it is, seed 0): the same run as listops/rmaat-0")
+    (alone,) = reproduce(plans[1:2], place, tmp_path / "alone.json", "ablations tiny")
+    assert "same_as" not in alone
 
 
 def test_what_is_finished_is_not_lost_nor_mistaken(place, tmp_path):
