@@ -15,8 +15,9 @@ from analysis import plots
 from analysis.collect import Dataset, Inputs
 from analysis.curves import TOTALS
 from analysis.parts import Explorer, Plot, Section, Slider, Table, Text, is_number, number, r_squared
+from analysis.views.own import courses
 from analysis.views.tables import inventory
-from astro_sim.dataset import changes_of, grid_of, settings_of
+from astro_sim.dataset import changes_of, grid_of, settings_of, stands_for
 
 if TYPE_CHECKING:
     from bridge.swept import SweptLaw
@@ -45,9 +46,13 @@ def explore(inputs: Inputs) -> Section:
 
 
 def _parts(each: Dataset, inputs: Inputs, index: int) -> list[Any]:
-    if each.experiment != "ltp" or "p_l_cycle" not in each.data:
-        told = f"{each.path}: a sweep of {each.experiment}, which the report cannot explore yet; what it holds:"
-        return [Text(told, note=True), inventory(each.data, f"{each.path}: dimensions, unit and range of variables.")]
+    if stands_for(each.data) != "ltp" or "p_l_cycle" not in each.data:
+        told = (
+            f"{each.path}: a sweep of {each.experiment}, over which the report has no sliders; every variable over all "
+            "points, and what it holds:"
+        )
+        held = inventory(each.data, f"{each.path}: dimensions, unit and range of variables.")
+        return [Text(told, note=True), *courses(each.data, str(each.path)), held]
     from bridge.swept import REPEATED, fit_sweep  # loads the optimiser, which a page without a sweep does without
 
     grid = {dim: len(values) for dim, values in grid_of(each.data).items() if dim not in REPEATED}

@@ -64,7 +64,9 @@ def provenance(inputs: Inputs, paths: Sequence[str], out: str) -> Section:
 def simulate(each: Dataset) -> str:
     """The command line that makes a dataset, every setting spelled out."""
     attributes = each.data.attrs
-    words = ["rmaat", "simulate", each.experiment, "--out", str(each.path)]
+    # Of the reader's own, the file must be the one whose SHA-256 stands in the dataset (own_source).
+    name = f"{each.experiment}.py" if "own_source" in attributes else each.experiment
+    words = ["rmaat", "simulate", name, "--out", str(each.path)]
     words += ["--model", str(attributes["model"]), "--seed", str(int(attributes["seed"]))]
     for dim, values in grid_of(each.data).items():
         words += ["--sweep", f"{dim.removeprefix('swept_')}={_swept(values)}"]
@@ -123,7 +125,8 @@ def _laws_of(run: RunRecord, inputs: Inputs) -> tuple[Path | None, dict[str, Any
 def _dataset(each: Dataset) -> list[str]:
     a = each.data.attrs
     made = _pairs(json.loads(a["versions"]))
-    return [str(each.path), each.experiment, str(a["model"]), str(int(a["seed"])), each.digest, made]
+    source = f" (a file of one's own, SHA-256 {a['own_source'][:12]}…)" if "own_source" in a else ""
+    return [str(each.path), each.experiment + source, str(a["model"]), str(int(a["seed"])), each.digest, made]
 
 
 def _laws(each: LawsFile) -> list[str]:

@@ -24,7 +24,7 @@ import xarray as xr
 
 from astro_sim.common.errors import InputError, did_you_mean
 from astro_sim.common.files import HDF5, digest, versions, whole_file
-from astro_sim.contents import CONTENTS, Contents
+from astro_sim.contents import CONTENTS, Contents, require_readable
 from astro_sim.contents.shared import Dimensions
 
 SCHEMA_VERSION = 1
@@ -53,7 +53,7 @@ def describe(
     Parameters
     ----------
     dataset : xarray.Dataset
-        Bare of units and provenance.
+        Left as it is. Attributes and encodings that it has are not taken over.
     experiment, model, seed, settings
     contents : Contents, optional
         By default those of the package's experiment of this name.
@@ -63,16 +63,23 @@ def describe(
     Raises
     ------
     InputError
-        A variable without a meaning, or refused by `check`.
+        A variable without a meaning, or of values that no file keeps; or refused by `check`.
     """
+    dataset = dataset.copy()
     known = (contents or CONTENTS[experiment]).known(model, settings)
     for name, variable in dataset.variables.items():
         if str(name) not in known:
             raise InputError(
                 f"{experiment}: MEANINGS of {model!r} lack the variable {str(name)!r}; expected its unit and meaning"
             )
+        kept = variable.dtype.kind in "fiubU" or (
+            variable.dtype.kind == "O" and all(isinstance(each, str) for each in variable.values.ravel())
+        )
+        if not kept:
+            raise InputError(f"{experiment}: variable {str(name)!r} holds {variable.dtype}, expected numbers or text")
         unit, meaning = known[str(name)]
-        variable.attrs.update(units=unit, long_name=meaning)
+        variable.attrs, variable.encoding = {"units": unit, "long_name": meaning}, {}
+    dataset.encoding = {}
     dataset.attrs = provenance(experiment, model, seed, settings, own=own)
     return check(dataset)
 
@@ -248,6 +255,12 @@ def promised(dataset: xr.Dataset, where: str = "dataset") -> Dimensions:
     for name, variable in dataset.variables.items():
         if not {"units", "long_name"} <= variable.attrs.keys():
             raise InputError(f"{where}: variable {name!r} has no units or no long_name")
+    if "own_stands_for" in dataset.attrs:
+        units = {str(name): str(variable.attrs["units"]) for name, variable in dataset.variables.items()}
+        try:
+            require_readable(str(dataset.attrs["own_stands_for"]), found, units)
+        except InputError as error:
+            raise InputError(f"{where}: {error}") from None
     return found
 
 

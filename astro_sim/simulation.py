@@ -17,6 +17,7 @@ from astro_sim import experiments
 from astro_sim.common.errors import InputError
 from astro_sim.common.settings import describe as describe_fields
 from astro_sim.dataset import describe
+from astro_sim.experiments.own import located
 
 MOST_SEED = 2**63 - 1  # what a file can hold
 BATCH_BYTES, BATCH_REQUESTS = 5e8, 512  # answered at once; also bounds how many points are under way
@@ -126,8 +127,15 @@ def _steps(
     """One point as a generator, whatever its experiment's run function is."""
     variant = found.get(model)
     settings, parameters = variant.complete(given)
-    run = variant.run(settings, parameters, np.random.default_rng(seed))
-    dataset = (yield from run) if isinstance(run, Generator) else run
+    try:
+        run = variant.run(settings, parameters, np.random.default_rng(seed))
+        dataset = (yield from run) if isinstance(run, Generator) else run
+    except InputError:
+        raise
+    except (Exception, SystemExit) as error:
+        if not found.source:
+            raise
+        raise located(error, found.reference) from error  # a mistake in one's own file: where
     if not isinstance(dataset, xr.Dataset):
         raise InputError(f"{found.name}: expected an xarray.Dataset of its run function, got {type(dataset).__name__}")
     question = {**settings.model_dump(mode="json"), **parameters.model_dump(mode="json")}
@@ -153,6 +161,11 @@ def _run(
         except Exception as error:
             results[index] = error
         else:
+            if not hasattr(type(request), "together"):
+                steps.close()
+                told = f"{found.name}: its run function yielded {type(request).__name__}"
+                results[index] = InputError(f"{told}, expected a request as astro_sim.macro.model.MacroRequest is")
+                return
             waiting.append(_Point(index, steps, request))
 
     begun = 0

@@ -23,8 +23,6 @@ from bridge.selection import Attempt, compare
 Array = NDArray[np.float64]
 
 EXPERIMENTS = ("ltp", "spatial", "frequency", "stp")
-# What is read of a dataset, and what an experiment of one's own that stands for another must therefore hold.
-NEEDED = {"ltp": ("p_l_cycle", "tau_cycle"), "spatial": ("p_s_peak", "distance"), "frequency": ("calcium", "rate")}
 METHOD = {"levels": "least squares on cycle ends", "dynamics": "least squares on the steps between cycle ends"}
 
 
@@ -74,9 +72,6 @@ def fit_laws(
                 f"cannot fit a law to the experiment {name!r}; expected {', '.join(EXPERIMENTS)}, or one of your own "
                 "that stands for one of them"
             )
-        for variable in NEEDED.get(name, ()):
-            if "own_source" in dataset.attrs and variable not in dataset:
-                raise InputError(f"{dataset.attrs['experiment']}: to stand for {name!r} it lacks {variable!r}")
         if name in given:
             raise InputError(f"two datasets of the experiment {name!r}; expected one")
         given[name] = dataset if name == "ltp" else require_single(dataset)

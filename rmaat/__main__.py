@@ -97,6 +97,11 @@ def simulate(
     require_suffix(out, ".nc")
     require_writable(out)
     given = parse_assignments(set_ or [])
+    for name in ("experiment", "model", "seed", "dask", "workers"):
+        if name in given:
+            raise InputError(
+                f"--set {name}: no setting; expected " + ("a name first" if name == "experiment" else f"--{name}")
+            )
     if sweep:
         _sweep(sweep, out, dask, workers, {"experiment": experiment, "model": model, "seed": seed, **given})
         return

@@ -12,6 +12,7 @@ from analysis.collect import Dataset, Inputs
 from analysis.parts import Heading, Text
 from analysis.views import calcium, circuits, macro, memory, own, plasticity, release, waves
 from analysis.views.tables import inventory
+from astro_sim.dataset import stands_for
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def lacking(inputs: Inputs) -> dict[str, str]:
     return {
         view.heading: f"rmaat simulate {experiment} --out {experiment}.nc"
         for (experiment, _), view in VIEWS.items()
-        if view.missed and not inputs.of(experiment)
+        if view.missed and all(stands_for(each.data) != experiment for each in inputs.datasets)
     }
 
 

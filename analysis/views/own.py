@@ -1,32 +1,38 @@
 """Experiments of the reader's own, and whatever else has no view: every variable along what was measured or swept."""
 
+from typing import Any
+
 import numpy as np
 import xarray as xr
 
-from analysis.parts import Plot, Plots, number
+from analysis.parts import Plot, Plots, Text, number
 from analysis.views.shapes import below, edges, flat, mean, panels, spread, titled, unit
 
 FEWEST, MOST = 3, 12  # values along an axis from which there is a course to draw; figures
 
 
-def courses(data: xr.Dataset, where: str) -> list[Plots]:
+def courses(data: xr.Dataset, where: str) -> list[Any]:
     """A figure a variable: its mean over everything else, and the range, against its longest axis with a unit.
 
     Parameters
     ----------
     data : xarray.Dataset
-        Of one run.
+        Of one run, or of a sweep, whose points count as repetitions.
     where : str
         What to call it in captions.
 
     Returns
     -------
-    list of Plots
-        Empty if nothing runs along such an axis.
+    list of parts
+        Empty if nothing runs along such an axis; says what is left out where there is too much.
     """
-    axes = {str(name): axis for name in data.data_vars if (axis := _axis(data, str(name))) is not None}
+    names = [str(name) for name in data.data_vars if not str(name).startswith(("held_", "point_"))]
+    axes = {name: axis for name in names if (axis := _axis(data, name)) is not None}
     drawn = [_course(data, name, axis, where) for name, axis in list(axes.items())[:MOST]]
-    return [Plots(drawn)] if drawn else []
+    found: list[Any] = [Plots(drawn)] if drawn else []
+    if len(axes) > MOST:
+        found.append(Text(f"Not drawn, beyond {MOST}: {', '.join(list(axes)[MOST:])}.", note=True))
+    return found
 
 
 def _axis(data: xr.Dataset, name: str) -> str | None:

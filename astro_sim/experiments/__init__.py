@@ -1,6 +1,7 @@
 """Named experiments: one a file, each with the models that can run it; and files of one's own, by their path."""
 
 import json
+import os
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -130,7 +131,7 @@ def find(experiment: str | Path) -> Found:
     InputError
         An unknown name (with the nearest one); a file that is missing, cannot be run or lacks a table.
     """
-    if isinstance(experiment, Path) or (isinstance(experiment, str) and experiment.endswith(".py")):
+    if isinstance(experiment, os.PathLike) or (isinstance(experiment, str) and experiment.endswith(".py")):
         from astro_sim.experiments import own
 
         return own.load(Path(experiment))

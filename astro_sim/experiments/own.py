@@ -5,25 +5,27 @@ is that of the experiment. It is run when it is named, in every process that sim
 Whoever reads its datasets does not need it.
 """
 
+import os
 import re
 import sys
 import traceback
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, get_origin
 
-from astro_sim.common.errors import InputError
+from astro_sim.common.errors import InputError, did_you_mean
 from astro_sim.common.settings import Settings
-from astro_sim.contents import Contents
+from astro_sim.contents import Contents, require_readable
 from astro_sim.experiments import NAMES, Experiment, Found, Variant
 
-FITTED = ("ltp", "spatial", "frequency")  # what an experiment of one's own may stand for
-TABLES = ("PROMISED", "MEANINGS")
+# Arguments of `simulate`, `sweep` and `select`: a setting of such a name could not be given.
+TAKEN = ("experiment", "model", "seed", "grid", "client", "folder", "workers", "dataset")
+RESERVED = ("failure", "held_", "point_", "swept_")  # names of variables that a sweep adds, or begins its own with
 
 _loaded: dict[Path, Found] = {}
+_running: list[Path] = []
 
 
 def load(path: Path) -> Found:
@@ -35,19 +37,30 @@ def load(path: Path) -> Found:
         No such file; a name that is none, or is that of an experiment of ours; an error while it runs, with its line;
         a definition that is missing or malformed.
     """
+    whole = Path(os.path.abspath(path))  # a link stays what it is called
+    if path.suffix != ".py":
+        raise InputError(f"{path}: expected an experiment of your own, a file that ends in .py")
     if not path.is_file():
         raise InputError(f"{path}: no such file; expected an experiment of your own (.py)")
     if not re.fullmatch("[A-Za-z][A-Za-z0-9_]*", path.stem):
-        raise InputError(f"{path}: its name is that of the experiment; expected letters, digits and _")
+        raise InputError(f"{path}: its name is that of the experiment; expected a letter, then letters, digits and _")
     if path.stem in NAMES:
         raise InputError(f"{path}: {path.stem!r} is an experiment of the package; choose another name")
+    if whole in _running:
+        raise InputError(f"{path}: simulates itself while it is run; put that under if __name__ == '__main__'")
     code = path.read_bytes()
     source = sha256(code).hexdigest()
-    whole = path.resolve()
     if whole not in _loaded or _loaded[whole].source != source:
-        module = _run(path, code)
-        experiment = _experiment(module, path)
-        _loaded[whole] = Found(str(whole), path.stem, experiment, _contents(module, experiment, path), source)
+        _running.append(whole)
+        try:
+            module = _run(path, code)
+        finally:
+            _running.remove(whole)
+        try:
+            experiment = _experiment(module)
+            _loaded[whole] = Found(str(whole), path.stem, experiment, _contents(module, experiment), source)
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
     return _loaded[whole]
 
 
@@ -56,77 +69,132 @@ def loaded(name: str, source: str) -> Found | None:
     return next((each for each in _loaded.values() if (each.name, each.source) == (name, source)), None)
 
 
+def located(error: BaseException, path: str | Path, shown: str | Path | None = None) -> InputError:
+    """An error that came out of the file, as one line with the place in the file."""
+    lines = [each.lineno for each in traceback.extract_tb(error.__traceback__) if each.filename == str(path)]
+    if isinstance(error, SyntaxError) and error.filename == str(path):
+        lines = [error.lineno]
+    told = " ".join(str(error).split())
+    if not isinstance(error, InputError):
+        told = f"{type(error).__name__}: {told}".rstrip(": ")
+    return InputError(f"{shown or path}{f', line {lines[-1]}' if lines else ''}: {told}")
+
+
 def _run(path: Path, code: bytes) -> ModuleType:
-    module = ModuleType(f"own_experiment_{path.stem}")
-    module.__file__ = str(path.resolve())
+    module, whole = ModuleType(f"own_experiment_{path.stem}"), os.path.abspath(path)
+    module.__file__ = whole
     before = sys.modules.get(module.__name__)
     sys.modules[module.__name__] = module  # where pydantic and dataclasses look up annotations
     try:
-        with _folder_on_path(path.resolve().parent):
-            exec(compile(code, str(path), "exec"), vars(module))
-    except Exception as error:
+        exec(compile(code, whole, "exec"), vars(module))
+    except (Exception, SystemExit) as error:
         sys.modules.pop(module.__name__)
         if before is not None:
             sys.modules[module.__name__] = before
-        lines = [each.lineno for each in traceback.extract_tb(error.__traceback__) if each.filename == str(path)]
-        line = error.lineno if isinstance(error, SyntaxError) else (lines[-1] if lines else None)
-        told = f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")
-        raise InputError(f"{path}{'' if line is None else f', line {line}'}: {told}") from error
+        raise located(error, whole, path) from error
     return module
 
 
-@contextmanager
-def _folder_on_path(folder: Path) -> Iterator[None]:
-    """Modules beside the file can be imported by it, as when Python runs it; last, so that they hide no others."""
-    sys.path.append(str(folder))
-    try:
-        yield
-    finally:
-        sys.path.remove(str(folder))
-
-
-def _experiment(module: ModuleType, path: Path) -> Experiment:
+def _experiment(module: ModuleType) -> Experiment:
     found = getattr(module, "EXPERIMENT", None)
     if not isinstance(found, Experiment):
         got = "is missing" if found is None else f"is {type(found).__name__}"
-        raise InputError(f"{path}: EXPERIMENT {got}; expected an astro_sim.experiments.Experiment")
+        raise InputError(f"EXPERIMENT {got}; expected an astro_sim.experiments.Experiment")
     if not isinstance(found.models, Mapping) or not found.models:
-        raise InputError(f"{path}: EXPERIMENT has no models; expected a mapping from a name to a Variant")
+        raise InputError("EXPERIMENT has no models; expected a mapping from a name to a Variant")
     for model, variant in found.models.items():
-        if not isinstance(variant, Variant):
-            raise InputError(f"{path}: model {model!r}: expected a Variant, got {type(variant).__name__}")
-        for part in (variant.settings, variant.parameters):
-            if not (isinstance(part, type) and issubclass(part, Settings)):
-                raise InputError(f"{path}: model {model!r}: expected subclasses of Settings, got {part!r}")
-        both = set(variant.settings.model_fields) & set(variant.parameters.model_fields)
-        if both:
-            raise InputError(f"{path}: model {model!r}: {', '.join(sorted(both))} is both a setting and a parameter")
-    if found.stands_for and found.stands_for not in FITTED:
-        raise InputError(f"{path}: stands_for: expected one of {', '.join(FITTED)}, got {found.stands_for!r}")
+        if not isinstance(model, str):
+            raise InputError(f"EXPERIMENT: expected names of models, got {model!r}")
+        try:
+            _require_variant(variant)
+        except InputError as error:
+            raise InputError(f"model {model!r}: {error}") from None
     return found
 
 
-def _contents(module: ModuleType, experiment: Experiment, path: Path) -> Contents:
-    for name in TABLES:
+def _require_variant(variant: Any) -> None:
+    if not isinstance(variant, Variant):
+        raise InputError(f"expected a Variant, got {type(variant).__name__}")
+    for part in (variant.settings, variant.parameters):
+        if not (isinstance(part, type) and issubclass(part, Settings)):
+            raise InputError(f"expected subclasses of Settings, got {part!r}")
+        for name, field in part.model_fields.items():
+            if name in TAKEN:
+                raise InputError(f"{name}: not a name for a setting; simulate and sweep take it for themselves")
+            if get_origin(field.annotation) in (set, frozenset) or field.annotation in (set, frozenset):
+                raise InputError(f"{name}: a set has no order, so no digest; expected a tuple")
+            if field.alias is not None:
+                raise InputError(f"{name}: expected a setting without an alias")
+    both = set(variant.settings.model_fields) & set(variant.parameters.model_fields)
+    if both:
+        raise InputError(f"{', '.join(sorted(both))} is both a setting and a parameter")
+    if not callable(variant.run):
+        raise InputError(f"expected a function to run, got {type(variant.run).__name__}")
+    for what, table in (("defaults", variant.defaults), ("presets", variant.presets)):
+        if not isinstance(table, Mapping):
+            raise InputError(f"{what}: expected a mapping, got {type(table).__name__}")
+    if variant.presets and "preset" not in {**variant.settings.model_fields, **variant.parameters.model_fields}:
+        raise InputError("presets: expected a setting 'preset', which chooses one")
+    for given in ({}, *({"preset": name} for name in variant.presets)):
+        try:
+            variant.complete(given)
+        except InputError as error:
+            where = f"preset {given['preset']!r}" if given else "defaults"
+            raise InputError(f"{where}: {error}") from None
+
+
+def _contents(module: ModuleType, experiment: Experiment) -> Contents:
+    for name in ("PROMISED", "MEANINGS"):
         table = getattr(module, name, None)
         if not isinstance(table, Mapping):
             got = "is missing" if table is None else f"is {type(table).__name__}"
-            raise InputError(f"{path}: {name} {got}; expected a mapping from every model to its table")
+            raise InputError(f"{name} {got}; expected a mapping from every model to its table")
         for model in experiment.models:
             if model not in table:
-                raise InputError(f"{path}: {name} has no table of the model {model!r}")
+                raise InputError(f"{name} has no table of the model {model!r}")
+            if not isinstance(table[model], Mapping):
+                raise InputError(f"{name} of {model!r} is {type(table[model]).__name__}; expected a mapping")
+    by_setting = getattr(module, "BY_SETTING", {})
+    if not isinstance(by_setting, Mapping):
+        raise InputError(f"BY_SETTING is {type(by_setting).__name__}; expected a mapping")
     contents = Contents.of(module)
-    for model in experiment.models:
+    for model, variant in experiment.models.items():
+        meanings = contents.meanings[model]
+        for name, meaning in meanings.items():
+            _require_name(name)
+            _require_meaning(name, meaning)
+        for name, choice in by_setting.items():
+            if name not in meanings:
+                raise InputError(f"BY_SETTING: {name}: MEANINGS of {model!r} lack it; expected one in general terms")
+            if not (isinstance(choice, tuple) and len(choice) == 2 and isinstance(choice[1], Mapping)):
+                raise InputError(f"BY_SETTING: {name}: expected (setting, {{its value: (unit, meaning)}})")
+            known = [*variant.settings.model_fields, *variant.parameters.model_fields]
+            if choice[0] not in known:
+                raise InputError(f"BY_SETTING: {name}: unknown setting {choice[0]!r}; {did_you_mean(choice[0], known)}")
+            for meaning in choice[1].values():
+                _require_meaning(name, meaning)
         known = contents.known(model, {})
         for name, dims in contents.promised[model].items():
             if not _words(dims):
-                raise InputError(f"{path}: PROMISED: {name}: expected a tuple of dimensions, got {dims!r}")
+                raise InputError(f"PROMISED: {name}: expected a tuple of dimensions, got {dims!r}")
             if name not in known:
-                raise InputError(f"{path}: MEANINGS of {model!r} lack {name!r}, which PROMISED has")
-        for name, meaning in known.items():
-            if not (_words(meaning) and len(meaning) == 2):
-                raise InputError(f"{path}: MEANINGS: {name}: expected (unit, meaning), got {meaning!r}")
+                raise InputError(f"MEANINGS of {model!r} lack {name!r}, which PROMISED has")
+        if experiment.stands_for:
+            units = {name: unit for name, (unit, _) in known.items()}
+            require_readable(experiment.stands_for, contents.promised[model], units)
     return contents
+
+
+def _require_name(name: Any) -> None:
+    if not (isinstance(name, str) and name.isidentifier()):
+        raise InputError(f"MEANINGS: {name!r}: expected a name of letters, digits and _")
+    if name == RESERVED[0] or name.startswith(RESERVED[1:]):
+        raise InputError(f"MEANINGS: {name}: a name that sweeps take for themselves; choose another")
+
+
+def _require_meaning(name: str, meaning: Any) -> None:
+    if not (_words(meaning) and len(meaning) == 2):
+        raise InputError(f"MEANINGS: {name}: expected (unit, meaning), got {meaning!r}")
 
 
 def _words(value: Any) -> bool:

@@ -79,8 +79,9 @@ def sweep(
     found = experiments.find(experiment)
     points = make(found, found.resolve(model), seed, grid, parameters)
     model, own = points.model, found.own(points.model)
-    if own and points.decided:
-        own["own_decided"] = json.dumps(points.decided)
+    swept = {setting for setting, _ in found.contents.by_setting.values()} & set(points.values)
+    if own and (points.decided or swept):
+        own["own_decided"] = json.dumps(sorted({*points.decided, *swept}))
     attributes = provenance(found.name, model, points.seed, points.settings, points.values, own)
     store = Store(folder, attributes) if folder is not None else None
     count = math.prod(points.shape)
@@ -178,6 +179,8 @@ def _finish(
     ):
         progress.advance(len(results))
         for done in finished:
+            if done.stop:
+                raise InputError(f"{done.stop}; a sweep into a folder goes on once it is as it was")
             keep(done)
             results.update(zip(done.indices, done.results, strict=True))
             caught += done.caught

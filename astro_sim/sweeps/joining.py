@@ -112,7 +112,9 @@ def front(
     the experiment promises it as a single number: then the coordinate is that number.
     """
     taken = {str(name) for point in points if point is not None for name in (*point.variables, *point.dims)}
-    single = [name for name in values if promised.get(name) == ()]
+    single = [
+        name for name in values if promised.get(name) == () and _is_setting(name, values, described[name][0], points)
+    ]
     dims = tuple(f"swept_{name}" if name in taken and name not in single else name for name in values)
     shape = tuple(map(len, values.values()))
     dataset = join(points, dims, shape, single, promised)
@@ -120,8 +122,23 @@ def front(
         dim: xr.Variable((dim,), coordinate(each), _attributes(described[name]))
         for dim, (name, each) in zip(dims, values.items(), strict=True)
     }
+    for name in single:  # as the points describe it
+        coordinates[name].attrs = dict(next(point[name].attrs for point in points if point is not None))
     told = np.array(failures, dtype=object).reshape(shape)
     return dataset.assign_coords(coordinates).assign(failure=xr.Variable(dims, told, _attributes(FAILURE)))
+
+
+def _is_setting(name: str, values: Mapping[str, list[Any]], unit: str, points: Sequence[Point]) -> bool:
+    """Whether the number that points hold under the name of a swept setting is that setting's value, in its unit."""
+    own = np.broadcast_to(
+        np.array(values[name], dtype=object).reshape(-1, *[1] * (len(values) - 1 - list(values).index(name))),
+        tuple(map(len, values.values())),
+    ).ravel()
+    return all(
+        point[name].item() == value and point[name].attrs.get("units") == unit
+        for point, value in zip(points, own, strict=True)
+        if point is not None
+    )
 
 
 def coordinate(values: Sequence[Any]) -> NDArray[Any]:
@@ -207,7 +224,7 @@ def _stack(
         if any(plans[dim].slots is not None for dim in inner):
             out[index][np.ix_(*slots)] = variable.values
         else:
-            out[index] = variable.values
+            out[index, ...] = variable.values  # or a single word would be put there as an array
     return _front(out, inner, dims, shape, attributes)
 
 

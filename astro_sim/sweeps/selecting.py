@@ -1,6 +1,5 @@
 """From a sweep back to the dataset of one of its points."""
 
-import json
 import math
 from typing import Any
 
@@ -55,7 +54,7 @@ def select(dataset: xr.Dataset, **point: Any) -> xr.Dataset:
     chosen = {name: grid[dim][i] for (name, dim), i in zip(names.items(), place, strict=True)}
     run = take(dataset, tuple(grid), place)
     for name, value in chosen.items():
-        if promised(dataset).get(name) == ():  # the coordinate stood for it
+        if names[name] == name and promised(dataset).get(name) == ():  # the coordinate stood for it
             run[name] = ((), value, {key: dataset[name].attrs[key] for key in ("units", "long_name")})
     seed = int(chosen.pop(SEED, dataset.attrs["seed"]))
     found = _experiment(dataset)
@@ -69,10 +68,9 @@ def select(dataset: xr.Dataset, **point: Any) -> xr.Dataset:
             unit, meaning = known[str(name)]
             run[name].attrs.update(units=unit, long_name=meaning)
     elif "own_decided" in dataset.attrs:
-        names = ", ".join(json.loads(dataset.attrs["own_decided"]))
         raise InputError(
-            f"select: {names} follow from what was swept; load the experiment's file first, unchanged since: "
-            f"astro_sim.experiments.find('{experiment}.py')"
+            f"select: what was swept decides {dataset.attrs['own_decided']}; load the experiment's file first, "
+            f"unchanged since: astro_sim.experiments.find('{experiment}.py')"
         )
     own_attributes = {name: dataset.attrs[name] for name in OWN_ATTRIBUTES if name in dataset.attrs}
     run.attrs = provenance(experiment, model, seed, settings, own=own_attributes)

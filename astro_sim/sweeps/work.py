@@ -19,7 +19,8 @@ LOSSES = 3
 LOST = f"lost: its worker died {LOSSES} times"
 # For the authors of libraries (Brian2 causes some when it is loaded): Python does not show them either.
 HIDDEN = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning)
-_ONE_AT_A_TIME = threading.Lock()  # the record of warnings is not made for threads
+# The record of warnings is not made for threads. An experiment may sweep others, so one thread may come twice.
+_ONE_AT_A_TIME = threading.RLock()
 
 
 @dataclass(frozen=True)
@@ -59,16 +60,22 @@ class Job:
 
 @dataclass(frozen=True)
 class Done:
-    """What became of a job: a dataset or a message a point, warnings once a category, and whether its worker died."""
+    """What became of a job: a dataset or a message a point, warnings once a category, and whether its worker died.
+
+    ``stop``: why the whole sweep cannot go on; there are no results then.
+    """
 
     indices: tuple[int, ...]
     results: tuple[xr.Dataset | str, ...]
     caught: tuple[Caught, ...] = ()
     lost: bool = False
+    stop: str = ""
 
 
 def attempt(job: Job) -> Done:
     """Run a job. Whatever a point raises is its message; interrupts pass."""
+    if told := _file_changed(job):
+        return Done(job.indices, (), stop=told)
     with _ONE_AT_A_TIME, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         results = _run(job)
@@ -92,9 +99,16 @@ def quieten() -> None:
         sys.stderr.isatty = lambda: False
 
 
+def _file_changed(job: Job) -> str:
+    """What is wrong with the file of an experiment of one's own, that its sweep began with; empty if nothing is."""
+    try:
+        changed = bool(job.source) and find(job.experiment).source != job.source
+    except InputError as error:
+        return f"{error} (while its sweep ran)"
+    return f"{job.experiment}: changed while its sweep ran" if changed else ""
+
+
 def _run(job: Job) -> list[xr.Dataset | Exception]:
-    if job.source and find(job.experiment).source != job.source:
-        return [InputError(f"{job.experiment}: changed while its sweep ran")] * len(job.points)
     seeds, parameters = [seed for seed, _ in job.points], [each for _, each in job.points]
     try:
         return simulation.simulate_many(job.experiment, parameters, job.model, seeds)

@@ -248,7 +248,7 @@ def test_stability_bounds_know_the_method():
 def test_importing_the_models_does_not_load_brian2():
     code = (
         "import sys, astro_sim.experiments as e;"
-        "[e.get(n, m) for n in e.NAMES for m in e.models(n)]; print('brian2' in sys.modules)"
+        "[e.find(n).get(m) for n in e.NAMES for m in e.find(n).experiment.models]; print('brian2' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
