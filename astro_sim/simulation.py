@@ -148,7 +148,6 @@ def _run(
     """Run every point, those that wait for answers in lockstep."""
     found = experiments.find(experiment)
     model = found.resolve(model)
-    found.get(model)
     results: list[xr.Dataset | Exception] = [RuntimeError("not run")] * len(points)
     waiting: deque[_Point] = deque()
 
@@ -190,8 +189,7 @@ def _run(
 
 def describe_settings(experiment: str | Path, model: str | None = None) -> list[tuple[str, Any, str, str]]:
     """Every setting of an experiment and its model: name, default, unit, meaning."""
-    found = experiments.find(experiment)
-    chosen = found.get(found.resolve(model))
+    chosen = experiments.find(experiment).get(model)
     rows = describe_fields(chosen.settings, chosen.parameters)
     presets = ", ".join(chosen.presets) or "none here"
     return [

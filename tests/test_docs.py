@@ -218,8 +218,7 @@ def _names(name: list[str], free: list[str], given: dict[str, list[str]]) -> Non
     values = parse_assignments(pair for pair in pairs if not pair.endswith("=")) if pairs else {}
     model = next(iter(given.get("--model", [])), None)
     if verb == "simulate" and re.search("[a-z]", first) and not (first.endswith(".py") and not Path(first).exists()):
-        experiment = experiments.find(first)
-        variant = experiment.get(experiment.resolve(model))
+        variant = experiments.find(first).get(model)
         variant.complete(values)
         swept = [each for each in given.get("--sweep", []) if not each.startswith("NAME")]
         for swept_name in parse_grid(swept) if swept else ():

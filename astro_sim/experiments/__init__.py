@@ -102,17 +102,19 @@ class Found:
     source: str = ""
 
     def resolve(self, model: str | None) -> str:
-        """The name of the model to run: the one given, or the experiment's default."""
-        return next(iter(self.experiment.models)) if model is None else model
-
-    def get(self, model: str) -> Variant:
-        """How ``model`` runs it; an unknown one raises `InputError` with the nearest name."""
+        """The model to run: the one given, or the experiment's default; an unknown one raises `InputError`."""
         known = self.experiment.models
+        if model is None:
+            return next(iter(known))
         if not isinstance(model, str):
             raise InputError(f"model: expected a name ({', '.join(known)}), got {type(model).__name__}")
         if model not in known:
             raise InputError(f"unknown model {model!r} for the experiment {self.name!r}; {did_you_mean(model, known)}")
-        return known[model]
+        return model
+
+    def get(self, model: str | None) -> Variant:
+        """How ``model``, or by default the first, runs it; an unknown one raises `InputError`."""
+        return self.experiment.models[self.resolve(model)]
 
     def own(self, model: str) -> dict[str, str]:
         """What a dataset of one's own experiment says of it, so that it is read without the file; else nothing."""

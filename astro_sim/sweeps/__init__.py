@@ -131,7 +131,6 @@ def run_points(
     _require_workers(workers)
     found, seed = experiments.find(experiment), require_seed(seed)
     model = found.resolve(model)
-    found.get(model)
     results: dict[int, xr.Dataset | str] = {}
 
     def job(indices: tuple[int, ...]) -> Job:

@@ -1,10 +1,13 @@
 import gc
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pytest
 
 import astro_sim
+from astro_sim.experiments import own
+from tests.astro_sim.own_experiment import LEAK
 
 
 class Question(NamedTuple):
@@ -81,3 +84,13 @@ def spatial():
 @pytest.fixture
 def rng():
     return np.random.default_rng(20240611)
+
+
+@pytest.fixture
+def leak(tmp_path, monkeypatch):
+    """The file in the working folder, not yet run by this process."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(own, "_loaded", {})
+    path = Path("leak.py")
+    path.write_text(LEAK)
+    return path
