@@ -55,15 +55,16 @@ NAMES = {
     "memory-rules": "memory_rules",
     "enwik8": "enwik8",
     "listops-tables": "listops_tables",
+    "retrieval-words": "retrieval_words",
 }
 
-BY_NAME = ("recall", "memory-rules", "enwik8", "accelerator")
+BY_NAME = ("recall", "memory-rules", "enwik8", "accelerator", "retrieval-words")
 
 
 def run(names: Sequence[str], out: Path | None = None) -> list[dict[str, Any]]:
     """Run benchmarks, with machine and commit, and keep each as JSON in ``out``.
 
-    Without names, all but those that take an hour or a GPU (`BY_NAME`).
+    Without names, all but those that take an hour, a GPU or data of one's own (`BY_NAME`).
     """
     for name in names:
         require_known("benchmark", name, NAMES)

@@ -53,7 +53,7 @@ MODELS = {"transformer": "Transformer", "at": "AT", "rmt": "RMT", "rlt": "RLT", 
 DATA = {
     "listops": "generated, official sizes; a table of the first symbol has {first_symbol}",
     "text": "IMDB, half of the official test split",
-    "retrieval": "a stand-in, pairs of halves of IMDB reviews, where shared words alone tell 77 %",
+    "retrieval": "a stand-in, pairs of halves of IMDB reviews, where shared words alone tell {shared_words} %",
     "image": "CIFAR-10 from JPEG files",
     "pathfinder": "generated, 32 x 32: not learned",
 }
@@ -64,6 +64,21 @@ def finished() -> list[dict[str, Any]]:
     order = [*paper.TASKS], [*MODELS]
     done = [row for row in rows("lra") if row["state"] == "finished"]
     return sorted(done, key=lambda row: (order[0].index(row["task"]), order[1].index(row["name"]), row["seed"]))
+
+
+def shared_words() -> str:
+    """What the words that two documents share tell of the stand-in for Retrieval, in per cent."""
+    return f"{100 * max(row['accuracy'] for row in rows('retrieval-words')):.0f}"
+
+
+def shallow() -> str:
+    """What little knowledge of a tree, and of a pair of documents, tells."""
+    body = [
+        (task, row["known"], f"{100 * row['accuracy']:.1f}")
+        for task, name in (("ListOps", "listops-tables"), ("Retrieval, the stand-in", "retrieval-words"))
+        for row in rows(name)
+    ]
+    return markdown(("task", "known", "accuracy, %"), body)
 
 
 def lra_overview() -> str:
@@ -79,7 +94,7 @@ def lra_overview() -> str:
             told = f"{sum(ours) / len(ours):.1f}" if ours else "-"
             told += f", {min(ours):.1f} to {max(ours):.1f}" if len(ours) > 1 else ""
             cells.append(told if theirs is None else f"{told} ({theirs:.1f})")
-        words = DATA[task].format(first_symbol=f"{100 * (one['first_symbol'] or 0):.1f}")
+        words = DATA[task].format(first_symbol=f"{100 * (one['first_symbol'] or 0):.1f}", shared_words=shared_words())
         body.append((name.split()[0], *cells, f"{100 * one['majority']:.1f}", f"{words}; {one['steps']:,} steps"))
     return markdown(("task", *MODELS.values(), "most frequent answer", "data, training"), body)
 
@@ -324,7 +339,7 @@ def _bounds(about: dict[str, Any]) -> str:
 
 TABLES: dict[str, Callable[[], str]] = {
     each.__name__: each
-    for each in (lra_overview, lra, lra_runs, paper_lra, paper_ablations, ablations, recall, recall_longer,
+    for each in (lra_overview, lra, lra_runs, shallow, paper_lra, paper_ablations, ablations, recall, recall_longer,
                  memory_rules, enwik8, models, peers, throughput, amrb, length, schema)
 }  # fmt: skip
 

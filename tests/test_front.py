@@ -13,9 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from astro_sim.common.errors import InputError
-from benchmarks import accelerator
+from benchmarks import accelerator, retrieval_words
 from benchmarks.registry import BY_NAME, NAMES, Benchmark, run
 from bridge import evidence
 from rmaat.__main__ import main
@@ -179,6 +181,18 @@ def test_without_a_gpu_its_benchmark_says_so_and_is_none_of_all(monkeypatch):
     monkeypatch.setattr("benchmarks.registry.import_module", lambda name: ran.append(name) or _Nothing)
     run([])
     assert ran == [f"benchmarks.{module}" for name, module in NAMES.items() if name not in BY_NAME]
+
+
+@given(st.lists(st.tuples(st.integers(-3, 3), st.integers(0, 1)), min_size=1, max_size=12))
+def test_no_other_cut_of_a_number_is_right_more_often(examples):
+    values, labels = (np.array(each) for each in zip(*examples, strict=True))
+    threshold, above = retrieval_words.cut(values.astype(float), labels)
+    right = {
+        (each, label): int((np.where(values >= each, label, 1 - label) == labels).sum())
+        for each in [*values, np.inf]
+        for label in (0, 1)
+    }
+    assert right[threshold, above] == max(right.values())
 
 
 class _Nothing:
