@@ -80,11 +80,14 @@ class Retention(nn.Module):
 
     def values(self) -> dict[str, Tensor]:
         """Parameters of the law as they are now, scalars in float64."""
-        if self.shift is None:
+        return self._values(self.shift)
+
+    def _values(self, shift: Tensor | None) -> dict[str, Tensor]:
+        if shift is None:
             columns = self.fixed
         else:
             here = torch.sigmoid(self.start)
-            place = torch.sigmoid(self.start + self.shift.double() / (self.width * here * (1.0 - here)))
+            place = torch.sigmoid(self.start + shift.double() / (self.width * here * (1.0 - here)))
             line = self.low + self.width * place
             logit = torch.tensor([p.scale == "logit" for p in self.laws.family.parameters], device=line.device)
             # The exponential must stay finite where it is not chosen, or its gradient is NaN.
@@ -151,8 +154,10 @@ class Retention(nn.Module):
         return torch.where(inside, torch.exp(torch.where(inside, logs - last, 0.0)), 1.0)
 
     def trained(self) -> Laws:
-        """The laws with the parameters that training has reached."""
-        values = {name: float(value.detach()) for name, value in self.values().items()}
+        """The laws with the parameters that training has reached; of a sharded model all processes must ask."""
+        gather = getattr(self.shift, "full_tensor", None)  # of a DTensor: between steps each process has a part
+        found = self._values(self.shift if gather is None else gather())
+        values = {name: float(value.detach()) for name, value in found.items()}
         return self.laws.with_parameters(values, "trained, from the law that the simulation gave")
 
     def _log_weights(self, t: Tensor) -> Tensor:

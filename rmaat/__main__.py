@@ -6,6 +6,7 @@ Exit status: 0 on success, 2 on wrong use or bad input (one line on stderr, noth
 import os
 import sys
 import warnings
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
@@ -30,6 +31,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+Device = Annotated[str | None, typer.Option(help="auto, cpu or cuda.  [default: as the run was trained]")]
 TASKS = f"One of: {', '.join(tasks.NAMES)}."
 
 app.add_typer(laws_verbs.app)
@@ -218,14 +220,17 @@ def data(
 @app.command()
 def train(
     task: Annotated[str, typer.Argument(help=TASKS)],
-    laws: Annotated[Path, typer.Option(help="Laws file.")],
     out: Annotated[Path, typer.Option(help="Run folder to make, or with --resume to go on with.")],
-    data: Annotated[Path | None, typer.Option(help="Data folder.  [default: data/TASK]")] = None,
-    model: Annotated[str, typer.Option(help="Model of the family; rmaat models lists them.")] = "rmaat",
+    laws: Annotated[Path | None, typer.Option(help="Laws file (required; with --resume: the run's own).")] = None,
+    data: Annotated[Path | None, typer.Option(help="Data folder.  [default: data/TASK, or the run's own]")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="Model of the family; rmaat models lists them.  [default: rmaat, or the run's own]"),
+    ] = None,
     config: Annotated[Path | None, typer.Option(help="Settings file (TOML); --set goes on top.")] = None,
     set_: Set = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from the newest checkpoint, exactly; repeat --laws and --data.")
+        bool, typer.Option("--resume", help="Go on from the newest checkpoint, exactly; --out alone is enough.")
     ] = False,
     minutes: Annotated[
         float | None, typer.Option(help="Stop after so long; --resume goes on. The schedule is fixed in steps.")
@@ -242,23 +247,41 @@ def train(
     Example: rmaat train listops --laws laws.json --data data/listops --out runs/listops --config configs/listops.toml
     """
     from bridge.laws import Laws
-    from rmaat.training.settings import flatten, of_model
+    from rmaat.records import is_run, read_run
+    from rmaat.training.settings import TrainSettings, beyond, flatten, of_model
 
-    given = of_model(load_toml(config), model, str(config)) if config else {}
+    if resume and is_run(out):
+        model = model or str(read_run(out).run["model"])
+    elif laws is None:
+        raise InputError("train: expected --laws LAWS.json")
+    given = of_model(load_toml(config), model or "rmaat", str(config)) if config else {}
     given |= flatten(parse_assignments(set_ or []), "--set")
-    loaded = Laws.load(laws)
+    loaded = None if laws is None else Laws.load(laws)
+    place = data or (None if resume else Path("data") / task)
     from rmaat.training.engine import train as run
+    from rmaat.training.stopping import Stopped
 
-    record = run(task, data or Path("data") / task, loaded, out, model, given, resume, minutes)
+    # Where there is no progress line, as in the log of a batch job, each validation has a line.
+    tell = None if sys.stderr.isatty() else partial(print, flush=True)
+    try:
+        record = run(task, place, loaded, out, model, given, resume, minutes, tell)
+    except Stopped as stopped:
+        if os.environ.get("RANK", "0") == "0":
+            print(f"rmaat: {stopped}", file=sys.stderr)
+        raise typer.Exit(stopped.status) from None
     if os.environ.get("RANK", "0") != "0":
         return  # of several processes the first one speaks
     last = {row["split"]: row for row in record.metrics}
     rows = [(name, row["step"], f"{row['loss']:.3f}", f"{row['accuracy']:.3f}") for name, row in sorted(last.items())]
     table(("split", "step", "loss", "accuracy"), rows)
-    if (total := record.run["data"]["segments"]) > loaded.fitted_cycles:
-        print(f"the law is extrapolated: up to {total} segments, {loaded.fitted_cycles} simulated cycles")
+    total, cycles = record.run["data"]["segments"], None if record.laws is None else record.laws.fitted_cycles
+    if cycles is not None and total > cycles:
+        print(f"the law is extrapolated: up to {total} segments, {cycles} simulated cycles")
     if idle := record.run["without_effect"]:
-        print(f"without effect on {model}: {', '.join(idle)}")
+        print(f"without effect on {record.run['model']}: {', '.join(idle)}")
+    settings = TrainSettings(**record.run["settings"])
+    if late := beyond(settings):
+        print(f"longer than the {settings.steps} steps of the run: {'; '.join(late)}")
     if not record.finished:
         print(f"{out}: stopped after {minutes:g} minutes; the same command with --resume goes on")
         return
@@ -295,6 +318,7 @@ def evaluate(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")],
     data: Annotated[Path | None, typer.Option(help="Data folder; by default the one of the run.")] = None,
     split: Annotated[str, typer.Option(help="Split to measure on.")] = "test",
+    device: Device = None,
     json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Measure a finished run on a whole split.
@@ -306,13 +330,16 @@ def evaluate(
     read_run(run)  # a wrong folder is told before torch is loaded
     from rmaat.training.evaluation import evaluate as measure
 
-    result = measure(run, data, split)
+    result = measure(run, data, split, device)
     if json_:
         print_json(result)
     else:
         names = [name for name in ("accuracy", "majority", "first_symbol", "loss", "bits_per_token") if name in result]
         row = (result["split"], result["examples"], *(f"{result[name]:.4f}" for name in names))
         table(("split", "examples", *(name.replace("_", " ") for name in names)), [row])
+        if (seen := result.get("trained_on", 0)) != 0:
+            told = "the run's own are gone, so perhaps some of these examples are" if seen is None else f"{seen} are"
+            print(f"other data than the run's: {told} among those that it was trained on")
 
 
 @app.command()
@@ -321,6 +348,7 @@ def inspect(
     data: Annotated[Path | None, typer.Option(help="Data folder; by default the one of the run.")] = None,
     examples: Annotated[int, typer.Option(help="Examples to look at, the longest of the split.")] = 16,
     split: Annotated[str, typer.Option(help="Split they are of.")] = "test",
+    device: Device = None,
     json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Look at the memory of a finished run at work: which segments reach the output, and what is kept of the first.
@@ -332,7 +360,7 @@ def inspect(
     read_run(run)
     from rmaat.training.evaluation import inspect as look
 
-    found = look(run, data, examples, split)
+    found = look(run, data, examples, split, device)
     if json_:
         print_json(found)
         return
@@ -473,9 +501,10 @@ def main(arguments: list[str] | None = None) -> int:
     except MemoryError as error:
         return _refuse(f"not enough memory for these settings ({error})")
     except RuntimeError as error:
-        if "allocate memory" not in str(error):  # how torch says it
+        # How torch says it: on a GPU by a type of its own, otherwise in words.
+        if type(error).__name__ != "OutOfMemoryError" and "allocate memory" not in str(error):
             raise
-        return _refuse("not enough memory for these settings")
+        return _refuse("not enough memory for these settings; accumulate, or a smaller batch, needs less")
 
 
 def _refuse(message: str) -> int:

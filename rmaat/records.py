@@ -1,6 +1,6 @@
 """The run folder: what a training run leaves behind for people, the report and a resume.
 
-    RUN/run.json             what was asked: task, model, every setting, data, laws digest, versions, machine
+    RUN/run.json             what was asked: task, model, every setting, data, laws digest, versions, machine, sittings
     RUN/laws.json            the laws the model was built with
     RUN/laws.trained.json    where training moved them, if it was allowed to
     RUN/metrics.jsonl        one line a logged step: split, step, loss, accuracy, ..., parameters of trainable laws
@@ -54,7 +54,8 @@ class RunRecord:
         (as asked), ``model_config`` (nothing left open, as built), ``without_effect`` (settings that were given and
         that this model has no use for), ``data``, ``laws_digest``, ``commit`` (of a checkout),
         ``parameters`` and ``position_parameters`` (their
-        numbers), ``versions``, ``machine``.
+        numbers), ``versions``, ``machine``, and ``sittings``: ``from_step``, commit, versions and machine of the
+        start and of each resume.
     laws, trained_laws : Laws or None
         Before training, and after it where it moved them.
     metrics : list of dict

@@ -3,9 +3,11 @@
 Every run is a run folder of its own, trained by `rmaat train` and measured by `rmaat evaluate` in a process of its own,
 so that its peak of memory is its own and a failure stops nothing else. After each one the whole result is written
 anew, so whatever is finished is in it. What is finished is not run again: neither a run folder nor a row of the table
-whose run folder is gone, as on another machine, if it was made with the same settings, data and laws.
+whose run folder is gone, as on another machine, if it was made with the same settings, data and laws; and a row that
+was made with others is not replaced unless that is asked for. Several processes may fill one table.
 """
 
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,14 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from astro_sim.common.errors import InputError, require_known
-from astro_sim.common.files import digest, read_json, write_json
+from astro_sim.common.files import alone, digest, read_json, write_json
 from astro_sim.common.machine import commit, processor
 from astro_sim.common.settings import load_toml
 from bridge.laws import Laws
-from rmaat.config import MODELS
+from rmaat.config import MODELS, RMAATConfig
 from rmaat.records import RunRecord, is_run, packed, read_right, read_run
 from rmaat.tasks.storage import load
-from rmaat.training.settings import LawSettings, build_settings, of_model
+from rmaat.training.settings import LawSettings, beyond, build_settings, of_model
 
 TASKS = ("listops", "text", "retrieval", "image", "pathfinder")
 PRESETS = {"small": "lra-small", "paper": "lra"}
@@ -63,8 +65,21 @@ def lra(tasks: Sequence[str], models: Sequence[str], seeds: int) -> list[Plan]:
     return [Plan(t, m, seed, m) for seed in range(seeds) for t in tasks for m in models]
 
 
-def ablations(tasks: Sequence[str], seeds: int, laws: Laws, lengths: Mapping[str, int]) -> list[Plan]:
-    """What each part of RMAAT is worth; ``lengths`` are the longest examples of the tasks, to cut into segments."""
+def ablations(
+    tasks: Sequence[str], seeds: int, laws: Laws, lengths: Mapping[str, int], presets: Mapping[str, Mapping[str, Any]]
+) -> list[Plan]:
+    """What each part of RMAAT is worth.
+
+    Parameters
+    ----------
+    tasks : sequence of str
+    seeds : int
+    laws : Laws
+    lengths : mapping
+        Symbols of the longest example of a task (of a pair: of the longer document), to cut into segments.
+    presets : mapping
+        RMAAT's settings on each task.
+    """
     _check(tasks, seeds)
     exponent = laws.presynaptic_exponent
     changes: list[tuple[str, str, dict[str, Any]]] = [
@@ -89,10 +104,22 @@ def ablations(tasks: Sequence[str], seeds: int, laws: Laws, lengths: Mapping[str
     plans = []
     for seed in range(seeds):
         for task in tasks:
-            cuts = [(f"{n} segments", "rmaat", {"segment_length": -(-lengths[task] // n)})
+            cuts = [(f"{n} segments", "rmaat", _cut(presets[task], lengths[task], n))
                     for n in (16, 8, 4) if task in lengths]  # fmt: skip
             plans += [Plan(task, model, seed, name, change) for name, model, change in [*changes, *cuts]]
     return plans
+
+
+def _cut(preset: Mapping[str, Any], length: int, segments: int) -> dict[str, Any]:
+    """Settings that cut so long an example into so many segments, and else show and keep as much as the preset does."""
+    before = preset.get("segment_length", RMAATConfig.model_fields["segment_length"].default)
+    size = -(-length // segments)
+    found: dict[str, Any] = {"segment_length": size}
+    if curriculum := preset.get("curriculum"):
+        found["curriculum"] = tuple(max(1, round(shown * before / size)) for shown in curriculum)
+    if kept := preset.get("kept_segments"):
+        found["kept_segments"] = -(-kept * before // size)
+    return found
 
 
 def longest(tasks: Sequence[str], data: Path) -> dict[str, int]:
@@ -113,23 +140,26 @@ class Place:
     laws: Path
     configs: Path
 
-    def config(self, task: str) -> Path:
-        """Settings file of a task."""
-        return self.configs / f"{task}.toml"
+    def preset(self, task: str, model: str) -> dict[str, Any]:
+        """What the settings file of a task says for a model."""
+        path = self.configs / f"{task}.toml"
+        return of_model(load_toml(path), model, str(path))
 
 
 def reproduce(
     plans: Sequence[Plan], place: Place, out: Path, what: str,
-    minutes: float | None = None, over: Mapping[str, Any] | None = None,
+    minutes: float | None = None, over: Mapping[str, Any] | None = None, replace: bool = False,
 ) -> Iterator[dict[str, Any]]:  # fmt: skip
-    """Run, or resume, one plan after the other; a row each, and the whole table in ``out`` after each.
+    """Run, or resume, one plan after the other; how each went, and the whole table in ``out`` after each.
+
+    A finished row stays in the table where its plan cannot be run any more; what is given back says why it could not.
 
     Parameters
     ----------
     plans : sequence of Plan
     place : Place
     out : Path
-        JSON file. Rows of other plans that it has already are kept.
+        JSON file. Rows of other plans that it has already are kept, and what other processes add meanwhile.
     what : str
         "lra small" and the like: a file holds one kind of table.
     minutes : float, optional
@@ -137,22 +167,32 @@ def reproduce(
     over : mapping, optional
         Settings in place of the preset's, for trying things out or for less time. Such runs are not the preset's, and
         the table says so. What a plan changes goes on top.
+    replace : bool
+        Put new rows in place of finished ones that were made with other settings, data or laws.
 
     Raises
     ------
     InputError
-        Settings files that are missing; settings that are unknown or out of bounds; a seed among ``over``; no data at
-        all and no table; a file in the way that holds something else.
+        Nothing to run; settings files that are missing; settings that are unknown or out of bounds; a seed among
+        ``over``; no data at all and no table; a file in the way that holds something else; a finished row that was
+        made otherwise, without ``replace``.
     """
     over = over or {}
+    if not plans:
+        raise InputError("expected at least one run")
     if "seed" in over:
         raise InputError("seed: the number of seeds decides it; leave it out")
     for plan in plans:  # what is wrong is told before hours are spent
         build_settings(_settings(plan, place, over), vocabulary=2, classes=2)
     if not out.exists() and all(_no_data(plan, place) for plan in plans):
         raise InputError(str(_no_data(plans[0], place)))
-    rows = _rows_before(out, what)
-    laws = Laws.load(place.laws)
+    rows, laws = _rows_before(out, what), Laws.load(place.laws)
+    for plan in plans if not replace else ():
+        row = rows.get(plan.folder, {})
+        if row.get("state") == "finished" and (made := _difference(row, plan, place, laws, over)):
+            raise InputError(
+                f"{out}: its row {plan.folder} was made with {made}; choose another --out, or --replace such rows"
+            )
     first: dict[str, str] = {}  # settings -> the folder of the plan that has them, too
     for plan in plans:
         about = {"task": plan.task, "name": plan.name, "model": plan.model, "seed": plan.seed}
@@ -163,21 +203,31 @@ def reproduce(
             if twin != plan.folder:  # a change that changes nothing, as 8 segments where the preset has 8
                 row = {**rows[twin], **row, "same_as": twin}
             else:
-                row = known if _stands(known, plan, place, laws, over) else row | _run(plan, place, minutes, over)
+                stands = _stands(known, plan, place, laws, over)
+                row = known if stands else row | _run(plan, place, laws, minutes, over)
         except InputError as error:  # a broken run or data folder stops nothing else
             row["state"] = f"failed: {error}"
-        before = rows.get(row["run"], row)
-        if before["state"] == "finished" and row["state"] != "finished":
-            row = {**before, "note": f"as it was written before; now {row['state']}"}
-        rows[row["run"]] = row
-        table = {"schema_version": SCHEMA_VERSION, "what": what, "commit": commit(), "processor": processor()}
-        write_json(out, {**table, "rows": list(rows.values())})
+        with alone(out.with_name(f".{out.name}.lock")):
+            rows = _rows_before(out, what)
+            if row["state"] == "finished" or rows.get(row["run"], row)["state"] != "finished":
+                rows[row["run"]] = row
+            table = {"schema_version": SCHEMA_VERSION, "what": what, "commit": commit(), "processor": processor()}
+            write_json(out, {**table, "rows": list(rows.values())})
         yield row
 
 
+def behind(plans: Sequence[Plan], place: Place, over: Mapping[str, Any]) -> list[str]:
+    """What of the schedules lies behind the last step, a line a task."""
+    found = {}
+    for plan in plans:
+        _, training, _ = build_settings(_settings(plan, place, over), vocabulary=2, classes=2)
+        if late := beyond(training):
+            found[plan.task] = f"{plan.task}: longer than the {training.steps} steps of a run: {'; '.join(late)}"
+    return list(found.values())
+
+
 def _settings(plan: Plan, place: Place, over: Mapping[str, Any]) -> dict[str, Any]:
-    path = place.config(plan.task)
-    return {**of_model(load_toml(path), plan.model, str(path)), **over, **plan.changes, "seed": plan.seed}
+    return {**place.preset(plan.task, plan.model), **over, **plan.changes, "seed": plan.seed}
 
 
 def _rows_before(out: Path, what: str) -> dict[str, dict[str, Any]]:
@@ -194,16 +244,28 @@ def _stands(row: Mapping[str, Any], plan: Plan, place: Place, laws: Laws, over: 
     """Whether a row of the table is this plan's, finished elsewhere: its run folder is not here."""
     if row.get("state") != "finished" or (place.runs / plan.folder).exists():
         return False
-    settings = _settings(plan, place, over)
-    perturbed = {name: value for name, value in plan.changes.items() if name.startswith("laws.")}
-    expected = (
-        LawSettings(**{name.removeprefix("laws."): value for name, value in perturbed.items()}).apply(laws).digest
-    )
+    return _difference(row, plan, place, laws, over) is None
+
+
+def _difference(row: Mapping[str, Any], plan: Plan, place: Place, laws: Laws, over: Mapping[str, Any]) -> str | None:
+    """What a finished row was made with that is not asked for now; None if all is the same."""
+    settings, had = _as_json(_settings(plan, place, over)), row.get("asked") or {}
+    for name in sorted({*settings, *had}):
+        if had.get(name) != settings.get(name):
+            return f"{name} = {had.get(name)!r}, not {settings.get(name)!r}"
+    if row.get("laws_digest") != _laws_digest(settings, laws):
+        return "other laws"
     manifest = place.data / plan.task / "manifest.json"
-    if row.get("asked") != _as_json(settings) or row.get("laws_digest") != expected:
-        return False
-    had = (row.get("data") or {}).get("digest")
-    return not manifest.is_file() or had == load(manifest.parent, plan.task).manifest.digest
+    known = (row.get("data") or {}).get("digest")
+    same = not manifest.is_file() or known == load(manifest.parent, plan.task).manifest.digest
+    return None if same else "other data"
+
+
+def _laws_digest(settings: Mapping[str, Any], laws: Laws) -> str:
+    """Digest of the laws that a run with these settings has."""
+    mark = "laws."
+    asked = {name.removeprefix(mark): value for name, value in settings.items() if name.startswith(mark)}
+    return LawSettings(**asked).apply(laws).digest
 
 
 def _no_data(plan: Plan, place: Place) -> str | None:
@@ -211,7 +273,7 @@ def _no_data(plan: Plan, place: Place) -> str | None:
     return None if (data / "manifest.json").is_file() else f"no data: make {data} with rmaat data {plan.task}"
 
 
-def _run(plan: Plan, place: Place, minutes: float | None, over: Mapping[str, Any]) -> dict[str, Any]:
+def _run(plan: Plan, place: Place, laws: Laws, minutes: float | None, over: Mapping[str, Any]) -> dict[str, Any]:
     """Train, measure, and say how it went."""
     run, data = place.runs / plan.folder, place.data / plan.task
     settings = _settings(plan, place, over)
@@ -227,7 +289,7 @@ def _run(plan: Plan, place: Place, minutes: float | None, over: Mapping[str, Any
         if (error := _rmaat(words)) is not None:
             return {"state": f"failed: {error}"}
     record = read_run(run)
-    _require_asked(record, settings)
+    _require_asked(record, settings, laws)
     manifest = load(data, plan.task).manifest
     if manifest.digest != record.run["data"]["digest"]:
         raise InputError(f"{run}: trained on other data than {data} holds")
@@ -245,6 +307,7 @@ def _run(plan: Plan, place: Place, minutes: float | None, over: Mapping[str, Any
         "machine": record.run["machine"],
         "commit": record.run.get("commit"),
         "versions": record.run["versions"],
+        "sittings": record.run.get("sittings"),
         "laws_digest": record.run["laws_digest"],
         "data": {**record.run["data"], "settings": manifest.settings},
         "settings": {**record.run["settings"], **record.run["model_config"]},
@@ -260,8 +323,8 @@ def _run(plan: Plan, place: Place, minutes: float | None, over: Mapping[str, Any
     return about
 
 
-def _require_asked(record: RunRecord, settings: Mapping[str, Any]) -> None:
-    """Refuse a run of other settings than the table asks for: a trial, or one from before a preset was changed."""
+def _require_asked(record: RunRecord, settings: Mapping[str, Any], laws: Laws) -> None:
+    """Refuse a run of other settings or laws than the table asks for: a trial, or one from before a preset's change."""
     had = {**record.run["model_settings"], **record.run["settings"]}
     had |= {f"laws.{name}": value for name, value in record.run["laws"].items()}
     for name, value in _as_json(settings).items():
@@ -270,6 +333,8 @@ def _require_asked(record: RunRecord, settings: Mapping[str, Any]) -> None:
                 f"{record.path}: a run with {name} = {had.get(name)!r}, the table asks for {value!r}; "
                 "remove it, or choose another --runs"
             )
+    if record.run["laws_digest"] != _laws_digest(settings, laws):
+        raise InputError(f"{record.path}: a run with other laws; remove it, or choose another --runs")
 
 
 def _as_json(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -282,11 +347,18 @@ def _rmaat(words: Sequence[str]) -> str | None:
     # On a terminal its progress line is seen as it comes, elsewhere the last line is kept for the table.
     stderr = None if sys.stderr.isatty() else subprocess.PIPE
     command = [sys.executable, "-m", "rmaat", *words]
-    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=stderr, text=True, check=False)
-    if done.returncode == 130:
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=stderr, text=True) as process:
+        try:
+            _, told = process.communicate()
+        except KeyboardInterrupt:  # the terminal tells both; the run ends its step and saves where it stands
+            process.wait()
+            raise
+    if process.returncode == 128 + signal.SIGINT:
         raise KeyboardInterrupt
-    lines = [line for line in (done.stderr or "").strip().splitlines() if line]
-    return None if done.returncode == 0 else (lines[-1] if lines else f"exit status {done.returncode}")
+    if process.returncode in (0, 128 + signal.SIGTERM):  # stopped, with a checkpoint to go on from
+        return None
+    lines = [line for line in (told or "").strip().splitlines() if line]
+    return lines[-1] if lines else f"exit status {process.returncode}"
 
 
 def _written(value: Any) -> str:

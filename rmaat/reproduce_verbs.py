@@ -18,6 +18,9 @@ Runs = Annotated[Path, typer.Option(help="Folder for the runs.")]
 Preset = Annotated[str, typer.Option(help="Settings: small (configs/lra-small) or paper (configs/lra).")]
 Tasks = Annotated[str | None, typer.Option(help="Tasks, with commas.")]
 Seeds = Annotated[int, typer.Option(help="Runs of each kind, seeds from 0.")]
+Replace = Annotated[
+    bool, typer.Option("--replace", help="Replace finished rows that were made with other settings, data or laws.")
+]
 Minutes = Annotated[
     float | None, typer.Option("--minutes-per-run", help="Longest sitting for a run; the same command goes on with it.")
 ]
@@ -35,6 +38,7 @@ def lra(
     seeds: Seeds = 1,
     minutes: Minutes = None,
     set_: Set = None,
+    replace: Replace = False,
 ) -> None:
     """The table of the Long Range Arena: every model on every task, trained alike.
 
@@ -43,7 +47,8 @@ def lra(
     from rmaat.reproduce import TASKS, lra
 
     plans = lra(_list(tasks) or TASKS, _list(models), seeds)
-    _go(plans, preset, "lra", laws, data, runs, out, minutes, set_)
+    place, over = _place(laws, data, runs, out, preset, set_)
+    _go(plans, place, out, f"lra {preset}", minutes, over, replace)
 
 
 @app.command()
@@ -58,34 +63,39 @@ def ablations(
     seeds: Seeds = 1,
     minutes: Minutes = None,
     set_: Set = None,
+    replace: Replace = False,
 ) -> None:
     """What each part of RMAAT is worth: rules, laws, H_astro, P, alpha, AMRB, numbers of segments.
 
     Example: rmaat reproduce ablations --laws laws.json --only "rmaat,no H_astro" --set steps=500
     """
     from bridge.laws import Laws
-    from rmaat.reproduce import ablations, longest
+    from rmaat.reproduce import BASE, TASKS, ablations, longest
 
+    place, over = _place(laws, data, runs, out, preset, set_)
     asked = _list(tasks)
-    plans = ablations(asked, seeds, Laws.load(laws), longest(asked, data))
+    for task in asked:
+        require_known("task", task, TASKS)
+    presets = {task: {**place.preset(task, BASE), **over} for task in asked}
+    plans = ablations(asked, seeds, Laws.load(laws), longest(asked, data), presets)
     if only is not None:
         names = {plan.name for plan in plans}
         for name in _list(only):
             require_known("row", name, names)
         plans = [plan for plan in plans if plan.name in _list(only)]
-    _go(plans, preset, "ablations", laws, data, runs, out, minutes, set_)
+    _go(plans, place, out, f"ablations {preset}", minutes, over, replace)
 
 
 def _list(text: str | None) -> list[str]:
     return [] if text is None else [name.strip() for name in text.split(",") if name.strip()]
 
 
-def _go(
-    plans: Any, preset: str, what: str, laws: Path, data: Path, runs: Path, out: Path,
-    minutes: float | None, set_: list[str] | None,
-) -> None:  # fmt: skip
+def _place(
+    laws: Path, data: Path, runs: Path, out: Path, preset: str, set_: list[str] | None
+) -> tuple[Any, dict[str, Any]]:
+    """Where things lie, and the settings over the preset's; what is wrong with them is told before anything starts."""
     from bridge.laws import Laws
-    from rmaat.reproduce import PRESETS, Place, reproduce
+    from rmaat.reproduce import PRESETS, Place
     from rmaat.training.settings import flatten
 
     require_suffix(out, ".json")
@@ -93,17 +103,25 @@ def _go(
     configs = Path(__file__).resolve().parents[1] / "configs" / PRESETS[preset]
     if not configs.is_dir():
         raise InputError("reproduce: expected a checkout of the project; the installed package has no configs/")
-    over = flatten(parse_assignments(set_ or []), "--set")
-    Laws.load(laws)  # a wrong file is told before anything starts
-    place = Place(data, runs / preset, laws, configs)
+    Laws.load(laws)
+    return Place(data, runs / preset, laws, configs), flatten(parse_assignments(set_ or []), "--set")
+
+
+def _go(
+    plans: Any, place: Any, out: Path, what: str, minutes: float | None, over: dict[str, Any], replace: bool
+) -> None:
+    from rmaat.reproduce import behind, reproduce
+
     rows = []
-    for row in reproduce(plans, place, out, f"{what} {preset}", minutes, over):
+    for row in reproduce(plans, place, out, what, minutes, over, replace):
         accuracy = "-" if row.get("accuracy") is None else f"{row['accuracy']:.3f}"
         print(f"{row['task']}, {row['name']}, seed {row['seed']}: {row['state']}, accuracy {accuracy}", flush=True)
         time = "-" if row.get("seconds") is None else f"{row['seconds'] / 60:.1f}"
         rows.append((row["task"], row["name"], row["seed"], row["state"], accuracy, time))
     print()
     table(("task", "what", "seed", "state", "accuracy", "minutes"), rows)
+    for line in behind(plans, place, over):
+        print(line)
     print(f"{out}: {sum(row[3] == 'finished' for row in rows)} of {len(rows)} runs finished")
     if any(row[3].startswith(("failed", "no data")) for row in rows):
         raise typer.Exit(1)

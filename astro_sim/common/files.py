@@ -31,6 +31,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
         temporary = Path(name)
         yield temporary
         temporary.chmod(0o666 & ~_umask())
+        _to_disk(temporary)
         os.replace(temporary, path)
     except OSError as error:  # name the file that was asked for, not the temporary one
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
@@ -55,6 +56,8 @@ def whole_folder(path: str | Path, replace: bool = False) -> Iterator[Path]:
     try:
         yield temporary
         temporary.chmod(0o777 & ~_umask())
+        for inside in (*temporary.rglob("*"), temporary):
+            _to_disk(inside)
         if path.exists() and replace:
             # Two renames, so that a crash between them leaves the old folder under a telling name.
             old = path.with_name(f".{path.name}.old")
@@ -73,12 +76,44 @@ def whole_folder(path: str | Path, replace: bool = False) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def require_free(path: Path, replace: bool = False) -> None:
+def _to_disk(path: Path) -> None:
+    """Wait until a file or folder is on the disk, so that a loss of power after its renaming cannot leave it empty."""
+    if os.name == "posix":  # elsewhere a folder cannot be opened
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+@contextmanager
+def alone(lock: Path, busy: str | None = None) -> Iterator[None]:
+    """Hold a lock file; it is free again when this process ends, however it does.
+
+    Raises
+    ------
+    InputError
+        ``busy``, where another process holds it; without such a message it is waited for.
+    """
+    from filelock import FileLock, Timeout
+
+    held = FileLock(lock, blocking=busy is None)
+    try:
+        held.acquire()
+    except Timeout:
+        raise InputError(str(busy)) from None
+    try:
+        yield
+    finally:
+        held.release()
+
+
+def require_free(path: Path, replace: bool = False, instead: str = "choose another folder or remove it") -> None:
     """Raise `InputError` when a folder to be written is in the way; an empty one is not."""
     if path.is_dir() and (replace or not any(path.iterdir())):
         return
     if path.exists():
-        raise InputError(f"{path}: exists already; choose another folder or remove it")
+        raise InputError(f"{path}: exists already; {instead}")
 
 
 def require_writable(path: str | Path) -> None:

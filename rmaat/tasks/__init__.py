@@ -33,6 +33,8 @@ class Task:
         line what the data are.
     head : {"classify", "match", "language"}
         As in `rmaat.config.RMAATConfig`.
+    generated_only : frozenset of str
+        Settings without effect on files that are converted.
     """
 
     summary: str
@@ -41,6 +43,7 @@ class Task:
     classes: int | None
     prepare: Prepare
     head: Literal["classify", "match", "language"] = "classify"
+    generated_only: frozenset[str] = frozenset()
 
 
 NAMES = ("listops", "text", "recall", "enwik8", "image", "retrieval", "pathfinder")

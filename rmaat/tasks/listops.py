@@ -27,13 +27,14 @@ CLOSE = CODE["X"]
 MIN, MAX, MED, SM = (CODE[name] for name in ("[MIN", "[MAX", "[MED", "[SM"))
 DIGIT_SHARE = 0.75  # probability of a digit at a node, 1; LRA
 FILES = {"train": "basic_train.tsv", "valid": "basic_val.tsv", "test": "basic_test.tsv"}
+FOLDERS = ("", "listops-1000", "lra_release", "lra_release/listops-1000")  # where the release may lie below the source
 HEADER = ("Source", "Target")
 DIGITS = [str(digit).encode() for digit in range(10)]
 END_OF_LINE = "\r\n"  # the release is written by Python's csv module, whose default this is
 
 
 class ListOpsSettings(Settings):
-    """Sizes of the splits and shape of the trees; ignored when official files are converted."""
+    """Sizes of the splits and shape of the trees; refused where official files are converted."""
 
     train: int = quantity(96_000, "examples", "training examples", LRA, ge=1)
     valid: int = quantity(2_000, "examples", "validation examples", LRA, ge=0)
@@ -196,10 +197,7 @@ def read_tsv(path: Path) -> Iterator[tuple[bytes, int]]:
 def prepare(settings: ListOpsSettings, source: Path | None, seed: int, writer: Writer) -> str:
     """Convert the release's files in ``source``, or generate splits and write them in the release's format too."""
     if source is not None:
-        # The release nests its files one folder down.
-        root = source if (source / FILES["train"]).is_file() else source / "listops-1000"
-        if not root.is_dir():
-            root = source
+        root = next((source / each for each in FOLDERS if (source / each / FILES["train"]).is_file()), source)
         for split in reversed(FILES):
             writer.split(split, read_tsv(root / FILES[split]))
         return "files of the LRA release"
@@ -225,4 +223,5 @@ TASK = Task(
     len(SYMBOLS),
     10,
     prepare,
+    generated_only=frozenset(ListOpsSettings.model_fields),
 )

@@ -32,7 +32,7 @@ NAME = re.compile(r"\w+\.png")
 
 
 class PathfinderSettings(Settings):
-    """Which pictures; the sizes of the splits are ignored when official files are converted."""
+    """Which pictures; sizes of the splits are refused where official files are converted."""
 
     size: Literal[32, 64, 128] = quantity(32, "pixels", "side of the picture; 32 is 1,024 symbols", LRA)
     contours: Literal["curv_contour_length_14", "curv_contour_length_9", "curv_baseline"] = quantity(
@@ -191,4 +191,5 @@ TASK = Task(
     256,
     2,
     prepare,
+    generated_only=frozenset(WRITTEN),
 )

@@ -7,8 +7,9 @@ DIR/SPLIT.labels.npy     int64
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -85,11 +86,14 @@ def prepare(
     Raises
     ------
     InputError
-        A source that is missing or broken (file and line named), or ``out`` taken.
+        A source that is missing or broken (file and line named), a setting without effect on it, or ``out`` taken.
     """
     chosen = tasks.get(task)
     if seed < 0:
         raise InputError(f"seed: expected a whole number from 0, got {seed}")
+    idle = frozenset() if source is None else chosen.generated_only
+    if given := sorted(idle & settings.model_fields_set):
+        raise InputError(f"{given[0]}: without effect where files are converted; leave it out")
     with whole_folder(out) as folder:
         writer = Writer(folder, 2 if chosen.head == "match" else 1)
         content = chosen.prepare(settings, None if source is None else Path(source), seed, writer)
@@ -101,7 +105,7 @@ def prepare(
             origin="generated" if source is None else "converted",
             content=content,
             seed=seed,
-            settings=settings.model_dump(mode="json"),
+            settings=settings.model_dump(mode="json", exclude=set(idle)),
             vocabulary=chosen.symbols + 1,
             classes=chosen.classes,
             towers=2 if chosen.head == "match" else 1,
@@ -225,6 +229,18 @@ class Split:
         if self.towers == 2:
             return ids.reshape(len(indices), 2, -1), lengths.reshape(-1, 2), self.labels[indices]
         return ids, lengths, self.labels[indices]
+
+
+def shared(split: Split, other: Split) -> int:
+    """How many examples of ``split`` stand in ``other`` too, whatever the order of a pair."""
+    known = set(_marks(other))
+    return sum(mark in known for mark in _marks(split))
+
+
+def _marks(split: Split) -> Iterator[bytes]:
+    for place in range(0, len(split.offsets) - 1, split.towers):
+        ends = pairwise(split.offsets[place : place + split.towers + 1])
+        yield _mark(tuple(split.tokens[start:end].tobytes() for start, end in ends))
 
 
 def first_symbol_accuracy(train: Split, split: Split) -> float:

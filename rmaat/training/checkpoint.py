@@ -145,14 +145,17 @@ def restore(
 ) -> State:
     """Bring model, optimizer and random state to the newest checkpoint, and say where the run stands."""
     if processes.main:
-        for stale in (run / "checkpoints").glob(".*"):  # a process was killed while it wrote them
+        for stale in (
+            *(run / "checkpoints").glob(".*"),
+            *run.glob(".*.*.*"),
+        ):  # a process was killed while it wrote them
             shutil.rmtree(stale) if stale.is_dir() else stale.unlink()
     processes.wait()
     folders = _folders(run)
     if not folders:
         return State()
-    state, count = _read_state(folders[-1], laws_digest)
     try:
+        state, count = _read_state(folders[-1], laws_digest)
         load_weights(model, folders[-1] / "model.safetensors", laws_digest)
         _load_moments(model, optimizer, folders[-1] / "optimizer.safetensors", count, processes)
     except InputError as error:
@@ -216,6 +219,12 @@ def _load_moments(
         torch.set_rng_state(cpu)
     if (cuda := moments.get(f"random.cuda{mine}")) is not None and processes.device.type == "cuda":
         torch.cuda.set_rng_state(cuda, processes.device)
+
+
+def last_step(run: Path) -> int:
+    """Steps done at the newest checkpoint; 0 if there is none."""
+    folders = _folders(run)
+    return int(folders[-1].name.removeprefix("step-")) if folders else 0
 
 
 def _folders(run: Path) -> list[Path]:

@@ -1,15 +1,18 @@
 """A training run: what it is asked, its folder, and what it ends with."""
 
 import platform
-from collections.abc import Mapping
+import warnings
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from astro_sim.common.errors import InputError
-from astro_sim.common.files import require_free, versions, whole_folder, write_json
+from astro_sim.common.files import alone, require_free, versions, whole_folder, write_json
 from astro_sim.common.machine import commit, processor
+from astro_sim.common.settings import Settings
 from bridge.laws import Laws
 from rmaat import records, tasks
 from rmaat.config import RMAATConfig
@@ -20,18 +23,25 @@ from rmaat.training import checkpoint
 from rmaat.training.logs import event_writer
 from rmaat.training.loop import Loop, trainable
 from rmaat.training.processes import Processes
-from rmaat.training.settings import DECIDED, LawSettings, build_settings, flatten
+from rmaat.training.settings import DECIDED, LawSettings, TrainSettings, build_settings, flatten
+
+KINDS: dict[str, type[Settings]] = {
+    "settings": TrainSettings, "laws": LawSettings, "model_config": RMAATConfig, "model_settings": RMAATConfig,
+}  # fmt: skip
+# What must be as it was for a resumed run to end with the same bits.
+EXACT = {"machine": ("device", "threads", "processes"), "versions": ("torch",)}
 
 
 def train(
     task: str,
-    data: str | Path,
-    laws: Laws,
+    data: str | Path | None,
+    laws: Laws | None,
     out: str | Path,
-    model: str = "rmaat",
+    model: str | None = None,
     settings: Mapping[str, Any] | None = None,
     resume: bool = False,
     minutes: float | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> RunRecord:
     """Train a model and leave a run folder.
 
@@ -41,22 +51,24 @@ def train(
     ----------
     task : str
     data : path
-        Data folder of that task.
+        Data folder of that task. With ``resume`` it may be None, as ``laws`` and ``model``: the run's own.
     laws : Laws
         The laws that the model is built with.
     out : path
         Run folder to make, or with ``resume`` to go on with.
-    model : str
-        Name for `rmaat.build_model`.
+    model : str, optional
+        Name for `rmaat.build_model`; by default "rmaat".
     settings : mapping, optional
         Fields of `RMAATConfig` and `TrainSettings`, flat or in tables, and of `LawSettings` in the table "laws" or
         with "laws." in front. With ``resume`` they may be left out, and
         must not contradict the run's own.
     resume : bool
-        Go on from the newest checkpoint, exactly as if the run had never stopped (at the same number of threads and
-        processes).
+        Go on from the newest checkpoint, on a CPU exactly as if the run had never stopped, if threads, processes and
+        torch are the same; where they are not, a warning says so.
     minutes : float, optional
         Stop after so long, with a checkpoint to go on from. It moves nothing else: the schedule is fixed in steps.
+    tell : callable, optional
+        Is handed a line after each validation, in the main process.
 
     Returns
     -------
@@ -66,19 +78,27 @@ def train(
     Raises
     ------
     InputError
-        Before anything is written: unknown names, values out of bounds, data that are not there, a folder in the
-        way; on resuming: other laws, data or settings than the run was started with.
+        Before anything is written: unknown names, values out of bounds, data that are not there or that the model
+        cannot take, a folder in the way; on resuming: other laws, data or settings than the run was started with, or
+        a run that another process is at.
+    Stopped
+        A signal asked to stop (SIGINT, SIGTERM); the run has a checkpoint to go on from.
     """
     tasks.get(task)
     if minutes is not None and not minutes > 0:
         raise InputError(f"minutes: expected more than 0, got {minutes}")
     run = Path(out)
-    opened = storage.load(data, task)
-    stored = records.read_run(run).run if resume and records.is_run(run) else None
+    before = records.read_run(run) if resume and records.is_run(run) else None
+    stored = None if before is None else before.run
     if resume and stored is None:
         raise InputError(f"{run}: nothing to resume (run.json is missing)")
+    if before is not None:
+        model, data, laws = model or before.run["model"], data or before.run["data"]["path"], laws or before.laws
+    if data is None or laws is None:
+        raise InputError(f"{run}: expected {'data' if data is None else 'laws'}")
+    opened, model = storage.load(data, task), model or "rmaat"
     if stored is None:
-        require_free(run)
+        require_free(run, instead="choose another folder, remove it, or go on with --resume")
     values = flatten(settings or {}, "settings")
     if stored is not None:
         values = {**_given(stored), **values}
@@ -86,8 +106,7 @@ def train(
     config, training, law_settings = build_settings(
         values, opened.manifest.vocabulary, opened.manifest.classes, tasks.get(task).head, longest
     )
-    if training.tensorboard:
-        event_writer()  # refuses now what would fail later
+    _require_fit(model, config, training, opened, longest)
     if stored is None or laws.digest != stored["laws_digest"]:  # else they are the run's own
         laws = law_settings.apply(laws)
     processes = Processes(training.device)
@@ -107,25 +126,64 @@ def train(
         "laws_digest": laws.digest,
         "parameters": parameters + position,
         "position_parameters": position,
-        "commit": commit(),
-        "versions": versions("rmaat", "torch", "numpy", "safetensors"),
-        "machine": _machine(processes),
+        **(here := _circumstances(processes)),
+        "sittings": [{"from_step": 0, **here}],
     }
     if stored is not None:
         _require_same(run, stored, asked)
         if (run / "model.safetensors").is_file():
             return read_run(run)
-    loop = Loop(network, opened, training, run, laws.digest, processes)
+        if processes.main:
+            asked = _with_sitting(run, stored, here)
+    loop = Loop(network, opened, training, run, laws.digest, processes, tell if processes.main else None)
     processes.wait()  # all have looked at the folder before it is there
     if stored is None and processes.main:
         with whole_folder(run) as folder:  # both files or none: neither alone can be gone on from
             laws.save(folder / "laws.json")
             write_json(folder / "run.json", asked)
-    processes.wait()
-    if (end := loop.run(minutes)) != "minutes":
-        _finish(loop, end, run, laws.digest)
-    processes.wait()
+    busy = f"{run}: another process is at this run"
+    with alone(run / ".lock", busy) if processes.main else nullcontext():
+        if stored is not None and processes.main:
+            write_json(run / "run.json", asked)
+        processes.wait()
+        if (end := loop.run(minutes)) != "minutes":
+            _finish(loop, end, run, laws.digest)
+        processes.wait()
     return read_run(run)
+
+
+def _require_fit(model: str, config: RMAATConfig, training: TrainSettings, data: storage.Data, longest: int) -> None:
+    """Refuse now what would fail, or be passed over, later."""
+    if training.tensorboard:
+        event_writer()
+    if longest > config.max_length and "max_length" not in get(model).unused:
+        raise InputError(f"max_length: expected at least {longest}, the longest example, got {config.max_length}")
+    if training.patience is not None and not len(data.splits.get("valid", ())):
+        raise InputError("patience: the data have no validation split")
+
+
+def _circumstances(processes: Processes) -> dict[str, Any]:
+    """Code and machine of a sitting."""
+    return {
+        "commit": commit(),
+        "versions": versions("rmaat", "torch", "numpy", "safetensors"),
+        "machine": _machine(processes),
+    }
+
+
+def _with_sitting(run: Path, stored: Mapping[str, Any], here: Mapping[str, Any]) -> dict[str, Any]:
+    """The record of a run with one sitting more; a warning where the run will not be that of a single sitting."""
+    first = {name: stored.get(name) for name in here}
+    sittings = stored.get("sittings") or [{"from_step": 0, **first}]
+    for part, names in EXACT.items():
+        for name in names:
+            was, now = ((each.get(part) or {}).get(name) for each in (sittings[-1], here))
+            if was != now:
+                warnings.warn(
+                    f"{run}: begun with {name} {was}, goes on with {now}; its end will differ in the last bits",
+                    stacklevel=3,
+                )
+    return {**stored, "sittings": [*sittings, {"from_step": checkpoint.last_step(run), **here}]}
 
 
 def _without_effect(
@@ -201,6 +259,12 @@ def _given(stored: Mapping[str, Any]) -> dict[str, Any]:
     return {**model, **stored["settings"], **{f"laws.{name}": value for name, value in stored["laws"].items()}}
 
 
+def _defaults(kind: type[Settings]) -> dict[str, Any]:
+    """Defaults as run.json would have them."""
+    found = {name: each.get_default() for name, each in kind.model_fields.items() if not each.is_required()}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in found.items()}
+
+
 def _require_same(run: Path, stored: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
     """Refuse to resume a run under other circumstances than it was started with; name the first difference."""
     if stored["laws_digest"] != asked["laws_digest"]:
@@ -210,6 +274,8 @@ def _require_same(run: Path, stored: Mapping[str, Any], asked: Mapping[str, Any]
         raise InputError(f"{run}: started on other data ({stored['data']['path']})")
     for part in ("task", "model", "settings", "laws", "model_config", "model_settings"):
         old, new = stored[part], asked[part]
+        if part in KINDS:  # a setting that is younger than the run had its default's effect
+            old = _defaults(KINDS[part]) | old
         pairs = [(part, old, new)] if isinstance(old, str) else [(name, old.get(name), new[name]) for name in new]
         for name, was, now in pairs:
             if was != now:

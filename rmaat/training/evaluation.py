@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from astro_sim.common.errors import InputError
+from astro_sim.common.errors import InputError, require_known
 from astro_sim.common.files import whole_file, write_json
 from astro_sim.common.progress import Progress
 from rmaat import diagnostics, records
@@ -28,7 +28,9 @@ from rmaat.training.settings import TrainSettings
 Batch = tuple[Tensor, Tensor, Tensor]
 
 
-def evaluate(run: str | Path, data: str | Path | None = None, split: str = "test") -> dict[str, Any]:
+def evaluate(
+    run: str | Path, data: str | Path | None = None, split: str = "test", device: str | None = None
+) -> dict[str, Any]:
     """Measure a finished run on a whole split.
 
     The test split of the run's own data goes to RUN/evaluation.json, which the report reads. Other splits are kept
@@ -44,11 +46,15 @@ def evaluate(run: str | Path, data: str | Path | None = None, split: str = "test
     data : path, optional
         Data folder; by default the one the run was trained on.
     split : {"test", "valid", "train"}
+    device : {"auto", "cpu", "cuda"}, optional
+        Where to measure; by default as the run was trained.
 
     Returns
     -------
     dict
-        ``split``, ``accuracy``, ``loss``, ``examples``, ``step``, ``data_digest``, and what takes no model:
+        ``split``, ``accuracy``, ``loss``, ``examples``, ``step``, ``data_digest``; on other data than the run's own
+        ``trained_on``, how many of the examples are among those that the run was trained on (None where those are not
+        there any more); and what takes no model:
         ``majority``, the share of the most frequent label, and ``first_symbol``, the accuracy of a table that knows
         the first symbol alone (made on the training split). Of a language model accuracy, loss (nats) and majority
         are those of tokens, ``bits_per_token`` is the loss in bits, and ``first_symbol`` is left out.
@@ -58,10 +64,10 @@ def evaluate(run: str | Path, data: str | Path | None = None, split: str = "test
     InputError
         A run that is not finished, weights of other laws or of another shape, data that are not there.
     """
-    record, network, opened, step = _open(run, data, split)
+    record, network, opened, step = _open(run, data, split, device)
     measured, settings = opened.splits[split], TrainSettings(**record.run["settings"])
     answers = None if isinstance(network, LanguageModel) else np.zeros(len(measured), dtype=np.int64)
-    loss, accuracy = measure(network, measured, settings, Processes(settings.device), answers=answers)
+    loss, accuracy = measure(network, measured, settings, Processes(device or settings.device), answers=answers)
     if isinstance(network, LanguageModel):
         known = {"bits_per_token": loss / math.log(2), "majority": measured.likeliest_symbol}
     else:
@@ -76,11 +82,22 @@ def evaluate(run: str | Path, data: str | Path | None = None, split: str = "test
         "step": step,
         "data_digest": opened.manifest.digest,
     }
-    if opened.manifest.digest == record.run["data"]["digest"]:
+    if opened.manifest.digest != record.run["data"]["digest"]:
+        result["trained_on"] = _trained_on(record, measured)
+    else:
         if answers is not None and split == "test":
             _write_predictions(record.path / PREDICTIONS, answers, measured.labels)
         write_json(record.path / ("evaluation.json" if split == "test" else f"evaluation.{split}.json"), result)
     return result
+
+
+def _trained_on(record: RunRecord, split: Split) -> int | None:
+    """How many examples of other data are among those that a run was trained on; None where those are gone."""
+    try:
+        own = storage.load(record.run["data"]["path"], record.run["task"])
+    except InputError:
+        return None
+    return storage.shared(split, own.splits["train"]) if own.manifest.digest == record.run["data"]["digest"] else None
 
 
 def _write_predictions(path: Path, answers: NDArray[np.int64], labels: NDArray[np.int64]) -> None:
@@ -89,7 +106,9 @@ def _write_predictions(path: Path, answers: NDArray[np.int64], labels: NDArray[n
         np.save(temporary, both.astype(np.min_scalar_type(both.max())), allow_pickle=False)
 
 
-def inspect(run: str | Path, data: str | Path | None = None, examples: int = 16, split: str = "test") -> dict[str, Any]:
+def inspect(
+    run: str | Path, data: str | Path | None = None, examples: int = 16, split: str = "test", device: str | None = None
+) -> dict[str, Any]:
     """Look at the memory of a finished run at work, and leave RUN/diagnostics.json, which the report reads.
 
     Parameters
@@ -100,6 +119,8 @@ def inspect(run: str | Path, data: str | Path | None = None, examples: int = 16,
     examples : int
         How many to look at: the longest of the split, so that there are segments to see.
     split : {"test", "valid", "train"}
+    device : {"auto", "cpu", "cuda"}, optional
+        As of `evaluate`.
 
     Returns
     -------
@@ -113,10 +134,10 @@ def inspect(run: str | Path, data: str | Path | None = None, examples: int = 16,
     """
     if examples < 1:
         raise InputError(f"examples: expected at least 1, got {examples}")
-    record, network, opened, _ = _open(run, data, split)
+    record, network, opened, _ = _open(run, data, split, device)
     chosen = np.argsort(-opened.splits[split].lengths, kind="stable")[:examples]
-    device = next(network.parameters()).device
-    tokens, lengths = (part.to(device) for part in tensors(opened.splits[split], chosen)[:2])
+    place = next(network.parameters()).device
+    tokens, lengths = (part.to(place) for part in tensors(opened.splits[split], chosen)[:2])
     result = {
         "schema_version": records.DIAGNOSTICS_VERSION,
         "split": split,
@@ -128,8 +149,11 @@ def inspect(run: str | Path, data: str | Path | None = None, examples: int = 16,
     return result
 
 
-def _open(run: str | Path, data: str | Path | None, split: str) -> tuple[RunRecord, Model, storage.Data, int]:
+def _open(
+    run: str | Path, data: str | Path | None, split: str, device: str | None
+) -> tuple[RunRecord, Model, storage.Data, int]:
     """A finished run with its model, its data, and the step that its weights are of."""
+    require_known("split", split, storage.SPLITS)
     record = read_run(run)
     if record.laws is None:
         raise InputError(f"{record.path}: laws.json is missing")
@@ -141,8 +165,8 @@ def _open(run: str | Path, data: str | Path | None, split: str) -> tuple[RunReco
     if split not in opened.splits or not len(opened.splits[split]):
         raise InputError(f"{opened.path}: no examples in the split {split!r}")
     training = TrainSettings(**record.run["settings"])
-    device = device_of(training.device)
-    network = build_model(record.run["model"], RMAATConfig(**record.run["model_config"]), record.laws).to(device)
+    place = device_of(device or training.device)
+    network = build_model(record.run["model"], RMAATConfig(**record.run["model_config"]), record.laws).to(place)
     step = checkpoint.load_weights(network, record.path / "model.safetensors", record.laws.digest)
     return record, network, opened, training.steps if step is None else step
 
@@ -162,7 +186,8 @@ def measure(
     """
     chosen = np.random.default_rng(0).permutation(len(split))[:most]
     order = chosen[np.argsort(split.lengths[chosen], kind="stable")]
-    size, totals = settings.batch * processes.count, [0.0, 0.0, 0.0]
+    # Each process has as many examples at once as in a part of a training step.
+    size, totals = max(processes.count, -(-settings.batch // settings.accumulate)), [0.0, 0.0, 0.0]
     seen: list[Tensor] = []
 
     def answer(tokens: Tensor, lengths: Tensor) -> Tensor:

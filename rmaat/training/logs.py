@@ -2,6 +2,7 @@
 
 import json
 import os
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -45,8 +46,11 @@ class Logs:
         """A row of ``split``, ``step`` and numbers."""
         if self._stream is None:
             return
-        self._stream.write(json.dumps(row, allow_nan=False) + "\n")
-        self._stream.flush()
+        try:
+            self._stream.write(json.dumps(row, allow_nan=False) + "\n")
+            self._stream.flush()
+        except OSError as error:  # a full disk
+            raise OSError(error.errno, error.strerror, self._stream.name) from error
         if self._events is not None:
             for name, value in row.items():
                 if name not in ("split", "step") and isinstance(value, int | float):
@@ -67,7 +71,9 @@ class Logs:
     ) -> None:
         for stream in (self._stream, self._events):
             if stream is not None:
-                stream.close()
+                # What could not be written before the error cannot be written now; the error has been told.
+                with nullcontext() if value is None else suppress(OSError):
+                    stream.close()
 
 
 def event_writer() -> Any:

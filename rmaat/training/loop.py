@@ -4,7 +4,7 @@ import math
 import resource
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,8 +27,10 @@ from rmaat.training.evaluation import Batch, autocast, measure, score, tensors
 from rmaat.training.logs import Logs
 from rmaat.training.processes import Processes, whole
 from rmaat.training.settings import TrainSettings
+from rmaat.training.stopping import Asked, Stopped, until_asked
 
 End = Literal["steps", "patience", "minutes"]
+TIME_IS_UP = 1_000  # beside the numbers of signals, which are smaller
 # Counted by each process, and summed over them where a line is written.
 COUNTED = ("loss", "right", "count", "tokens", "places", "segments", "idle_segments")
 CLOCKS = ("seconds", "waited")
@@ -46,6 +48,8 @@ class Loop:
     run : Path
     laws_digest : str
     processes : Processes
+    tell : callable, optional
+        Is handed a line after each validation.
 
     Raises
     ------
@@ -61,7 +65,9 @@ class Loop:
         run: Path,
         laws_digest: str,
         processes: Processes,
+        tell: Callable[[str], None] | None = None,
     ) -> None:
+        self.tell, self._told = tell, (0, 0.0)  # step and time of the last line
         self.network, self.settings, self.run_folder, self.processes = network, settings, run, processes
         self.train, self.valid = data.splits["train"], data.splits.get("valid")
         self.laws_digest, self.segment_length = laws_digest, network.config.segment_length
@@ -90,7 +96,13 @@ class Loop:
         self.state = checkpoint.State()
 
     def run(self, minutes: float | None = None) -> End:
-        """Train until the last step, until validation has not improved for long, or for so many minutes."""
+        """Train until the last step, until validation has not improved for long, or for so many minutes.
+
+        Raises
+        ------
+        Stopped
+            A signal asked to stop (SIGINT, SIGTERM); there is a checkpoint of the step that it came in.
+        """
         s = self.settings
         deadline = math.inf if minutes is None else time.monotonic() + 60.0 * minutes
         # Dropout differs between processes; a checkpoint puts its own state in place of this one.
@@ -100,30 +112,34 @@ class Loop:
         if not self.processes.main:
             self.state.sums, self.state.totals = {}, {}  # the main process has those of all
         self.network.train()
+        self._told = self.state.step, time.monotonic()
         with (
+            until_asked() as asked,
             Logs(self.run_folder, self.state.step, s.tensorboard, self.processes.main) as logs,
             Progress("training", s.steps) as progress,
             self.ahead() as batches,
         ):
             progress.advance(self.state.step)
-            while not (end := self._end(deadline)):
+            while not (end := self._end(deadline, asked)):
                 progress.advance(note=self._note(self._advance(batches, logs)))
                 if self.state.step % s.checkpoint_every == 0:
                     self._save(logs)
             if self.state.step % s.checkpoint_every:
                 self._save(logs)
+        if isinstance(end, int):
+            raise Stopped(self.run_folder, self.state.step, end)
         return end
 
-    def _end(self, deadline: float) -> End | None:
+    def _end(self, deadline: float, asked: Asked) -> End | int | None:
+        """Why the run ends here, if it does; the number of a signal that asked for it."""
         s, state = self.settings, self.state
         if state.step >= s.steps:
             return "steps"
         if self._out_of_patience:
             return "patience"
-        # Only where there is a limit do processes talk about it.
-        if deadline < math.inf and self.processes.agree(time.monotonic() > deadline):
-            return "minutes"
-        return None
+        why = asked.number or (TIME_IS_UP if time.monotonic() > deadline else 0)
+        why = self.processes.largest(why)  # all end after the same step, whichever was told first
+        return "minutes" if why == TIME_IS_UP else why or None
 
     def _advance(self, batches: Iterator[list[Batch]], logs: Logs) -> dict[str, float]:
         """One step, and what is due after it; what was counted in this process."""
@@ -140,7 +156,8 @@ class Loop:
         if logged:
             logs.add(self._train_row())
         if self.valid and (last or state.step % s.validate_every == 0):
-            logs.add(self._validate(self.valid))
+            logs.add(row := self._validate(self.valid))
+            self._tell(row)
             if self._out_of_patience and not logged:
                 logs.add(self._train_row())  # the last one, before any checkpoint is written
         return found
@@ -269,9 +286,18 @@ class Loop:
             if s.select == "best":
                 path = checkpoint.best_weights(self.run_folder, state.step)
                 checkpoint.save_weights(self.network, path, self.laws_digest, state.step, self.processes.main)
-        else:
+        elif self._shown(state.step - 1) is None:  # while a curriculum shows beginnings alone, nothing has run out
             state.misses += 1
         return {"split": split.name, **found, "seconds": time.perf_counter() - started}
+
+    def _tell(self, row: dict[str, Any]) -> None:
+        if self.tell is None:
+            return
+        (before, then), now, s = self._told, time.monotonic(), self.settings
+        left = (now - then) / (row["step"] - before) * (s.steps - row["step"]) / 60
+        self._told = row["step"], now
+        found = f"loss {row['loss']:.3f}, accuracy {row['accuracy']:.3f}"
+        self.tell(f"step {row['step']:,} of {s.steps:,}: {row['split']} {found}; about {left:.0f} minutes left")
 
     def _merit(self, found: dict[str, float]) -> tuple[float, float]:
         """Accuracy, then loss; of a language model the loss alone."""

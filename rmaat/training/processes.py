@@ -13,7 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor, distributed, nn
 
-from astro_sim.common.errors import InputError
+from astro_sim.common.errors import InputError, require_known
+
+DEVICES = ("auto", "cpu", "cuda")
 
 
 class Processes:
@@ -96,9 +98,9 @@ class Processes:
         distributed.all_reduce(tensor)
         return tensor.tolist()
 
-    def agree(self, flag: bool) -> bool:
-        """What the main process says."""
-        return bool(self.sum([float(flag and self.main)])[0])
+    def largest(self, value: int) -> int:
+        """The largest of what the processes say."""
+        return max(int(each) for each in self.gather(torch.tensor([value]))) if self.count > 1 else value
 
     def gather(self, value: Tensor) -> list[Tensor]:
         """A tensor of every process, on the CPU."""
@@ -134,6 +136,7 @@ def like(value: Tensor, parameter: Tensor) -> Tensor:
 
 def device_of(name: str) -> torch.device:
     """The device that a setting names."""
+    require_known("device", name, DEVICES)
     if name == "cuda" and not torch.cuda.is_available():
         raise InputError("device: 'cuda' is not available here; expected cpu or auto")
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")

@@ -73,6 +73,17 @@ class LawSettings(Settings):
         return laws if self.perturbed is None else laws.perturbed(self.perturbed, self.factor, self.seed)
 
 
+def beyond(training: TrainSettings) -> list[str]:
+    """What of the schedule lies behind the last step: parts that a run of so few steps never comes to."""
+    stages = len(training.curriculum) * training.curriculum_steps
+    found = []
+    if training.warmup >= training.steps:
+        found.append(f"warmup of {training.warmup} steps")
+    if training.curriculum and stages >= training.steps:
+        found.append(f"curriculum of {stages} steps, so that no example is shown whole")
+    return found
+
+
 TABLES: dict[str, type[Settings]] = {"model": RMAATConfig, "training": TrainSettings, "laws": LawSettings}
 PREFIXED = ("laws",)  # tables whose settings keep the table's name in front
 DECIDED = {

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import analysis
 from astro_sim.common.errors import InputError
 from bridge.laws import Laws
+from rmaat import reproduce as reproduction
 from rmaat.__main__ import main
 from rmaat.records import read_right, read_run, unpacked
 from rmaat.reproduce import BASE, PRESETS, TASKS, Place, Plan, ablations, longest, lra, reproduce
@@ -63,12 +65,16 @@ def test_the_table_has_every_model_on_every_task_and_seed():
 
 
 def test_ablations_differ_from_the_base_in_what_they_say(laws):
-    plans = ablations(("listops",), 1, laws, {"listops": 1999})
+    preset = {"segment_length": 256, "curriculum": [1, 2, 4], "kept_segments": 8}
+    plans = ablations(("listops",), 1, laws, {"listops": 1999}, {"listops": preset})
     by_name = {plan.name: plan for plan in plans}
     assert len(by_name) == len(plans) == len({plan.folder for plan in plans})
     assert by_name[BASE].changes == {}
     assert by_name["no retention"].changes == {"memory_rule": "none"}
-    assert by_name["8 segments"].changes == {"segment_length": 250}
+    # Segments of other lengths: the curriculum and the replay see as many symbols as the preset's.
+    assert by_name["16 segments"].changes == {"segment_length": 125, "curriculum": (2, 4, 8), "kept_segments": 17}
+    assert by_name["8 segments"].changes == {"segment_length": 250, "curriculum": (1, 2, 4), "kept_segments": 9}
+    assert by_name["4 segments"].changes == {"segment_length": 500, "curriculum": (1, 1, 2), "kept_segments": 5}
     assert {n: -(-1999 // by_name[f"{n} segments"].changes["segment_length"]) for n in (16, 8, 4)} == {
         16: 16,
         8: 8,
@@ -76,7 +82,7 @@ def test_ablations_differ_from_the_base_in_what_they_say(laws):
     }
     assert by_name["RLT with AMRB"].model == "rlt"
     assert "alpha fitted" not in by_name  # these laws have no exponent
-    assert not any(name.endswith("segments") for name in {plan.name for plan in ablations(("text",), 1, laws, {})})
+    assert not any(name.endswith("segments") for name in {plan.name for plan in ablations(("text",), 1, laws, {}, {})})
 
 
 def test_every_ablation_is_a_setting_that_its_model_takes(place, laws):
@@ -85,7 +91,7 @@ def test_every_ablation_is_a_setting_that_its_model_takes(place, laws):
     from rmaat.reproduce import _settings
     from rmaat.training.settings import build_settings
 
-    for plan in ablations(("listops",), 1, laws, {"listops": 59}):
+    for plan in ablations(("listops",), 1, laws, {"listops": 59}, {"listops": place.preset("listops", BASE)}):
         config, _, law_settings = build_settings(_settings(plan, place, {}), 16, 10)
         build_model(plan.model, config, law_settings.apply(laws))
         assert without_effect(plan.model, config) == []
@@ -136,23 +142,43 @@ def test_a_finished_row_stands_without_its_run_folder(place, tmp_path, other_law
     assert again == json.loads(json.dumps(first))
     assert not place.runs.exists()
 
-    def is_run_for(change) -> bool:
-        (row,) = reproduce(plans, change, out, "lra tiny")
+    def is_run_for(change, made) -> bool:
+        """Run again, but only where a new row was asked for in place of the old one."""
+        if made is not None:
+            with pytest.raises(
+                InputError, match=f"lra.json: its row listops/flat-0 was made with {made}; choose anoth"
+            ):
+                list(reproduce(plans, change, out, "lra tiny"))
+            assert not place.runs.exists()
+        (row,) = reproduce(plans, change, out, "lra tiny", replace=True)
         ran = place.runs.exists()
         shutil.rmtree(place.runs, ignore_errors=True)
         assert row["state"] == "finished"
         return ran
 
-    assert not is_run_for(place)
+    assert not is_run_for(place, None)
     (place.configs / "listops.toml").write_text(TINY.replace("batch = 8", "batch = 4"))
-    assert is_run_for(place)
-    assert not is_run_for(place)
+    assert is_run_for(place, "batch = 8, not 4")
+    assert not is_run_for(place, None)
     other = tmp_path / "other.json"
     other_laws.save(other)
-    assert is_run_for(Place(place.data, place.runs, other, place.configs))
+    assert is_run_for(Place(place.data, place.runs, other, place.configs), "other laws")
     shutil.rmtree(place.data / "listops")
     storage.prepare("listops", place.data / "listops", ListOpsSettings(train=16, min_length=10, max_length=60), seed=7)
-    assert is_run_for(place)
+    assert is_run_for(place, "other laws")
+    assert is_run_for(Place(place.data, place.runs, other, place.configs), "other laws")
+    shutil.rmtree(place.data / "listops")
+    storage.prepare("listops", place.data / "listops", ListOpsSettings(train=17, min_length=10, max_length=60), seed=7)
+    assert is_run_for(Place(place.data, place.runs, other, place.configs), "other data")
+
+
+def test_laws_over_the_preset_are_part_of_what_stands(place, tmp_path):
+    plans, over = lra(("listops",), ("rmaat",), 1), {"steps": 2, "laws.perturbed": "flat"}
+    (first,) = reproduce(plans, place, tmp_path / "t.json", "lra tiny", over=over)
+    shutil.rmtree(place.runs)
+    (again,) = reproduce(plans, place, tmp_path / "t.json", "lra tiny", over=over)
+    assert again == json.loads(json.dumps(first))
+    assert not place.runs.exists()
 
 
 def test_a_change_that_changes_nothing_is_not_run_again(place, tmp_path):
@@ -174,30 +200,77 @@ def test_a_change_that_changes_nothing_is_not_run_again(place, tmp_path):
     assert "same_as" not in alone
 
 
-def test_what_is_finished_is_not_lost_nor_mistaken(place, tmp_path):
-    """A trial of other steps, data that went away, data that were made anew, a run folder that is broken."""
-    plans, out = lra(("listops",), ("rmaat",), 1), tmp_path / "lra.json"
-    (trial,) = reproduce(plans, place, out, "lra tiny", over={"steps": 2})
-    assert (trial["state"], trial["steps"], trial["over_preset"]) == ("finished", 2, {"steps": 2})
-    (row,) = reproduce(plans, place, out, "lra tiny")
-    assert row["accuracy"] == trial["accuracy"]
-    assert "now failed" in row["note"]
-    assert "a run with steps = 2, the table asks for 6; remove it, or choose another --runs" in row["note"]
-    assert row["over_preset"] == {"steps": 2}
+def test_what_is_finished_is_not_lost_nor_mistaken(place, tmp_path, other_laws):
+    """A trial of other steps, other laws, data that went away or were made anew, a run folder that is broken."""
+    plans, out, trial = lra(("listops",), ("rmaat",), 1), tmp_path / "lra.json", {"steps": 2}
+    (row,) = reproduce(plans, place, out, "lra tiny", over=trial)
+    assert (row["state"], row["steps"], row["over_preset"]) == ("finished", 2, trial)
+    table = out.read_text()
+    other_laws.save(tmp_path / "other.json")
+    other = Place(place.data, place.runs, tmp_path / "other.json", place.configs)
     elsewhere = Place(tmp_path / "nowhere", place.runs, place.laws, place.configs)
-    (row,) = reproduce(plans, elsewhere, out, "lra tiny", over={"steps": 2})
-    assert (row["state"], row["accuracy"]) == ("finished", trial["accuracy"])
-    assert "now no data" in row["note"]
+    for change, over, state in (
+        (place, {}, "a run with steps = 2, the table asks for 6; remove it, or choose another --runs"),
+        (other, trial, "a run with other laws; remove it, or choose another --runs"),
+        (elsewhere, trial, "no data: make "),
+    ):
+        (row,) = reproduce(plans, change, out, "lra tiny", over=over, replace=True)
+        assert state in row["state"]
+        assert json.loads(out.read_text())["rows"] == json.loads(table)["rows"]
+        new = tmp_path / "new.json"
+        if change is not elsewhere:
+            (row,) = reproduce(plans, change, new, "lra tiny", over=over)
+            assert state in row["state"]
+            new.unlink()
     shutil.rmtree(place.data / "listops")
     storage.prepare("listops", place.data / "listops", ListOpsSettings(train=9, min_length=10, max_length=60), seed=7)
-    (row,) = reproduce(plans, place, tmp_path / "other.json", "lra tiny", over={"steps": 2})
+    (row,) = reproduce(plans, place, tmp_path / "other.json.json", "lra tiny", over=trial)
     assert row["state"].endswith("trained on other data than " + str(place.data / "listops") + " holds")
     (place.runs / "listops" / "rmaat-0" / "metrics.jsonl").write_text("nonsense\n")
     rows = list(
-        reproduce(lra(("listops",), ("rmaat", "rmt"), 1), place, tmp_path / "other.json", "lra tiny", over={"steps": 2})
+        reproduce(lra(("listops",), ("rmaat", "rmt"), 1), place, tmp_path / "other.json.json", "lra tiny", over=trial)
     )
     assert "metrics.jsonl, line 1: not JSON" in rows[0]["state"]
     assert rows[1]["state"] == "finished"
+
+
+def test_several_processes_fill_one_table(place, tmp_path, monkeypatch):
+    """While one runs, another adds its row: neither loses the other's."""
+    out, run = tmp_path / "lra.json", reproduction._run
+
+    def slow(plan, *rest):
+        monkeypatch.setattr(reproduction, "_run", run)
+        list(reproduce(lra(("listops",), ("rlt",), 1), place, out, "lra tiny"))
+        return run(plan, *rest)
+
+    monkeypatch.setattr(reproduction, "_run", slow)
+    list(reproduce(lra(("listops",), ("rmt",), 1), place, out, "lra tiny"))
+    assert [row["run"] for row in json.loads(out.read_text())["rows"]] == ["listops/rlt-0", "listops/rmt-0"]
+
+
+def test_a_run_that_was_stopped_is_told_so(place, tmp_path, monkeypatch):
+    """SIGTERM to the run alone: its row says where it stands; Ctrl-C reaches both, and ends both."""
+    plans, out = lra(("listops",), ("rmaat",), 1), tmp_path / "lra.json"
+    list(reproduce(plans, place, out, "lra tiny", minutes=1e-9))
+
+    def ends_with(status):
+        monkeypatch.setattr(reproduction.sys, "executable", shutil.which("sh"))
+        script = tmp_path / "stand-in.sh"
+        script.write_text(f"echo told >&2; exit {status}\n")
+        popen = subprocess.Popen
+        monkeypatch.setattr(reproduction.subprocess, "Popen", lambda _, **how: popen(["sh", str(script)], **how))
+
+    ends_with(143)
+    (row,) = reproduce(plans, place, out, "lra tiny")
+    assert row["state"] == "stopped at step 0"
+    monkeypatch.undo()
+    ends_with(7)
+    (row,) = reproduce(plans, place, out, "lra tiny")
+    assert row["state"] == "failed: told"
+    monkeypatch.undo()
+    ends_with(130)
+    with pytest.raises(KeyboardInterrupt):
+        list(reproduce(plans, place, out, "lra tiny"))
 
 
 def test_rows_of_other_plans_stay_and_failures_are_told(place, tmp_path, monkeypatch):
@@ -251,6 +324,9 @@ def test_the_front_door_refuses_in_one_line(place, tmp_path, capsys):
         (["lra", *words, "--preset", "smal"], "rmaat: unknown preset 'smal'; did you mean 'small'?"),
         (["lra", *words, "--models", "rmta"], "rmaat: unknown model 'rmta'; did you mean 'rmt'?"),
         (["ablations", *words, "--only", "no P"], "rmaat: unknown row 'no P'"),
+        (["ablations", *words, "--only", ","], "rmaat: expected at least one run"),
+        (["ablations", *words, "--tasks", "txt"], "rmaat: unknown task 'txt'; did you mean 'text'?"),
+        (["lra", *words, "--models", ","], "rmaat: expected at least one run"),
         (["lra", "--laws", str(tmp_path / "none.json")], "none.json: no such laws file"),
         (["lra", *words, "--tasks", "text,image"], f"no data: make {place.data / 'text'} with rmaat data text"),
         (["lra", *words, "--set", "stesp=2"], "unknown setting 'stesp'; did you mean 'steps'?"),

@@ -152,8 +152,15 @@ def test_official_files_are_read_as_they_are(tmp_path):
     read = storage.prepare("listops", tmp_path / "read", ListOpsSettings(), source=tmp_path / "lra")
     assert read.splits == made.splits
     assert read.origin == "converted"
-    flat = storage.prepare("listops", tmp_path / "flat", ListOpsSettings(), source=official)
-    assert flat.digest == made.digest
+    official.parent.rename(tmp_path / "lra_release")
+    (tmp_path / "above").mkdir()
+    (tmp_path / "lra_release").rename(tmp_path / "above" / "lra_release")
+    for place in ("above", "above/lra_release", "above/lra_release/listops-1000"):
+        out = tmp_path / place.replace("/", "-")
+        assert storage.prepare("listops", out, ListOpsSettings(), source=tmp_path / place).digest == made.digest
+    assert read.settings == {}
+    with pytest.raises(InputError, match="train: without effect where files are converted; leave it out"):
+        storage.prepare("listops", tmp_path / "out", ListOpsSettings(train=3), source=tmp_path / "above")
 
 
 @pytest.mark.parametrize(

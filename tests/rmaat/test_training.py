@@ -180,7 +180,7 @@ def test_evaluate_measures_the_whole_split(finished, listops):
         table[symbol] = np.bincount(labels).argmax() if len(labels) else 0
     guesses = np.array([table[symbol] for symbol in test_split.tokens[test_split.offsets[:-1]]])
     assert result["first_symbol"] == (guesses == test_split.labels).mean()
-    with pytest.raises(InputError, match="no examples in the split 'dev'"):
+    with pytest.raises(InputError, match="unknown split 'dev'; known: test, train, valid"):
         evaluate(finished, split="dev")
 
 
@@ -231,8 +231,9 @@ def test_resume_refuses_a_broken_checkpoint(finished, listops, laws, tmp_path):
     ):
         before = (newest / name).read_bytes()
         (newest / name).write_bytes(content)
-        with pytest.raises(InputError, match=message):
+        with pytest.raises(InputError, match=message) as told:
             train("listops", listops, laws, run, resume=True)
+        assert str(told.value).endswith("without the folder step-00000012 the run goes on from the one before")
         (newest / name).write_bytes(before)
 
 

@@ -149,6 +149,14 @@ def test_the_front_door_says_that_time_was_up(listops, laws, tmp_path):
     done = subprocess.run(words, capture_output=True, text=True, check=True)
     assert "stopped after 1e-09 minutes; the same command with --resume goes on" in done.stdout
     assert not read_run(tmp_path / "run").finished
+    # In a log, where there is no progress line, each validation has a line: six of them in twelve steps.
+    words = [sys.executable, "-m", "rmaat", "train", "listops", "--out", str(tmp_path / "run"), "--resume"]
+    lines = subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()
+    rows = [row for row in read_run(tmp_path / "run").metrics if row["split"] == "valid"]
+    assert lines[:6] == [
+        f"step {row['step']} of 12: valid loss {row['loss']:.3f}, accuracy {row['accuracy']:.3f}; about 0 minutes left"
+        for row in rows
+    ]
 
 
 def test_a_summary_counts_what_was_seen(listops, laws, tmp_path):

@@ -1,0 +1,227 @@
+"""A run that is stopped, gone on with elsewhere or by somebody else, and what is refused before it begins."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from astro_sim.common.errors import InputError
+from astro_sim.common.files import alone
+from rmaat.__main__ import main
+from rmaat.records import read_metrics, read_run
+from rmaat.tasks import storage
+from rmaat.tasks.listops import ListOpsSettings
+from rmaat.training import checkpoint, evaluation, stopping
+from rmaat.training.engine import train
+from rmaat.training.evaluation import evaluate, inspect, measure
+from rmaat.training.logs import Logs
+from rmaat.training.processes import Processes
+from rmaat.training.settings import TrainSettings, beyond
+
+SMALL = {
+    "width": 8, "heads": 2, "depth": 1, "feedforward": 8, "segment_length": 16, "memory_tokens": 2, "batch": 8,
+    "steps": 12, "warmup": 3, "log_every": 3, "validate_every": 6, "checkpoint_every": 4, "device": "cpu",
+}  # fmt: skip
+
+
+def same_weights(a, b):
+    one, other = (load_file(run / "model.safetensors") for run in (a, b))
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_run_with_a_checkpoint(listops, laws, tmp_path, number):
+    """No checkpoint would be due before the last step; --out alone goes on, to the bits of a run in one go."""
+    laws.save(tmp_path / "laws.json")
+    words = [sys.executable, "-m", "rmaat", "train", "listops"]
+    settings = {**SMALL, "steps": 400, "log_every": 1, "validate_every": 400, "checkpoint_every": 400}
+    asked = ["--laws", str(tmp_path / "laws.json"), "--data", str(listops), "--model", "rlt"]
+    asked += [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
+    run, whole = tmp_path / "run", tmp_path / "whole"
+    process = subprocess.Popen([*words, *asked, "--out", str(run)], stderr=subprocess.PIPE, text=True)
+    while process.poll() is None and len(read_metrics(run / "metrics.jsonl")) < 20:
+        time.sleep(0.005)
+    process.send_signal(number)
+    _, told = process.communicate()
+    step = checkpoint.last_step(run)
+    assert process.returncode == 128 + number
+    assert 20 <= step < 400
+    assert told == f"rmaat: {run}: stopped at step {step}; the same command with --resume goes on\n"
+    subprocess.run([*words, "--out", str(run), "--resume"], check=True, capture_output=True)
+    subprocess.run([*words, *asked, "--out", str(whole)], check=True, capture_output=True)
+    assert same_weights(run, whole)
+    assert [sitting["from_step"] for sitting in read_run(run).run["sittings"]] == [0, step]
+
+
+def test_a_second_signal_does_what_it_does_otherwise(monkeypatch):
+    """But for one that comes at once: torchrun repeats what the terminal has sent."""
+    before = signal.getsignal(signal.SIGINT)
+    with stopping.until_asked() as asked:
+        assert asked.number is None
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGTERM)
+        assert asked.number == signal.SIGINT
+        monkeypatch.setattr(stopping, "ECHO", -1.0)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_run_that_another_process_is_at_is_left_alone(listops, laws, tmp_path):
+    run = tmp_path / "run"
+    train("listops", listops, laws, run, settings=SMALL, minutes=1e-9)
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    with alone(run / ".lock"), pytest.raises(InputError, match="run: another process is at this run"):
+        train("listops", listops, laws, run, resume=True)
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+    assert train("listops", listops, laws, run, resume=True).finished
+
+
+def test_a_run_says_where_it_went_on(listops, laws, tmp_path, monkeypatch):
+    """Other threads than it was begun with: told, and kept. A setting that is younger than the run had its default."""
+    run = tmp_path / "run"
+    train("listops", listops, laws, run, model="rmt", settings=SMALL, minutes=1e-9)
+    record = json.loads((run / "run.json").read_text())
+    del record["settings"]["tensorboard"], record["sittings"]
+    (run / "run.json").write_text(json.dumps(record))
+    (run / ".metrics.jsonl.x1y2.jsonl").write_text("")  # of a process that was killed while it wrote
+    monkeypatch.setattr("rmaat.training.engine.torch.get_num_threads", lambda: 77)
+    with pytest.warns(UserWarning, match=r"run: begun with threads \d+, goes on with 77; its end will differ"):
+        done = train("listops", None, None, run, resume=True)
+    assert done.finished
+    assert done.run["model"] == "rmt"
+    first, second = done.run["sittings"]
+    assert (first["from_step"], second["from_step"], second["machine"]["threads"]) == (0, 0, "77")
+    assert first["machine"] == done.run["machine"] != second["machine"]
+    assert not list(run.glob(".metrics*"))
+
+
+def test_what_a_run_lacks_is_told_before_its_folder_is_made(listops, laws, tmp_path):
+    bare, out = tmp_path / "bare", tmp_path / "run"
+    storage.prepare("listops", bare, ListOpsSettings(train=16, valid=0, test=4, min_length=10, max_length=60))
+    longest = max(split.longest for split in storage.load(listops).manifest.splits.values())
+    for data, model, changes, message in (
+        (listops, "transformer", {"max_length": 30},
+         f"max_length: expected at least {longest}, the longest example, got 30"),
+        (bare, "rmaat", {"patience": 2}, "patience: the data have no validation split"),
+    ):  # fmt: skip
+        with pytest.raises(InputError, match=message):
+            train("listops", data, laws, out, model=model, settings={**SMALL, **changes})
+    with pytest.raises(InputError, match="run: expected laws"):
+        train("listops", listops, None, out, settings=SMALL)
+    with pytest.raises(InputError, match="run: expected data"):
+        train("listops", None, laws, out, settings=SMALL)
+    assert not out.exists()
+    train("listops", listops, laws, out, settings=SMALL, minutes=1e-9)
+    with pytest.raises(InputError, match="exists already; choose another folder, remove it, or go on with --resume"):
+        train("listops", listops, laws, out, settings=SMALL)
+
+
+def test_patience_waits_for_whole_examples(listops, laws, tmp_path, monkeypatch):
+    """Six steps show beginnings alone: two validations without progress there end nothing."""
+    coming = iter([0.5, 0.4, 0.4, 0.4])
+    monkeypatch.setattr("rmaat.training.loop.measure", lambda *_: (1.0, next(coming)))
+    settings = {**SMALL, "curriculum": [1], "curriculum_steps": 6, "patience": 1, "validate_every": 2}
+    done = train("listops", listops, laws, tmp_path / "run", settings=settings)
+    assert (done.summary["end"], done.summary["steps"]) == ("patience", 8)
+
+
+def test_a_schedule_longer_than_the_run_is_told(listops, laws, tmp_path, capsys):
+    assert beyond(TrainSettings(steps=10, warmup=9, curriculum=(1, 2), curriculum_steps=4)) == []
+    assert beyond(TrainSettings(steps=8, warmup=8, curriculum=(1, 2), curriculum_steps=4)) == [
+        "warmup of 8 steps", "curriculum of 8 steps, so that no example is shown whole"
+    ]  # fmt: skip
+    laws.save(tmp_path / "laws.json")
+    words = ["train", "listops", "--laws", str(tmp_path / "laws.json"), "--data", str(listops)]
+    words += [word for name, value in {**SMALL, "warmup": 50}.items() for word in ("--set", f"{name}={value}")]
+    assert main([*words, "--out", str(tmp_path / "run")]) == 0
+    assert "longer than the 12 steps of the run: warmup of 50 steps\n" in capsys.readouterr().out
+    assert main(["train", "listops", "--out", str(tmp_path / "other")]) == 2
+    assert capsys.readouterr().err == "rmaat: train: expected --laws LAWS.json\n"
+
+
+def test_validation_holds_no_more_at_once_than_training(listops, laws, tmp_path, monkeypatch):
+    done = train("listops", listops, laws, tmp_path / "run", settings=SMALL)
+    network = evaluation._open(done.path, None, "valid", None)[1]
+    split, sizes = storage.load(listops).splits["valid"], []
+    tensors = evaluation.tensors
+    monkeypatch.setattr(
+        evaluation, "tensors", lambda split, chosen: sizes.append(len(chosen)) or tensors(split, chosen)
+    )
+    settings = [TrainSettings(batch=8, accumulate=parts, device="cpu") for parts in (1, 4)]
+    whole, parts = (measure(network, split, each, Processes("cpu")) for each in settings)
+    assert sizes == [8] * 2 + [2] * 8
+    np.testing.assert_allclose(whole, parts, rtol=1e-5)  # float32, padded differently
+
+
+def test_examples_of_other_data_that_were_trained_on_are_counted(listops, laws, tmp_path, capsys):
+    """Generated from one seed, a smaller test split lies among the trees that a larger one trains on."""
+    small = tmp_path / "small"
+    storage.prepare("listops", small, ListOpsSettings(train=16, valid=4, test=12, min_length=10, max_length=60), seed=1)
+    own = tmp_path / "own"
+    settings = ListOpsSettings(train=26, valid=8, test=8, min_length=10, max_length=60)
+    storage.prepare("listops", own, settings, seed=1)
+    done = train("listops", own, laws, tmp_path / "run", settings=SMALL)
+    assert "trained_on" not in evaluate(done.path, device="cpu")
+    found = evaluate(done.path, small)
+    trees = [
+        {data.tokens[a:b].tobytes() for a, b in zip(data.offsets[:-1], data.offsets[1:], strict=True)}
+        for data in (storage.load(small).splits["test"], storage.load(own).splits["train"])
+    ]
+    assert found["trained_on"] == len(trees[0] & trees[1]) == 6
+    assert main(["evaluate", str(done.path), "--data", str(small), "--device", "cpu"]) == 0
+    assert "other data than the run's: 6 are among those that it was trained on\n" in capsys.readouterr().out
+    (own / "manifest.json").unlink()
+    assert evaluate(done.path, small)["trained_on"] is None
+    for look in (evaluate, inspect):
+        with pytest.raises(InputError, match=r"unknown device 'gpu'"):
+            look(done.path, small, device="gpu")
+
+
+def test_shared_examples_are_found_whatever_the_order_of_a_pair():
+    def split(rows):
+        parts = [part for row in rows for part in row]
+        offsets = np.cumsum([0, *map(len, parts)])
+        return storage.Split("test", np.frombuffer(b"".join(parts), np.uint8), offsets, np.zeros(len(rows), int), 2)
+
+    a, b = split([(b"one", b"two"), (b"on", b"etwo"), (b"x", b"y")]), split([(b"two", b"one"), (b"y", b"z")])
+    assert storage.shared(a, b) == storage.shared(b, a) == 1
+
+
+def test_a_full_disk_is_told_with_the_name_of_the_log(tmp_path):
+    def fill():
+        with Logs(tmp_path, 0, False, True) as logs:
+            logs._stream.close()
+            logs._stream = Path("/dev/full").open("a")  # noqa: SIM115 - `logs` closes it
+            logs.add({"split": "train", "step": 1, "loss": 1.0, "accuracy": 0.5})
+
+    with pytest.raises(OSError, match="No space left on device") as told:
+        fill()
+    assert told.value.filename == "/dev/full"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory"),
+    ],
+)
+def test_too_little_memory_is_one_line(listops, laws, tmp_path, monkeypatch, capsys, error):
+    def fails(*_):
+        raise error
+
+    monkeypatch.setattr("rmaat.training.engine.train", fails)
+    laws.save(tmp_path / "laws.json")
+    words = ["train", "listops", "--laws", str(tmp_path / "laws.json"), "--data", str(listops)]
+    assert main([*words, "--out", str(tmp_path / "run")]) == 2
+    assert capsys.readouterr().err == (
+        "rmaat: not enough memory for these settings; accumulate, or a smaller batch, needs less\n"
+    )
