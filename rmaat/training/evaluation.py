@@ -150,7 +150,7 @@ def inspect(
 
 
 def _open(
-    run: str | Path, data: str | Path | None, split: str, device: str | None
+    run: str | Path, data: str | Path | None, split: str, device: str | None = None
 ) -> tuple[RunRecord, Model, storage.Data, int]:
     """A finished run with its model, its data, and the step that its weights are of."""
     require_known("split", split, storage.SPLITS)

@@ -149,7 +149,7 @@ def test_a_schedule_longer_than_the_run_is_told(listops, laws, tmp_path, capsys)
 
 def test_validation_holds_no_more_at_once_than_training(listops, laws, tmp_path, monkeypatch):
     done = train("listops", listops, laws, tmp_path / "run", settings=SMALL)
-    network = evaluation._open(done.path, None, "valid", None)[1]
+    network = evaluation._open(done.path, None, "valid")[1]
     split, sizes = storage.load(listops).splits["valid"], []
     tensors = evaluation.tensors
     monkeypatch.setattr(
