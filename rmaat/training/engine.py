@@ -141,7 +141,7 @@ def train(
         with whole_folder(run) as folder:  # both files or none: neither alone can be gone on from
             laws.save(folder / "laws.json")
             write_json(folder / "run.json", asked)
-    busy = f"{run}: another process is at this run"
+    busy = f"{run}: another process is at this run, it holds {run / '.lock'}"
     with alone(run / ".lock", busy) if processes.main else nullcontext():
         if stored is not None and processes.main:
             write_json(run / "run.json", asked)

@@ -206,3 +206,35 @@ def test_a_folder_that_appears_meanwhile_is_kept(tmp_path):
         make()
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
     assert (out / "theirs").read_text() == "precious"
+
+
+def test_a_lock_keeps_others_out_while_it_is_held(tmp_path):
+    lock = tmp_path / ".lock"
+    with (
+        files.alone(lock),
+        pytest.raises(InputError, match="somebody is at it"),
+        files.alone(lock, "somebody is at it"),
+    ):
+        pass
+    with files.alone(lock, "somebody is at it"):
+        pass
+
+
+def test_what_gets_its_name_is_on_the_disk(tmp_path, monkeypatch):
+    """Or after a loss of power a renamed file may be there and empty."""
+    done, fsync = [], os.fsync
+
+    def synced(handle):
+        done.append(os.readlink(f"/proc/self/fd/{handle}").rpartition("/")[2].strip(".").partition(".")[0])
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    for name in ("replace", "rename"):
+        usual = getattr(os, name)
+        monkeypatch.setattr(os, name, lambda a, b, usual=usual: done.append("named") or usual(a, b))
+    files.write_text(tmp_path / "file.json", "x")
+    assert done == ["file", "named"]
+    done.clear()
+    with files.whole_folder(tmp_path / "folder") as temporary:
+        (temporary / "inside").write_text("x")
+    assert done == ["inside", "folder", "named"]

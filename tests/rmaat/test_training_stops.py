@@ -78,7 +78,10 @@ def test_a_run_that_another_process_is_at_is_left_alone(listops, laws, tmp_path)
     run = tmp_path / "run"
     train("listops", listops, laws, run, settings=SMALL, minutes=1e-9)
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
-    with alone(run / ".lock"), pytest.raises(InputError, match="run: another process is at this run"):
+    with (
+        alone(run / ".lock"),
+        pytest.raises(InputError, match=r"run: another process is at this run, it holds .*run.\.lock"),
+    ):
         train("listops", listops, laws, run, resume=True)
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
     assert train("listops", listops, laws, run, resume=True).finished
