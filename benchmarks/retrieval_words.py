@@ -7,8 +7,7 @@ those rows has not learned to compare words.
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
-from itertools import pairwise
+from collections.abc import Callable
 from math import log
 from pathlib import Path
 from typing import Any
@@ -16,19 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from astro_sim.common.errors import InputError
 from benchmarks.registry import Benchmark
 from rmaat.tasks import storage
 
 DATA = Path("data/lra/retrieval")  # rmaat data retrieval --source PATH --out data/lra/retrieval
 WORD = re.compile(rb"[a-z']+")
-Pair = tuple[bytes, bytes]
-
-
-def pairs(split: storage.Split) -> Iterator[Pair]:
-    """The documents of each example, as bytes."""
-    documents = (split.tokens[start:end].tobytes() for start, end in pairwise(split.offsets))
-    return zip(documents, documents, strict=True)
+Pair = tuple[bytes, ...]
 
 
 def words(document: bytes) -> set[bytes]:
@@ -36,20 +28,17 @@ def words(document: bytes) -> set[bytes]:
     return set(WORD.findall(document.lower()))
 
 
-def common(pair: Pair, weights: dict[bytes, float] | None = None) -> float:
-    """Words of both over words of either, a word counting ``weights[word]`` (without weights: 1)."""
+def common(pair: Pair, weight: Callable[[bytes], float] = lambda _: 1.0) -> float:
+    """Words of both over words of either, each as much as it weighs."""
     first, second = (words(document) for document in pair)
-    both, either = first & second, first | second
-    if weights is None:
-        return len(both) / max(len(either), 1)
-    rarest = max(weights.values())
-    return sum(weights.get(word, rarest) for word in both) / max(sum(weights.get(word, rarest) for word in either), 1)
+    either = sum(map(weight, first | second))
+    return sum(map(weight, first & second)) / either if either else 0.0
 
 
-def rarity(split: storage.Split) -> dict[bytes, float]:
-    """How surprising it is to meet a word in a document: -ln of the share of documents with it."""
-    counts = Counter(word for pair in pairs(split) for document in pair for word in words(document))
-    return {word: log(2 * len(split) / count) for word, count in counts.items()}
+def rarity(split: storage.Split) -> Callable[[bytes], float]:
+    """How surprising a word in a document is: -ln of the share of documents that have it; a new one counts as once."""
+    counts = Counter(word for pair in split.symbols() for document in pair for word in words(document))
+    return lambda word: log(2 * len(split) / max(counts[word], 1))
 
 
 def cut(values: NDArray[np.float64], labels: NDArray[np.int64]) -> tuple[float, int]:
@@ -64,15 +53,15 @@ def cut(values: NDArray[np.float64], labels: NDArray[np.int64]) -> tuple[float, 
 
 def accuracy(known: Callable[[Pair], float], train: storage.Split, test: storage.Split) -> float:
     """Share of test pairs that the cut chosen on training pairs answers rightly."""
-    threshold, above = cut(np.array([known(pair) for pair in pairs(train)]), np.asarray(train.labels))
-    found = np.array([known(pair) for pair in pairs(test)])
+    threshold, above = cut(np.array([known(pair) for pair in train.symbols()]), np.asarray(train.labels))
+    found = np.array([known(pair) for pair in test.symbols()])
     return float((np.where(found >= threshold, above, 1 - above) == test.labels).mean())
 
 
 def joints(split: storage.Split) -> Callable[[Pair], float]:
     """How much likelier the last byte of one and the first of the other are in one text than in two."""
     counts = np.full((2, 256, 256), 0.5)  # half a count more, so that an unseen joint says nothing
-    for pair, label in zip(pairs(split), split.labels, strict=True):
+    for pair, label in zip(split.symbols(), split.labels, strict=True):
         counts[label, pair[0][-1], pair[1][0]] += 1
     odds = np.log(counts[1] / counts[0])
     return lambda pair: float(odds[pair[0][-1], pair[1][0]])
@@ -89,16 +78,14 @@ def check() -> None:
 
 def measure(data: Path = DATA) -> list[dict[str, Any]]:
     """A row a number that is known of a pair."""
-    if not data.is_dir():
-        raise InputError(f"{data}: no such folder; expected what rmaat data retrieval --source PATH --out {data} makes")
     splits = storage.load(data, "retrieval").splits
     train, test = splits["train"], splits["test"]
-    weights = rarity(train)
+    weight = rarity(train)
     knows: dict[str, Callable[[Pair], float]] = {
         "length of both": lambda pair: float(len(pair[0]) + len(pair[1])),
         "last byte of one, first of the other": joints(train),
         "shared words": common,
-        "shared words, rare ones counting more": lambda pair: common(pair, weights),
+        "shared words, rare ones counting more": lambda pair: common(pair, weight),
     }
     return [{"known": name, "accuracy": round(accuracy(known, train, test), 4)} for name, known in knows.items()]
 

@@ -3,10 +3,8 @@
 Exit status: 0 on success, 2 on wrong use or bad input (one line on stderr, nothing written), 130 when interrupted.
 """
 
-import os
 import sys
 import warnings
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,8 +15,8 @@ from astro_sim.common.errors import InputError
 from astro_sim.common.files import require_suffix, require_writable
 from astro_sim.common.settings import load_toml, parse_assignments
 from astro_sim.contents import EXPERIMENTS
-from rmaat import figure_verb, laws_verbs, reproduce_verbs, tasks
-from rmaat.terminal import HEADER, Seed, Set, print_json, table
+from rmaat import figure_verb, laws_verbs, reproduce_verbs, run_verbs, tasks
+from rmaat.terminal import HEADER, TASKS, Seed, Set, print_json, table
 
 # Typer carries a copy of click or imports it, depending on its version; this is the base of its errors in both.
 UsageError: Any = typer.BadParameter.__mro__[1]
@@ -31,8 +29,6 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Device = Annotated[str | None, typer.Option(help="auto, cpu or cuda.  [default: as the run was trained]")]
-TASKS = f"One of: {', '.join(tasks.NAMES)}."
 
 app.add_typer(laws_verbs.app)
 app.add_typer(reproduce_verbs.app)
@@ -41,14 +37,6 @@ app.add_typer(reproduce_verbs.app)
 def _print_version(asked: bool) -> None:
     if asked:
         print(f"rmaat {version('rmaat')}")
-        raise typer.Exit
-
-
-def _print_training_settings(asked: bool) -> None:
-    if asked:
-        from rmaat.training.settings import describe_settings
-
-        table(HEADER, describe_settings())
         raise typer.Exit
 
 
@@ -217,75 +205,7 @@ def data(
     print(f"{out}: {task}, {manifest.origin}, digest {manifest.digest[:12]}")
 
 
-@app.command()
-def train(
-    task: Annotated[str, typer.Argument(help=TASKS)],
-    out: Annotated[Path, typer.Option(help="Run folder to make, or with --resume to go on with.")],
-    laws: Annotated[Path | None, typer.Option(help="Laws file (required; with --resume: the run's own).")] = None,
-    data: Annotated[Path | None, typer.Option(help="Data folder.  [default: data/TASK, or the run's own]")] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(help="Model of the family; rmaat models lists them.  [default: rmaat, or the run's own]"),
-    ] = None,
-    config: Annotated[Path | None, typer.Option(help="Settings file (TOML); --set goes on top.")] = None,
-    set_: Set = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from the newest checkpoint, exactly; --out alone is enough.")
-    ] = False,
-    minutes: Annotated[
-        float | None, typer.Option(help="Stop after so long; --resume goes on. The schedule is fixed in steps.")
-    ] = None,
-    _: Annotated[
-        bool,
-        typer.Option(
-            "--settings", callback=_print_training_settings, is_eager=True, help="List the settings and stop."
-        ),
-    ] = False,
-) -> None:
-    """Train a model with the laws; under torchrun or accelerate launch in several processes.
-
-    Example: rmaat train listops --laws laws.json --data data/listops --out runs/listops --config configs/listops.toml
-    """
-    from bridge.laws import Laws
-    from rmaat.records import is_run, read_run
-    from rmaat.training.settings import TrainSettings, beyond, flatten, of_model
-
-    if resume and is_run(out):
-        model = model or str(read_run(out).run["model"])
-    elif laws is None:
-        raise InputError("train: expected --laws LAWS.json")
-    given = of_model(load_toml(config), model or "rmaat", str(config)) if config else {}
-    given |= flatten(parse_assignments(set_ or []), "--set")
-    loaded = None if laws is None else Laws.load(laws)
-    place = data or (None if resume else Path("data") / task)
-    from rmaat.training.engine import train as run
-    from rmaat.training.stopping import Stopped
-
-    # Where there is no progress line, as in the log of a batch job, each validation has a line.
-    tell = None if sys.stderr.isatty() else partial(print, flush=True)
-    try:
-        record = run(task, place, loaded, out, model, given, resume, minutes, tell)
-    except Stopped as stopped:
-        if os.environ.get("RANK", "0") == "0":
-            print(f"rmaat: {stopped}", file=sys.stderr)
-        raise typer.Exit(stopped.status) from None
-    if os.environ.get("RANK", "0") != "0":
-        return  # of several processes the first one speaks
-    last = {row["split"]: row for row in record.metrics}
-    rows = [(name, row["step"], f"{row['loss']:.3f}", f"{row['accuracy']:.3f}") for name, row in sorted(last.items())]
-    table(("split", "step", "loss", "accuracy"), rows)
-    total, cycles = record.run["data"]["segments"], None if record.laws is None else record.laws.fitted_cycles
-    if cycles is not None and total > cycles:
-        print(f"the law is extrapolated: up to {total} segments, {cycles} simulated cycles")
-    if idle := record.run["without_effect"]:
-        print(f"without effect on {record.run['model']}: {', '.join(idle)}")
-    settings = TrainSettings(**record.run["settings"])
-    if late := beyond(settings):
-        print(f"longer than the {settings.steps} steps of the run: {'; '.join(late)}")
-    if not record.finished:
-        print(f"{out}: stopped after {minutes:g} minutes; the same command with --resume goes on")
-        return
-    print(f"{out}: {record.run['parameters']:,} parameters; measure it with: rmaat evaluate {out}")
+app.command()(run_verbs.train)
 
 
 @app.command()
@@ -313,66 +233,8 @@ def models(
     )
 
 
-@app.command()
-def evaluate(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")],
-    data: Annotated[Path | None, typer.Option(help="Data folder; by default the one of the run.")] = None,
-    split: Annotated[str, typer.Option(help="Split to measure on.")] = "test",
-    device: Device = None,
-    json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
-    """Measure a finished run on a whole split.
-
-    Example: rmaat evaluate runs/listops --json
-    """
-    from rmaat.records import read_run
-
-    read_run(run)  # a wrong folder is told before torch is loaded
-    from rmaat.training.evaluation import evaluate as measure
-
-    result = measure(run, data, split, device)
-    if json_:
-        print_json(result)
-    else:
-        names = [name for name in ("accuracy", "majority", "first_symbol", "loss", "bits_per_token") if name in result]
-        row = (result["split"], result["examples"], *(f"{result[name]:.4f}" for name in names))
-        table(("split", "examples", *(name.replace("_", " ") for name in names)), [row])
-        if (seen := result.get("trained_on", 0)) != 0:
-            told = "the run's own are gone, so perhaps some of these examples are" if seen is None else f"{seen} are"
-            print(f"other data than the run's: {told} among those that it was trained on")
-
-
-@app.command()
-def inspect(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")],
-    data: Annotated[Path | None, typer.Option(help="Data folder; by default the one of the run.")] = None,
-    examples: Annotated[int, typer.Option(help="Examples to look at, the longest of the split.")] = 16,
-    split: Annotated[str, typer.Option(help="Split they are of.")] = "test",
-    device: Device = None,
-    json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
-    """Look at the memory of a finished run at work: which segments reach the output, and what is kept of the first.
-
-    Example: rmaat inspect runs/listops
-    """
-    from rmaat.records import read_run
-
-    read_run(run)
-    from rmaat.training.evaluation import inspect as look
-
-    found = look(run, data, examples, split, device)
-    if json_:
-        print_json(found)
-        return
-    norms = found["memory_norm"] or [None] * len(found["influence"])
-    rows = [(t, f"{a:.3g}", "-" if b is None else f"{b:.3g}")
-            for t, (a, b) in enumerate(zip(found["influence"], norms, strict=True), start=1)]  # fmt: skip
-    table(("segment", "gradient of the output", "memory norm after"), rows)
-    if found["first"]:
-        print()
-        table(("T", "kept of segment 1", "by the rule alone"),
-              [(row["T"], f"{row['measured']:.3g}", f"{row['direct']:.3g}") for row in found["first"]])  # fmt: skip
-    print(f"{run / 'diagnostics.json'}: {found['examples']} examples of {split}")
+app.command()(run_verbs.evaluate)
+app.command()(run_verbs.inspect)
 
 
 @app.command()
@@ -467,7 +329,8 @@ def demo(
     """
     from rmaat.demo import run
 
-    verbs = {each.__name__: each for each in (simulate, fit, data, train, evaluate, inspect, report)}
+    runs = (run_verbs.train, run_verbs.evaluate, run_verbs.inspect)
+    verbs = {each.__name__: each for each in (simulate, fit, data, *runs, report)}
     run(out, seed, {**verbs, "overview": _overview})
 
 

@@ -216,14 +216,10 @@ def reproduce(
         yield row
 
 
-def behind(plans: Sequence[Plan], place: Place, over: Mapping[str, Any]) -> list[str]:
-    """What of the schedules lies behind the last step, a line a task."""
-    found = {}
-    for plan in plans:
-        _, training, _ = build_settings(_settings(plan, place, over), vocabulary=2, classes=2)
-        if late := beyond(training):
-            found[plan.task] = f"{plan.task}: longer than the {training.steps} steps of a run: {'; '.join(late)}"
-    return list(found.values())
+def unreached(plans: Sequence[Plan], place: Place, over: Mapping[str, Any]) -> list[str]:
+    """What of their schedules runs never come to, a line a task."""
+    found = {plan.task: beyond(build_settings(_settings(plan, place, over), 2, 2)[1]) for plan in plans}
+    return [f"{task}: {line}" for task, line in found.items() if line is not None]
 
 
 def _settings(plan: Plan, place: Place, over: Mapping[str, Any]) -> dict[str, Any]:

@@ -110,7 +110,7 @@ def _place(
 def _go(
     plans: Any, place: Any, out: Path, what: str, minutes: float | None, over: dict[str, Any], replace: bool
 ) -> None:
-    from rmaat.reproduce import behind, reproduce
+    from rmaat.reproduce import reproduce, unreached
 
     rows = []
     for row in reproduce(plans, place, out, what, minutes, over, replace):
@@ -120,7 +120,7 @@ def _go(
         rows.append((row["task"], row["name"], row["seed"], row["state"], accuracy, time))
     print()
     table(("task", "what", "seed", "state", "accuracy", "minutes"), rows)
-    for line in behind(plans, place, over):
+    for line in unreached(plans, place, over):
         print(line)
     print(f"{out}: {sum(row[3] == 'finished' for row in rows)} of {len(rows)} runs finished")
     if any(row[3].startswith(("failed", "no data")) for row in rows):

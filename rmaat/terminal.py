@@ -6,7 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
+from rmaat import tasks
+
 HEADER = ("setting", "default", "unit", "meaning")
+TASKS = f"One of: {', '.join(tasks.NAMES)}."
 
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a setting; repeatable.")]
 Seed = Annotated[int, typer.Option(help="Seed of everything random.")]

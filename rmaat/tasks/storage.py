@@ -199,6 +199,11 @@ class Split:
         """Tokens of every example; of the longer one of a pair."""
         return np.diff(self.offsets).reshape(-1, self.towers).max(1)
 
+    def symbols(self) -> Iterator[tuple[bytes, ...]]:
+        """The sequence, or the pair of them, of every example, as it was written."""
+        sequences = (self.tokens[start:end].tobytes() for start, end in pairwise(self.offsets))
+        return zip(*[sequences] * self.towers, strict=True)
+
     @property
     def first_symbols(self) -> NDArray[np.uint8]:
         """First symbol of every example; of the first one of a pair."""
@@ -233,14 +238,8 @@ class Split:
 
 def shared(split: Split, other: Split) -> int:
     """How many examples of ``split`` stand in ``other`` too, whatever the order of a pair."""
-    known = set(_marks(other))
-    return sum(mark in known for mark in _marks(split))
-
-
-def _marks(split: Split) -> Iterator[bytes]:
-    for place in range(0, len(split.offsets) - 1, split.towers):
-        ends = pairwise(split.offsets[place : place + split.towers + 1])
-        yield _mark(tuple(split.tokens[start:end].tobytes() for start, end in ends))
+    known = {_mark(parts) for parts in other.symbols()}
+    return sum(_mark(parts) in known for parts in split.symbols())
 
 
 def first_symbol_accuracy(train: Split, split: Split) -> float:

@@ -133,8 +133,6 @@ def train(
         _require_same(run, stored, asked)
         if (run / "model.safetensors").is_file():
             return read_run(run)
-        if processes.main:
-            asked = _with_sitting(run, stored, here)
     loop = Loop(network, opened, training, run, laws.digest, processes, tell if processes.main else None)
     processes.wait()  # all have looked at the folder before it is there
     if stored is None and processes.main:
@@ -144,7 +142,7 @@ def train(
     busy = f"{run}: another process is at this run, it holds {run / '.lock'}"
     with alone(run / ".lock", busy) if processes.main else nullcontext():
         if stored is not None and processes.main:
-            write_json(run / "run.json", asked)
+            write_json(run / "run.json", _with_sitting(run, stored, here))
         processes.wait()
         if (end := loop.run(minutes)) != "minutes":
             _finish(loop, end, run, laws.digest)

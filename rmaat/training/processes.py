@@ -8,14 +8,13 @@ so the batch, its order and the loss are those of one process.
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import Tensor, distributed, nn
 
 from astro_sim.common.errors import InputError, require_known
-
-DEVICES = ("auto", "cpu", "cuda")
+from rmaat.training.settings import Device
 
 
 class Processes:
@@ -136,7 +135,7 @@ def like(value: Tensor, parameter: Tensor) -> Tensor:
 
 def device_of(name: str) -> torch.device:
     """The device that a setting names."""
-    require_known("device", name, DEVICES)
+    require_known("device", name, get_args(Device))
     if name == "cuda" and not torch.cuda.is_available():
         raise InputError("device: 'cuda' is not available here; expected cpu or auto")
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")

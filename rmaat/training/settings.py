@@ -12,6 +12,7 @@ from bridge.schema import Perturbed
 from rmaat.config import MODELS, RMAATConfig
 
 CHOSEN = "chosen"
+Device = Literal["auto", "cpu", "cuda"]
 
 
 class TrainSettings(Settings):
@@ -42,9 +43,7 @@ class TrainSettings(Settings):
         None, "1", "end after so many validations in a row that were no better; by default never", CHOSEN, ge=1
     )
     checkpoint_every: int = quantity(250, "steps", "between checkpoints", CHOSEN, ge=1, le=10**9)
-    device: Literal["auto", "cpu", "cuda"] = quantity(
-        "auto", "1", "where to train; auto: a GPU if there is one", CHOSEN
-    )
+    device: Device = quantity("auto", "1", "where to train; auto: a GPU if there is one", CHOSEN)
     precision: Literal["float32", "bfloat16"] = quantity(
         "float32", "1", "bfloat16: products in bfloat16, weights and sums in float32", CHOSEN
     )
@@ -73,15 +72,15 @@ class LawSettings(Settings):
         return laws if self.perturbed is None else laws.perturbed(self.perturbed, self.factor, self.seed)
 
 
-def beyond(training: TrainSettings) -> list[str]:
-    """What of the schedule lies behind the last step: parts that a run of so few steps never comes to."""
+def beyond(training: TrainSettings) -> str | None:
+    """What of the schedule a run of so few steps never comes to, in a line; None if it comes to all."""
     stages = len(training.curriculum) * training.curriculum_steps
     found = []
     if training.warmup >= training.steps:
         found.append(f"warmup of {training.warmup} steps")
     if training.curriculum and stages >= training.steps:
         found.append(f"curriculum of {stages} steps, so that no example is shown whole")
-    return found
+    return f"longer than the {training.steps} steps of a run: {'; '.join(found)}" if found else None
 
 
 TABLES: dict[str, type[Settings]] = {"model": RMAATConfig, "training": TrainSettings, "laws": LawSettings}

@@ -28,10 +28,9 @@ class Stopped(KeyboardInterrupt):
 
 
 class Asked:
-    """Whether a signal asked to stop: its ``number``, or None; and when, in seconds of `time.monotonic`."""
+    """Whether a signal asked to stop: its ``number``, or None."""
 
     number: int | None = None
-    at = 0.0
 
 
 @contextmanager
@@ -44,6 +43,7 @@ def until_asked() -> Iterator[Asked]:
     if threading.current_thread() is not threading.main_thread():
         yield asked
         return
+    echo_until = 0.0
     before = {each: signal.getsignal(each) for each in SIGNALS}
 
     def put_back() -> None:
@@ -51,10 +51,10 @@ def until_asked() -> Iterator[Asked]:
             signal.signal(each, handler)
 
     def note(number: int, _: FrameType | None) -> None:
-        now = time.monotonic()
+        nonlocal echo_until
         if asked.number is None:
-            asked.number, asked.at = number, now
-        elif now - asked.at > ECHO:
+            asked.number, echo_until = number, time.monotonic() + ECHO
+        elif time.monotonic() > echo_until:
             put_back()
             signal.raise_signal(number)
 
