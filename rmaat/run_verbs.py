@@ -55,7 +55,7 @@ def train(
 
     if resume and is_run(out):
         model = model or str(read_run(out).run["model"])
-    elif laws is None:
+    elif laws is None and not resume:
         raise InputError("train: expected --laws LAWS.json")
     given = of_model(load_toml(config), model or "rmaat", str(config)) if config else {}
     given |= flatten(parse_assignments(set_ or []), "--set")

@@ -149,6 +149,8 @@ def test_a_schedule_longer_than_the_run_is_told(listops, laws, tmp_path, capsys)
     assert "longer than the 12 steps of a run: warmup of 50 steps\n" in capsys.readouterr().out
     assert main(["train", "listops", "--out", str(tmp_path / "other")]) == 2
     assert capsys.readouterr().err == "rmaat: train: expected --laws LAWS.json\n"
+    assert main(["train", "listops", "--out", str(tmp_path / "other"), "--resume"]) == 2
+    assert capsys.readouterr().err == f"rmaat: {tmp_path / 'other'}: nothing to resume (run.json is missing)\n"
 
 
 def test_validation_holds_no_more_at_once_than_training(listops, laws, tmp_path, monkeypatch):
