@@ -15,9 +15,9 @@ import xarray as xr
 
 from astro_sim import experiments
 from astro_sim.common.errors import InputError
+from astro_sim.common.own_file import located
 from astro_sim.common.settings import describe as describe_fields
 from astro_sim.dataset import describe
-from astro_sim.experiments.own import located
 
 MOST_SEED = 2**63 - 1  # what a file can hold
 BATCH_BYTES, BATCH_REQUESTS = 5e8, 512  # answered at once; also bounds how many points are under way

@@ -190,7 +190,7 @@ def data(
     from astro_sim.common.settings import describe
     from rmaat.tasks.storage import prepare
 
-    kind = tasks.get(task).settings
+    kind = tasks.find(task).task.settings
     if settings:
         table(HEADER, describe(kind))
         return
@@ -202,7 +202,7 @@ def data(
         for name, split in manifest.splits.items()
     ]
     table(("split", "examples", "shortest", "longest", "majority share"), rows)
-    print(f"{out}: {task}, {manifest.origin}, digest {manifest.digest[:12]}")
+    print(f"{out}: {manifest.task}, {manifest.origin}, digest {manifest.digest[:12]}")
 
 
 app.command()(run_verbs.train)

@@ -10,9 +10,12 @@ was made with others is not replaced unless that is asked for. Several processes
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from astro_sim.common.errors import InputError, require_known
@@ -343,18 +346,42 @@ def _rmaat(words: Sequence[str]) -> str | None:
     # On a terminal its progress line is seen as it comes, elsewhere the last line is kept for the table.
     stderr = None if sys.stderr.isatty() else subprocess.PIPE
     command = [sys.executable, "-m", "rmaat", *words]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=stderr, text=True) as process:
+    with (
+        subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=stderr, text=True) as process,
+        _passing_on(signal.SIGTERM, process) as passed,
+    ):
         try:
             _, told = process.communicate()
         except KeyboardInterrupt:  # the terminal tells both; the run ends its step and saves where it stands
             process.wait()
             raise
+    if passed:
+        raise SystemExit(128 + signal.SIGTERM)
     if process.returncode == 128 + signal.SIGINT:
         raise KeyboardInterrupt
     if process.returncode in (0, 128 + signal.SIGTERM):  # stopped, with a checkpoint to go on from
         return None
     lines = [line for line in (told or "").strip().splitlines() if line]
     return lines[-1] if lines else f"exit status {process.returncode}"
+
+
+@contextmanager
+def _passing_on(number: int, process: subprocess.Popen[str]) -> Iterator[list[int]]:
+    """Hand a signal on to the process, which saves where it stands, in place of leaving it behind; noted if it came."""
+    passed: list[int] = []
+
+    def pass_on(number: int, _: FrameType | None) -> None:
+        passed.append(number)
+        process.send_signal(number)
+
+    if threading.current_thread() is not threading.main_thread():  # which alone has signals
+        yield passed
+        return
+    before = signal.signal(number, pass_on)
+    try:
+        yield passed
+    finally:
+        signal.signal(number, before)
 
 
 def _written(value: Any) -> str:

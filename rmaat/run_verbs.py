@@ -10,6 +10,7 @@ import typer
 
 from astro_sim.common.errors import InputError
 from astro_sim.common.settings import load_toml, parse_assignments
+from rmaat import tasks
 from rmaat.terminal import HEADER, TASKS, Set, print_json, table
 
 Device = Annotated[str | None, typer.Option(help="auto, cpu or cuda.  [default: as the run was trained]")]
@@ -60,7 +61,7 @@ def train(
     given = of_model(load_toml(config), model or "rmaat", str(config)) if config else {}
     given |= flatten(parse_assignments(set_ or []), "--set")
     loaded = None if laws is None else Laws.load(laws)
-    place = data or (None if resume else Path("data") / task)
+    place = data or (None if resume else Path("data") / tasks.name_of(task))
     from rmaat.training.engine import train as run
     from rmaat.training.stopping import Stopped
 

@@ -9,7 +9,7 @@ import typer
 from rmaat import tasks
 
 HEADER = ("setting", "default", "unit", "meaning")
-TASKS = f"One of: {', '.join(tasks.NAMES)}."
+TASKS = f"One of: {', '.join(tasks.NAMES)}; or a file of your own (.py)."
 
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a setting; repeatable.")]
 Seed = Annotated[int, typer.Option(help="Seed of everything random.")]

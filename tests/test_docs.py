@@ -226,7 +226,7 @@ def _names(name: list[str], free: list[str], given: dict[str, list[str]]) -> Non
             if swept_name not in known:
                 raise ValueError(f"unknown setting {swept_name}")
     elif verb in ("data", "train") and re.search("[a-z]", first):
-        task = tasks.get(first)
+        task = tasks.find(f"{first}.py" if Path(f"{first}.py").is_file() else first).task
         if verb == "data":
             task.settings(**values)
     if verb == "train" or verb == "models":

@@ -1,7 +1,6 @@
 """Named experiments: one a file, each with the models that can run it; and files of one's own, by their path."""
 
 import json
-import os
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -12,6 +11,7 @@ import numpy as np
 import xarray as xr
 
 from astro_sim.common.errors import InputError, did_you_mean, require_known
+from astro_sim.common.own_file import is_file_name
 from astro_sim.common.settings import Settings, split_settings
 from astro_sim.contents import CONTENTS, EXPERIMENTS, Contents
 
@@ -133,11 +133,12 @@ def find(experiment: str | Path) -> Found:
     InputError
         An unknown name (with the nearest one); a file that is missing, cannot be run or lacks a table.
     """
-    if isinstance(experiment, os.PathLike) or (isinstance(experiment, str) and experiment.endswith(".py")):
+    if is_file_name(experiment):
         from astro_sim.experiments import own
 
-        return own.load(Path(experiment))
+        return own.FILES.load(Path(experiment))
     if isinstance(experiment, str) and experiment not in NAMES and Path(f"{experiment}.py").is_file():
         raise InputError(f"unknown experiment {experiment!r}; for the file here, write {experiment}.py")
     require_known("experiment", experiment, NAMES)
-    return Found(experiment, experiment, import_module(f"{__name__}.{experiment}").EXPERIMENT, CONTENTS[experiment])
+    name = str(experiment)
+    return Found(name, name, import_module(f"{__name__}.{name}").EXPERIMENT, CONTENTS[name])

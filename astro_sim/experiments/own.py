@@ -1,21 +1,15 @@
 """An experiment in a file of one's own: what `astro_sim.experiments` and `astro_sim.contents` hold for ours, in one.
 
-The file defines ``EXPERIMENT``, ``PROMISED`` and ``MEANINGS`` (perhaps ``BY_SETTING``), and its name, without ``.py``,
-is that of the experiment. It is run when it is named, in every process that simulates: name only files that you trust.
-Whoever reads its datasets does not need it.
+The file defines ``EXPERIMENT``, ``PROMISED`` and ``MEANINGS`` (perhaps ``BY_SETTING``). Whoever reads its datasets does
+not need it.
 """
 
-import os
-import re
-import sys
-import traceback
 from collections.abc import Mapping
-from hashlib import sha256
-from pathlib import Path
 from types import ModuleType
 from typing import Any, get_origin
 
 from astro_sim.common.errors import InputError, did_you_mean
+from astro_sim.common.own_file import OwnFiles, defined
 from astro_sim.common.settings import Settings
 from astro_sim.contents import Contents, require_readable
 from astro_sim.experiments import NAMES, Experiment, Found, Variant
@@ -24,82 +18,22 @@ from astro_sim.experiments import NAMES, Experiment, Found, Variant
 TAKEN = ("experiment", "model", "seed", "grid", "client", "folder", "workers", "dataset")
 RESERVED = ("failure", "held_", "point_", "swept_")  # names of variables that a sweep adds, or begins its own with
 
-_loaded: dict[Path, Found] = {}
-_running: list[Path] = []
-
-
-def load(path: Path) -> Found:
-    """Run the file, once as long as it stays the same, and hold what it defines against what is expected.
-
-    Raises
-    ------
-    InputError
-        No such file; a name that is none, or is that of an experiment of ours; an error while it runs, with its line;
-        a definition that is missing or malformed.
-    """
-    whole = Path(os.path.abspath(path))  # a link stays what it is called
-    if path.suffix != ".py":
-        raise InputError(f"{path}: expected an experiment of your own, a file that ends in .py")
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; expected an experiment of your own (.py)")
-    if not re.fullmatch("[A-Za-z][A-Za-z0-9_]*", path.stem):
-        raise InputError(f"{path}: its name is that of the experiment; expected a letter, then letters, digits and _")
-    if path.stem in NAMES:
-        raise InputError(f"{path}: {path.stem!r} is an experiment of the package; choose another name")
-    if whole in _running:
-        raise InputError(f"{path}: simulates itself while it is run; put that under if __name__ == '__main__'")
-    code = path.read_bytes()
-    source = sha256(code).hexdigest()
-    if whole not in _loaded or _loaded[whole].source != source:
-        _running.append(whole)
-        try:
-            module = _run(path, code)
-        finally:
-            _running.remove(whole)
-        try:
-            experiment = _experiment(module)
-            _loaded[whole] = Found(str(whole), path.stem, experiment, _contents(module, experiment), source)
-        except InputError as error:
-            raise InputError(f"{path}: {error}") from None
-    return _loaded[whole]
-
 
 def loaded(name: str, source: str) -> Found | None:
     """The experiment of this name and source if this process has run its file."""
-    return next((each for each in _loaded.values() if (each.name, each.source) == (name, source)), None)
+    return next((each for each in FILES if (each.name, each.source) == (name, source)), None)
 
 
-def located(error: BaseException, path: str | Path, shown: str | Path | None = None) -> InputError:
-    """An error that came out of the file, as one line with the place in the file."""
-    lines = [each.lineno for each in traceback.extract_tb(error.__traceback__) if each.filename == str(path)]
-    if isinstance(error, SyntaxError) and error.filename == str(path):
-        lines = [error.lineno]
-    told = " ".join(str(error).split())
-    if not isinstance(error, InputError):
-        told = f"{type(error).__name__}: {told}".rstrip(": ")
-    return InputError(f"{shown or path}{f', line {lines[-1]}' if lines else ''}: {told}")
+def _found(module: ModuleType, reference: str, name: str, source: str) -> Found:
+    experiment = _experiment(module)
+    return Found(reference, name, experiment, _contents(module, experiment), source)
 
 
-def _run(path: Path, code: bytes) -> ModuleType:
-    module, whole = ModuleType(f"own_experiment_{path.stem}"), os.path.abspath(path)
-    module.__file__ = whole
-    before = sys.modules.get(module.__name__)
-    sys.modules[module.__name__] = module  # where pydantic and dataclasses look up annotations
-    try:
-        exec(compile(code, whole, "exec"), vars(module))
-    except (Exception, SystemExit) as error:
-        sys.modules.pop(module.__name__)
-        if before is not None:
-            sys.modules[module.__name__] = before
-        raise located(error, whole, path) from error
-    return module
+FILES = OwnFiles("an experiment", NAMES, _found)
 
 
 def _experiment(module: ModuleType) -> Experiment:
-    found = getattr(module, "EXPERIMENT", None)
-    if not isinstance(found, Experiment):
-        got = "is missing" if found is None else f"is {type(found).__name__}"
-        raise InputError(f"EXPERIMENT {got}; expected an astro_sim.experiments.Experiment")
+    found = defined(module, "EXPERIMENT", Experiment)
     if not isinstance(found.models, Mapping) or not found.models:
         raise InputError("EXPERIMENT has no models; expected a mapping from a name to a Variant")
     for model, variant in found.models.items():

@@ -1,6 +1,7 @@
 """Tasks: one a file, each turns a source (or its own generator) into a data folder that training reads.
 
-A data folder holds memory-mapped arrays and a manifest (`rmaat.tasks.storage`); training never parses text.
+A data folder holds memory-mapped arrays and a manifest (`rmaat.tasks.storage`); training never parses text. Files of
+one's own are named by their path (`rmaat.tasks.own`); their data folders are trained on without them.
 """
 
 from collections.abc import Callable
@@ -9,7 +10,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
-from astro_sim.common.errors import require_known
+from astro_sim.common.errors import InputError, require_known
+from astro_sim.common.own_file import is_file_name
 from astro_sim.common.settings import Settings
 
 Prepare = Callable[[Any, Path | None, int, Any], str]
@@ -45,11 +47,43 @@ class Task:
     head: Literal["classify", "match", "language"] = "classify"
     generated_only: frozenset[str] = frozenset()
 
+    @property
+    def towers(self) -> Literal[1, 2]:
+        """Sequences of an example."""
+        return 2 if self.head == "match" else 1
+
+
+@dataclass(frozen=True)
+class Found:
+    """A task as it was looked up: its name, and of a file of one's own its whole path and SHA-256, else "" for both."""
+
+    name: str
+    task: Task
+    path: str = ""
+    source: str = ""
+
 
 NAMES = ("listops", "text", "recall", "enwik8", "image", "retrieval", "pathfinder")
 
 
-def get(name: str) -> Task:
-    """Look a task up by name; an unknown one raises `InputError` with the nearest name."""
-    require_known("task", name, NAMES)
-    return import_module(f"{__name__}.{name}").TASK
+def find(task: str | Path) -> Found:
+    """Look a task up by its name, or by the path of a file of one's own, which is run.
+
+    Raises
+    ------
+    InputError
+        An unknown name (with the nearest one); a file that is missing, cannot be run or lacks a definition.
+    """
+    if is_file_name(task):
+        from rmaat.tasks import own
+
+        return own.FILES.load(Path(task))
+    if isinstance(task, str) and task not in NAMES and Path(f"{task}.py").is_file():
+        raise InputError(f"unknown task {task!r}; for the file here, write {task}.py")
+    require_known("task", task, NAMES)
+    return Found(str(task), import_module(f"{__name__}.{task}").TASK)
+
+
+def name_of(task: str | Path) -> str:
+    """The name of a task, of a file of one's own without running it."""
+    return Path(task).stem if is_file_name(task) else str(task)

@@ -1,13 +1,14 @@
 """The data folder: flat memory-mapped arrays, one set a split, and a manifest that says what is in them.
 
 DIR/manifest.json        task, where it came from, settings, and for every split: counts, lengths, labels, digest
-DIR/SPLIT.tokens.npy     uint8, all sequences one after another; token id = stored value + 1, 0 is padding
+DIR/SPLIT.tokens.npy     all sequences one after another; token id = stored value + 1, 0 is padding; uint8, of a task
+                         with more than 256 symbols uint16, with more than 65,536 uint32
 DIR/SPLIT.offsets.npy    int64, where each sequence starts, and the end; the two of a pair follow each other
 DIR/SPLIT.labels.npy     int64
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -17,17 +18,19 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from astro_sim.common.errors import InputError
+from astro_sim.common.errors import InputError, did_you_mean, require_known
 from astro_sim.common.files import digest, file_digest, read_json, whole_folder, write_json
+from astro_sim.common.own_file import located
 from astro_sim.common.settings import Settings, explain
 from rmaat import tasks
+from rmaat.tasks import Task
 
 KIND = "rmaat-data"
 SCHEMA_VERSION = 2
-Symbols = bytes | tuple[bytes, bytes]  # of one example: a sequence, or a pair of them
+Sequence = bytes | NDArray[np.integer] | Collection[int]
+Symbols = Sequence | tuple[Sequence, Sequence]  # of one example: a sequence, or a pair of them
 SPLITS = ("train", "valid", "test")
 PARTS = ("tokens", "offsets", "labels")
-DTYPES = (np.uint8, np.int64, np.int64)
 
 
 class SplitSummary(BaseModel):
@@ -61,16 +64,30 @@ class Manifest(BaseModel):
     towers: Literal[1, 2] = Field(description="sequences of an example")
     splits: dict[str, SplitSummary]
     digest: str
+    own_source: str = Field("", description="SHA-256 of a task's file of one's own, else nothing")
+
+    @property
+    def head(self) -> Literal["classify", "match", "language"]:
+        """What a model is asked, as in `rmaat.config.RMAATConfig`."""
+        if self.classes is None:
+            return "language"
+        return "match" if self.towers == 2 else "classify"
+
+
+def symbol_type(symbols: int) -> np.dtype[np.unsignedinteger]:
+    """The smallest type that so many distinct symbols, stored from 0, fit into."""
+    return np.dtype(np.min_scalar_type(symbols - 1))
 
 
 def prepare(
-    task: str, out: str | Path, settings: Settings, source: str | Path | None = None, seed: int = 0
+    task: str | Path, out: str | Path, settings: Settings, source: str | Path | None = None, seed: int = 0
 ) -> Manifest:
     """Generate or convert a task's data into the folder ``out``, whole or not at all.
 
     Parameters
     ----------
-    task : str
+    task : str or path
+        A name, or the path of a file of one's own (.py), which is run.
     out : path
         Must not exist, or be empty.
     settings : Settings
@@ -86,31 +103,39 @@ def prepare(
     Raises
     ------
     InputError
-        A source that is missing or broken (file and line named), a setting without effect on it, or ``out`` taken.
+        A source that is missing or broken (file and line named), a setting without effect on it, or ``out`` taken; a
+        mistake in a file of one's own, with its line.
     """
-    chosen = tasks.get(task)
+    found = tasks.find(task)
+    chosen = found.task
     if seed < 0:
         raise InputError(f"seed: expected a whole number from 0, got {seed}")
     idle = frozenset() if source is None else chosen.generated_only
     if given := sorted(idle & settings.model_fields_set):
         raise InputError(f"{given[0]}: without effect where files are converted; leave it out")
     with whole_folder(out) as folder:
-        writer = Writer(folder, 2 if chosen.head == "match" else 1)
-        content = chosen.prepare(settings, None if source is None else Path(source), seed, writer)
-        splits = {name: writer.splits[name] for name in SPLITS if name in writer.splits}
+        writer = Writer(folder, chosen)
+        try:
+            content = chosen.prepare(settings, None if source is None else Path(source), seed, writer)
+            splits = writer.finish()
+        except (Exception, SystemExit) as error:
+            if not found.path:
+                raise
+            raise located(error, found.path, task) from error
         if not splits["train"].examples:
             raise InputError(f"{source or task}: no training examples")
         manifest = Manifest(
-            task=task,
+            task=found.name,
             origin="generated" if source is None else "converted",
-            content=content,
+            content=str(content),
             seed=seed,
             settings=settings.model_dump(mode="json", exclude=set(idle)),
             vocabulary=chosen.symbols + 1,
             classes=chosen.classes,
-            towers=2 if chosen.head == "match" else 1,
+            towers=chosen.towers,
             splits=splits,
             digest=digest({name: split.digest for name, split in splits.items()}),
+            own_source=found.source,
         )
         write_json(folder / "manifest.json", manifest.model_dump(mode="json"))
     return manifest
@@ -126,33 +151,54 @@ class Writer:
     ----------
     folder : Path
         Where the task may leave files of its own.
-    towers : {1, 2}
-        Sequences of an example; the two of a pair are the same pair in either order.
+    task : Task
+        What symbols and labels there are; the two sequences of a pair are the same pair in either order.
     splits : dict of str to SplitSummary
     """
 
-    def __init__(self, folder: Path, towers: Literal[1, 2] = 1) -> None:
-        self.folder, self.towers = folder, towers
+    def __init__(self, folder: Path, task: Task) -> None:
+        self.folder, self.task = folder, task
         self.splits: dict[str, SplitSummary] = {}
+        self._type = symbol_type(task.symbols)
         self._known: set[bytes] = set()
 
     def split(self, name: str, rows: Iterable[tuple[Symbols, int]]) -> None:
-        """Write one split from examples and their labels."""
+        """Write one split.
+
+        Parameters
+        ----------
+        name : {"train", "valid", "test"}
+        rows : iterable of (symbols, label)
+            Symbols from 0: bytes, where the task has 256 of them at most, or whole numbers; a pair of such where pairs
+            are asked about. Labels from 0, each 0 where the next symbol is asked for.
+
+        Raises
+        ------
+        InputError
+            A split that is unknown or written already; an example without symbols, or what the task does not have.
+        """
+        require_known("split", name, SPLITS)
+        if name in self.splits:
+            raise InputError(f"split {name!r}: written already")
         lengths, labels, seen, left_out = [], [], set(), 0
         raw = self.folder / "raw"
         with raw.open("wb") as stream:
-            for symbols, label in rows:
-                parts = (symbols,) if isinstance(symbols, bytes) else symbols
+            for number, (symbols, label) in enumerate(rows):
+                try:
+                    parts = [self._stored(each) for each in self._sequences(symbols)]
+                    answer = self._label(label)
+                except InputError as error:
+                    raise InputError(f"split {name!r}, example {number}: {error}") from None
                 if (mark := _mark(parts)) in self._known:
                     left_out += 1
                     continue
                 seen.add(mark)
                 for part in parts:
                     stream.write(part)
-                    lengths.append(len(part))
-                labels.append(label)
+                    lengths.append(len(part) // self._type.itemsize)
+                labels.append(answer)
         self._known |= seen
-        tokens = np.fromfile(raw, dtype=np.uint8)
+        tokens = np.fromfile(raw, dtype=self._type)
         raw.unlink()
         arrays = {
             "tokens": tokens,
@@ -172,8 +218,45 @@ class Writer:
             digest=_split_digest(self.folder, name),
         )
 
+    def finish(self) -> dict[str, SplitSummary]:
+        """All splits, in the order of `SPLITS`; raises `InputError` if the training split is missing."""
+        if "train" not in self.splits:
+            raise InputError("no split 'train' was written")
+        return {name: self.splits[name] for name in SPLITS if name in self.splits}
 
-def _mark(parts: tuple[bytes, ...]) -> bytes:
+    def _sequences(self, symbols: Any) -> tuple[Any, ...]:
+        if self.task.towers == 1:
+            return (symbols,)
+        if not (isinstance(symbols, tuple) and len(symbols) == 2):
+            raise InputError(f"expected a pair of sequences, got {type(symbols).__name__}")
+        return symbols
+
+    def _stored(self, sequence: Any) -> bytes:
+        """A sequence as it is stored."""
+        most = self.task.symbols - 1
+        if isinstance(sequence, bytes):
+            if most > 255:
+                raise InputError("expected whole numbers, since the task has more than 256 symbols; got bytes")
+            found = np.frombuffer(sequence, np.uint8)
+        else:
+            found = np.asarray(sequence)
+            if found.ndim != 1 or (found.size and found.dtype.kind not in "iu"):
+                raise InputError(f"expected a sequence of whole numbers, got {found.dtype} {found.shape}")
+        if not found.size:
+            raise InputError("no symbols")
+        least, largest = int(found.min()), int(found.max())
+        if least < 0 or largest > most:
+            raise InputError(f"expected symbols from 0 to {most}, got {least if least < 0 else largest}")
+        return found.astype(self._type, copy=False).tobytes()
+
+    def _label(self, label: Any) -> int:
+        most = (self.task.classes or 1) - 1
+        if not isinstance(label, int | np.integer) or not 0 <= label <= most:
+            raise InputError(f"expected a label from 0 to {most}, got {label!r}")
+        return int(label)
+
+
+def _mark(parts: Iterable[bytes]) -> bytes:
     """What tells two examples apart, whatever the order of a pair."""
     found = hashlib.blake2b(digest_size=16)
     for part in sorted(parts):
@@ -186,7 +269,7 @@ class Split:
     """One split, memory-mapped."""
 
     name: str
-    tokens: NDArray[np.uint8]
+    tokens: NDArray[np.unsignedinteger]
     offsets: NDArray[np.int64]
     labels: NDArray[np.int64]
     towers: int = 1
@@ -205,7 +288,7 @@ class Split:
         return zip(*[sequences] * self.towers, strict=True)
 
     @property
-    def first_symbols(self) -> NDArray[np.uint8]:
+    def first_symbols(self) -> NDArray[np.unsignedinteger]:
         """First symbol of every example; of the first one of a pair."""
         return self.tokens[self.offsets[: -1 : self.towers]]
 
@@ -244,9 +327,10 @@ def shared(split: Split, other: Split) -> int:
 
 def first_symbol_accuracy(train: Split, split: Split) -> float:
     """Accuracy of a table from the first symbol to its most frequent label in ``train``: a baseline without a model."""
-    counts = np.zeros((256, int(max(train.labels.max(), split.labels.max())) + 1))
-    np.add.at(counts, (train.first_symbols, train.labels), 1)
-    return float((counts.argmax(1)[split.first_symbols] == split.labels).mean())
+    ours, theirs = train.first_symbols, split.first_symbols
+    counts = np.zeros([int(max(a.max(), b.max())) + 1 for a, b in ((ours, theirs), (train.labels, split.labels))])
+    np.add.at(counts, (ours, train.labels), 1)
+    return float((counts.argmax(1)[theirs] == split.labels).mean())
 
 
 @dataclass(frozen=True)
@@ -267,9 +351,8 @@ def load(path: str | Path, task: str | None = None) -> Data:
         No manifest, another kind, schema or task, or an array that is missing, truncated or of another size.
     """
     path = Path(path)
-    hint = f"; make it with: rmaat data {task or 'TASK'} --out {path}"
     if not (path / "manifest.json").is_file():
-        raise InputError(f"{path}: no data folder (manifest.json is missing){hint}")
+        raise InputError(f"{path}: no data folder (manifest.json is missing); {_how_to_make(task, path)}")
     file = path / "manifest.json"
     raw = read_json(file, "data manifest")
     if not isinstance(raw, dict) or raw.get("kind") != KIND:
@@ -287,6 +370,13 @@ def load(path: str | Path, task: str | None = None) -> Data:
     return Data(path, manifest, {name: _open(path, name, manifest) for name in manifest.splits})
 
 
+def _how_to_make(task: str | None, path: Path) -> str:
+    if task is None or task in tasks.NAMES:
+        return f"make it with: rmaat data {task or 'TASK'} --out {path}"
+    other = did_you_mean(task, tasks.NAMES)
+    return f"make it with: rmaat data {task}.py --out {path}; {task!r} is no task of the package, {other}"
+
+
 def _open(path: Path, name: str, manifest: Manifest) -> Split:
     arrays, described = {}, manifest.splits[name]
     for part in PARTS:
@@ -299,7 +389,8 @@ def _open(path: Path, name: str, manifest: Manifest) -> Split:
         except (ValueError, OSError, EOFError) as error:
             raise InputError(f"{file}: not a readable array, perhaps truncated ({error})") from None
     split = Split(name, **arrays, towers=manifest.towers)
-    if any(array.ndim != 1 or array.dtype != dtype for array, dtype in zip(arrays.values(), DTYPES, strict=True)):
+    types = symbol_type(manifest.vocabulary - 1), np.int64, np.int64
+    if any(array.ndim != 1 or array.dtype != each for array, each in zip(arrays.values(), types, strict=True)):
         raise InputError(f"{path}: the arrays of the split {name!r} are of another type; convert or generate again")
     if len(split.tokens) != described.tokens or len(split) != described.examples:
         raise InputError(f"{path}: the split {name!r} does not have the size that manifest.json states")

@@ -33,7 +33,7 @@ EXACT = {"machine": ("device", "threads", "processes"), "versions": ("torch",)}
 
 
 def train(
-    task: str,
+    task: str | Path,
     data: str | Path | None,
     laws: Laws | None,
     out: str | Path,
@@ -49,7 +49,8 @@ def train(
 
     Parameters
     ----------
-    task : str
+    task : str or path
+        A name, or the path of a file of one's own; the file itself is not needed any more.
     data : path
         Data folder of that task. With ``resume`` it may be None, as ``laws`` and ``model``: the run's own.
     laws : Laws
@@ -84,7 +85,7 @@ def train(
     Stopped
         A signal asked to stop (SIGINT, SIGTERM); the run has a checkpoint to go on from.
     """
-    tasks.get(task)
+    task = tasks.name_of(task)
     if minutes is not None and not minutes > 0:
         raise InputError(f"minutes: expected more than 0, got {minutes}")
     run = Path(out)
@@ -104,7 +105,7 @@ def train(
         values = {**_given(stored), **values}
     longest = max(split.longest for split in opened.manifest.splits.values())
     config, training, law_settings = build_settings(
-        values, opened.manifest.vocabulary, opened.manifest.classes, tasks.get(task).head, longest
+        values, opened.manifest.vocabulary, opened.manifest.classes, opened.manifest.head, longest
     )
     _require_fit(model, config, training, opened, longest)
     if stored is None or laws.digest != stored["laws_digest"]:  # else they are the run's own

@@ -162,11 +162,15 @@ def _open(
     if not record.finished:
         raise InputError(f"{record.path}: the run is not finished (model.safetensors is missing); go on with --resume")
     opened = storage.load(data or record.run["data"]["path"], record.run["task"])
+    config = RMAATConfig(**record.run["model_config"])
+    for name in ("vocabulary", "classes", "head"):  # a file of one's own may have made both, and changed in between
+        if (found := getattr(opened.manifest, name)) != (own := getattr(config, name)):
+            raise InputError(f"{opened.path}: has {name} {found}, the run was trained with {own}")
     if split not in opened.splits or not len(opened.splits[split]):
         raise InputError(f"{opened.path}: no examples in the split {split!r}")
     training = TrainSettings(**record.run["settings"])
     place = device_of(device or training.device)
-    network = build_model(record.run["model"], RMAATConfig(**record.run["model_config"]), record.laws).to(place)
+    network = build_model(record.run["model"], config, record.laws).to(place)
     step = checkpoint.load_weights(network, record.path / "model.safetensors", record.laws.digest)
     return record, network, opened, training.steps if step is None else step
 

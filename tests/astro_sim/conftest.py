@@ -90,7 +90,7 @@ def rng():
 def leak(tmp_path, monkeypatch):
     """The file in the working folder, not yet run by this process."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(own, "_loaded", {})
+    monkeypatch.setattr(own.FILES, "_found", {})
     path = Path("leak.py")
     path.write_text(LEAK)
     return path

@@ -33,8 +33,8 @@ REFUSED = {
         LEAK + "import astro_sim\nastro_sim.simulate(__file__)",
         "a.py, line 31: ",
     ),
-    "nothing": ("a.py", "", "a.py: EXPERIMENT is missing; expected an astro_sim.experiments.Experiment"),
-    "another thing": ("a.py", "EXPERIMENT = 3", "a.py: EXPERIMENT is int; expected an astro_sim.experiments."),
+    "nothing": ("a.py", "", "a.py: EXPERIMENT is missing; expected astro_sim.experiments.Experiment"),
+    "another thing": ("a.py", "EXPERIMENT = 3", "a.py: EXPERIMENT is int; expected astro_sim.experiments."),
     "no models": (
         "a.py",
         without(f'{{"leak": {VARIANT}}}', "{}"),

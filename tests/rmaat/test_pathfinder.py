@@ -204,7 +204,7 @@ def test_labels_are_balanced():
 
 
 def test_settings_and_name():
-    assert tasks.get("pathfinder") is pathfinder.TASK
+    assert tasks.find("pathfinder").task is pathfinder.TASK
     assert PathfinderSettings().replace(size=64).size == 64
     with pytest.raises(InputError, match="size: expected 32, 64 or 128 .pixels., got 48"):
         PathfinderSettings(size=48)

@@ -2,7 +2,10 @@
 
 import json
 import shutil
+import signal
 import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +13,15 @@ import pytest
 
 import analysis
 from astro_sim.common.errors import InputError
+from astro_sim.common.files import alone
 from bridge.laws import Laws
 from rmaat import reproduce as reproduction
 from rmaat.__main__ import main
-from rmaat.records import read_right, read_run, unpacked
+from rmaat.records import read_metrics, read_right, read_run, unpacked
 from rmaat.reproduce import BASE, PRESETS, TASKS, Place, Plan, ablations, longest, lra, reproduce
 from rmaat.tasks import storage
 from rmaat.tasks.listops import ListOpsSettings
+from rmaat.training.checkpoint import last_step
 
 TINY = """
 [model]
@@ -271,6 +276,25 @@ def test_a_run_that_was_stopped_is_told_so(place, tmp_path, monkeypatch):
     ends_with(130)
     with pytest.raises(KeyboardInterrupt):
         list(reproduce(plans, place, out, "lra tiny"))
+
+
+def test_what_ends_reproduce_ends_its_run(place, tmp_path):
+    """SIGTERM to reproduce alone, as a batch system sends it: the run saves where it stands, and is nobody's then."""
+    plans, run = lra(("listops",), ("rmaat",), 1), place.runs / "listops" / "rmaat-0"
+    over = {"steps": 100_000, "log_every": 1, "checkpoint_every": 100_000, "validate_every": 100_000}
+    code = f"""
+from pathlib import Path, PosixPath
+from rmaat.reproduce import Place, Plan, reproduce
+list(reproduce({plans!r}, {place!r}, Path({str(tmp_path / "lra.json")!r}), "lra tiny", over={over!r}))
+"""
+    process = subprocess.Popen([sys.executable, "-c", code])
+    while process.poll() is None and len(read_metrics(run / "metrics.jsonl")) < 3:
+        time.sleep(0.02)
+    process.terminate()
+    assert process.wait() == 128 + signal.SIGTERM
+    assert last_step(run) >= 3
+    with alone(run / ".lock", "busy"):
+        pass
 
 
 def test_rows_of_other_plans_stay_and_failures_are_told(place, tmp_path, monkeypatch):

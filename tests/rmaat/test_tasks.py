@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from astro_sim.common.errors import InputError
 from rmaat import tasks
-from rmaat.tasks import listops, storage, text
+from rmaat.tasks import listops, retrieval, storage, text
 from rmaat.tasks.listops import ListOpsSettings, evaluate, from_source, to_source
 from rmaat.tasks.text import TextSettings
 
@@ -267,7 +267,7 @@ def test_nothing_of_the_test_split_is_trained_on(tmp_path):
 
 
 def test_a_pair_is_the_same_in_either_order(tmp_path):
-    writer = storage.Writer(tmp_path, towers=2)
+    writer = storage.Writer(tmp_path, retrieval.TASK)
     writer.split("test", [((b"one", b"two"), 1)])
     writer.split("train", [((b"two", b"one"), 1), ((b"onet", b"wo"), 0), ((b"three", b"f"), 0)])
     assert writer.splits["train"].examples == 2
@@ -367,7 +367,7 @@ def test_batches_of_a_split_are_padded_with_zero(listops):
 
 
 def test_tasks_are_found_by_name():
-    assert tasks.get("listops").classes == 10
-    assert tasks.get("text") is text.TASK
+    assert tasks.find("listops").task.classes == 10
+    assert tasks.find("text").task is text.TASK
     with pytest.raises(InputError, match=r"unknown task 'listop'; did you mean 'listops'\?"):
-        tasks.get("listop")
+        tasks.find("listop")

@@ -1,0 +1,48 @@
+"""A task in a file of one's own, which defines ``TASK``."""
+
+from collections.abc import Collection
+from types import ModuleType
+from typing import get_args
+
+from astro_sim.common.errors import InputError, require_known
+from astro_sim.common.own_file import OwnFiles, defined
+from astro_sim.common.settings import Settings
+from rmaat.tasks import NAMES, Found, Task
+
+HEADS = get_args(Task.__annotations__["head"])
+MOST_SYMBOLS = 2**32
+
+
+def _found(module: ModuleType, path: str, name: str, source: str) -> Found:
+    task = defined(module, "TASK", Task)
+    if not isinstance(task.summary, str):
+        raise InputError(f"summary: expected a line, got {task.summary!r}")
+    if not (isinstance(task.settings, type) and issubclass(task.settings, Settings)):
+        raise InputError(f"settings: expected a subclass of Settings, got {task.settings!r}")
+    required = [each for each, field in task.settings.model_fields.items() if field.is_required()]
+    if required:
+        raise InputError(f"settings: expected a default for every one; {', '.join(required)} has none")
+    _require_number("symbols", task.symbols, 1, MOST_SYMBOLS)
+    require_known("head", task.head, HEADS)
+    if task.head == "language":
+        if task.classes is not None:
+            raise InputError(f"classes: expected None where each next symbol is asked for, got {task.classes!r}")
+    else:
+        _require_number("classes", task.classes, 2)
+    if not callable(task.prepare):
+        raise InputError(f"prepare: expected a function, got {task.prepare!r}")
+    idle = task.generated_only
+    if not isinstance(idle, Collection) or isinstance(idle, str) or not all(isinstance(each, str) for each in idle):
+        raise InputError(f"generated_only: expected a set of names of settings, got {idle!r}")
+    for each in idle:
+        require_known("setting in generated_only", each, task.settings.model_fields)
+    return Found(name, task, path, source)
+
+
+def _require_number(name: str, value: object, least: int, most: int | None = None) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least or (most is not None and value > most):
+        span = f"from {least}" if most is None else f"from {least} to {most:,}"
+        raise InputError(f"{name}: expected a whole number {span}, got {value!r}")
+
+
+FILES = OwnFiles("a task", NAMES, _found)
