@@ -129,6 +129,8 @@ def of_run(run: RunRecord) -> Result | str:
         **run.run["model_settings"],
         **{f"laws.{name}": each for name, each in run.run["laws"].items()},
     }
+    # By its task: seeds that began with weights of as many seeds are one arm.
+    start = {"init_from": begun["task"]} if (begun := run.run.get("init_from")) else {}
     idle = set(run.run.get("without_effect") or ())
     return Result(
         label=str(run.path),
@@ -137,8 +139,8 @@ def of_run(run: RunRecord) -> Result | str:
         seed=settings.get("seed", 0),
         data=str(run.run["data"].get("digest")),
         laws=run.run["laws_digest"],
-        asked={name: value for name, value in _effective(asked).items() if name not in idle},
-        built=_effective({**settings, **run.run["model_config"]}),
+        asked={name: value for name, value in _effective(asked | start).items() if name not in idle},
+        built=_effective({**settings, **run.run["model_config"], **start}),
         row=None,
         accuracy=run.evaluation["accuracy"],
         examples=run.evaluation["examples"],

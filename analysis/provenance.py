@@ -103,6 +103,7 @@ def train(run: RunRecord, inputs: Inputs) -> str:
         data = run.run.get("data") or {}
         words += ["--data", str(data["path"])] if "path" in data else []
         words += ["--out", str(run.path), "--model", str(run.run.get("model", "rmaat"))]
+        words += ["--init-from", str(start["path"])] if (start := run.run.get("init_from")) else []
         command = _join([*words, *_sets(settings)])
     return command + "\n" + _join(["rmaat", "evaluate", str(run.path)])
 
@@ -146,8 +147,10 @@ def _run(run: RunRecord) -> list[list[str]]:
     for split in ("train", "valid", "test"):
         if (examples := examples_of(run, split)) is not None:
             rows.append([f"{split} examples", count(examples)])
+    start = record.get("init_from") or {}
+    rows += [[f"init_from.{name}", _shown(value)] for name, value in start.items()]
     data = record.get("data") or {}
-    rows += [[f"data.{name}", str(data[name])] for name in ("path", "digest") if name in data]
+    rows += [[f"data.{name}", str(data[name])] for name in ("path", "digest", "content", "own_source") if name in data]
     for group in ("settings", "model_config"):
         rows += [[name, _shown(value)] for name, value in (record.get(group) or {}).items()]
     rows += [[f"laws.{name}", _shown(value)] for name, value in (record.get("laws") or {}).items()]

@@ -140,13 +140,14 @@ def results(inputs: Inputs) -> Section:
             ". Of language models accuracy and majority are those of next tokens, and say less than bits a token; the "
             "paper has none to set beside. They have no interval: tokens of one text are no independent examples"
         )
-    section.add(
-        Text(
+    if any(run.run.get("task") in paper.TASKS for run in inputs.runs):
+        text = (
             "These runs are NOT comparable to the paper's: they are small, each is of one seed, and they were "
             "trained on a fraction of the paper's budget. The difference is there so that nobody has to work it "
-            "out; it is no verdict.",
-            note=True,
-        ),
+            "out; it is no verdict."
+        )
+        section.add(Text(text, note=True))
+    section.add(
         Table(
             caption,
             [

@@ -190,18 +190,20 @@ def data(
     from astro_sim.common.settings import describe
     from rmaat.tasks.storage import prepare
 
-    kind = tasks.find(task).task.settings
     if settings:
-        table(HEADER, describe(kind))
+        table(HEADER, describe(tasks.find(task).task.settings))
         return
     if out is None:
         raise InputError("data: expected --out DIR")
-    manifest = prepare(task, out, kind(**parse_assignments(set_ or [])), source, seed)
+    manifest = prepare(task, out, parse_assignments(set_ or []), source, seed)
     rows = [
         (name, split.examples, split.shortest, split.longest, _majority(split.labels) if manifest.classes else "-")
         for name, split in manifest.splits.items()
     ]
     table(("split", "examples", "shortest", "longest", "majority share"), rows)
+    for name, split in manifest.splits.items():
+        if split.left_out:
+            print(f"{name}: {split.left_out} left out, since they stand in another split too")
     print(f"{out}: {manifest.task}, {manifest.origin}, digest {manifest.digest[:12]}")
 
 

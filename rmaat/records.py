@@ -3,6 +3,7 @@
     RUN/run.json             what was asked: task, model, every setting, data, laws digest, versions, machine, sittings
     RUN/laws.json            the laws the model was built with
     RUN/laws.trained.json    where training moved them, if it was allowed to
+    RUN/start.safetensors    the weights it began with, if they were another run's
     RUN/metrics.jsonl        one line a logged step: split, step, loss, accuracy, ..., parameters of trainable laws
     RUN/model.safetensors    the weights at the end (settings: of the best validation, or the last), the laws' digest
     RUN/summary.json         how it ended: steps, tokens, seconds, memory, the best validation
@@ -32,6 +33,7 @@ from bridge.laws import Laws
 
 SCHEMA_VERSION = 3
 TRAINED_LAWS = "laws.trained.json"
+START = "start.safetensors"
 METRICS = "metrics.jsonl"
 PREDICTIONS = "predictions.npy"  # classes answered and labels of the test split, (2, examples)
 DIAGNOSTICS, DIAGNOSTICS_VERSION = "diagnostics.json", 1
@@ -53,9 +55,9 @@ class RunRecord:
         Contents of run.json: ``task``, ``model``, ``settings``, ``laws`` (what was done with them), ``model_settings``
         (as asked), ``model_config`` (nothing left open, as built), ``without_effect`` (settings that were given and
         that this model has no use for), ``data``, ``laws_digest``, ``commit`` (of a checkout),
-        ``parameters`` and ``position_parameters`` (their
-        numbers), ``versions``, ``machine``, and ``sittings``: ``from_step``, commit, versions and machine of the
-        start and of each resume.
+        ``parameters`` and ``position_parameters`` (their numbers), ``init_from`` (None, or the ``path``, ``digest``
+        and ``task`` of the weights that it began with, and which parts are ``anew``), ``versions``, ``machine``,
+        and ``sittings``: ``from_step``, commit, versions and machine of the start and of each resume.
     laws, trained_laws : Laws or None
         Before training, and after it where it moved them.
     metrics : list of dict

@@ -41,6 +41,12 @@ def train(
     minutes: Annotated[
         float | None, typer.Option(help="Stop after so long; --resume goes on. The schedule is fixed in steps.")
     ] = None,
+    init_from: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RUN", help="Begin with the weights of this run, or saved model; the head is new if it must."
+        ),
+    ] = None,
     _: Annotated[
         bool,
         typer.Option("--settings", callback=_print_settings, is_eager=True, help="List the settings and stop."),
@@ -68,7 +74,7 @@ def train(
     # Where there is no progress line, as in the log of a batch job, each validation has a line.
     tell = None if sys.stderr.isatty() else partial(print, flush=True)
     try:
-        record = run(task, place, loaded, out, model, given, resume, minutes, tell)
+        record = run(task, place, loaded, out, model, given, resume, minutes, tell, init_from)
     except Stopped as stopped:
         if os.environ.get("RANK", "0") == "0":
             print(f"rmaat: {stopped}", file=sys.stderr)
@@ -81,6 +87,10 @@ def train(
     total, cycles = record.run["data"]["segments"], None if record.laws is None else record.laws.fitted_cycles
     if cycles is not None and total > cycles:
         print(f"the law is extrapolated: up to {total} segments, {cycles} simulated cycles")
+    if (start := record.run.get("init_from")) is not None:
+        print(
+            "; anew: ".join([f"begun with the weights of {start['path']}", *filter(None, [", ".join(start["anew"])])])
+        )
     if idle := record.run["without_effect"]:
         print(f"without effect on {record.run['model']}: {', '.join(idle)}")
     if (line := beyond(TrainSettings(**record.run["settings"]))) is not None:

@@ -9,6 +9,7 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Collection, Iterator
+from contextlib import chdir
 from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
@@ -86,9 +87,9 @@ class OwnFiles(Generic[Found]):
 def located(error: BaseException, path: str | Path, shown: str | Path | None = None) -> InputError:
     """An error that came out of the file, as one line with the place in the file."""
     lines = [each.lineno for each in traceback.extract_tb(error.__traceback__) if each.filename == str(path)]
-    if isinstance(error, SyntaxError) and error.filename == str(path):
-        lines = [error.lineno]
     told = " ".join(str(error).split())
+    if isinstance(error, SyntaxError) and error.filename == str(path):
+        lines, told = [error.lineno] if error.lineno else [], error.msg
     if not isinstance(error, InputError):
         told = f"{type(error).__name__}: {told}".rstrip(": ")
     return InputError(f"{shown or path}{f', line {lines[-1]}' if lines else ''}: {told}")
@@ -109,7 +110,8 @@ def _run(path: Path, code: bytes, name: str) -> ModuleType:
     before = sys.modules.get(name)
     sys.modules[name] = module  # where pydantic and dataclasses look up annotations
     try:
-        exec(compile(code, whole, "exec"), vars(module))
+        with chdir("."):  # wherever the file goes, we come back
+            exec(compile(code, whole, "exec"), vars(module))
     except (Exception, SystemExit) as error:
         sys.modules.pop(name)
         if before is not None:

@@ -46,7 +46,7 @@ class Settings(BaseModel):
         plain, wrong = dict(values), []
         for name, value in values.items():
             field = cls.model_fields.get(name)
-            if field is None or field.annotation is str:
+            if field is None or not _takes_numbers(field.annotation):
                 continue
             try:
                 plain[name] = _plain(value, cls.unit(name))
@@ -65,6 +65,11 @@ class Settings(BaseModel):
         """Unit of field ``name``; "1" for a pure number."""
         extra = cls.model_fields[name].json_schema_extra
         return str(extra.get("unit", "1")) if isinstance(extra, dict) else "1"
+
+
+def _takes_numbers(annotation: Any) -> bool:
+    """Whether a text such as "20 ms" is meant as a number there; elsewhere it may be a name."""
+    return annotation in (int, float) or any(_takes_numbers(each) for each in get_args(annotation))
 
 
 def _plain(value: Any, unit: str) -> Any:

@@ -4,14 +4,14 @@ A data folder holds memory-mapped arrays and a manifest (`rmaat.tasks.storage`);
 one's own are named by their path (`rmaat.tasks.own`); their data folders are trained on without them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
 from astro_sim.common.errors import InputError, require_known
-from astro_sim.common.own_file import is_file_name
+from astro_sim.common.own_file import is_file_name, located
 from astro_sim.common.settings import Settings
 
 Prepare = Callable[[Any, Path | None, int, Any], str]
@@ -61,6 +61,15 @@ class Found:
     task: Task
     path: str = ""
     source: str = ""
+
+    def configure(self, given: Mapping[str, Any]) -> Settings:
+        """The task's settings; raises `InputError` for wrong ones, and for a mistake in a file of one's own."""
+        try:
+            return self.task.settings(**given)
+        except InputError:
+            raise
+        except Exception as error:
+            raise located(error, self.path) from error
 
 
 NAMES = ("listops", "text", "recall", "enwik8", "image", "retrieval", "pathfinder")

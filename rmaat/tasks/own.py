@@ -1,8 +1,10 @@
 """A task in a file of one's own, which defines ``TASK``."""
 
 from collections.abc import Collection
+from dataclasses import replace
+from operator import index
 from types import ModuleType
-from typing import get_args
+from typing import Any, get_args
 
 from astro_sim.common.errors import InputError, require_known
 from astro_sim.common.own_file import OwnFiles, defined
@@ -22,13 +24,13 @@ def _found(module: ModuleType, path: str, name: str, source: str) -> Found:
     required = [each for each, field in task.settings.model_fields.items() if field.is_required()]
     if required:
         raise InputError(f"settings: expected a default for every one; {', '.join(required)} has none")
-    _require_number("symbols", task.symbols, 1, MOST_SYMBOLS)
+    symbols, classes = _number("symbols", task.symbols, 1, MOST_SYMBOLS), task.classes
     require_known("head", task.head, HEADS)
     if task.head == "language":
         if task.classes is not None:
             raise InputError(f"classes: expected None where each next symbol is asked for, got {task.classes!r}")
     else:
-        _require_number("classes", task.classes, 2)
+        classes = _number("classes", classes, 2)
     if not callable(task.prepare):
         raise InputError(f"prepare: expected a function, got {task.prepare!r}")
     idle = task.generated_only
@@ -36,13 +38,18 @@ def _found(module: ModuleType, path: str, name: str, source: str) -> Found:
         raise InputError(f"generated_only: expected a set of names of settings, got {idle!r}")
     for each in idle:
         require_known("setting in generated_only", each, task.settings.model_fields)
-    return Found(name, task, path, source)
+    found = Found(name, replace(task, symbols=symbols, classes=classes, generated_only=frozenset(idle)), path, source)
+    found.configure({})
+    return found
 
 
-def _require_number(name: str, value: object, least: int, most: int | None = None) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < least or (most is not None and value > most):
+def _number(name: str, value: Any, least: int, most: int | None = None) -> int:
+    """A whole number, NumPy's too, as Python's own."""
+    whole = -1 if isinstance(value, bool) or not hasattr(value, "__index__") else index(value)
+    if whole < least or (most is not None and whole > most):
         span = f"from {least}" if most is None else f"from {least} to {most:,}"
         raise InputError(f"{name}: expected a whole number {span}, got {value!r}")
+    return whole
 
 
 FILES = OwnFiles("a task", NAMES, _found)

@@ -8,10 +8,13 @@ DIR/SPLIT.labels.npy     int64
 """
 
 import hashlib
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import chdir
 from dataclasses import dataclass
 from itertools import pairwise
+from operator import index
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, Literal
 
 import numpy as np
@@ -80,7 +83,11 @@ def symbol_type(symbols: int) -> np.dtype[np.unsignedinteger]:
 
 
 def prepare(
-    task: str | Path, out: str | Path, settings: Settings, source: str | Path | None = None, seed: int = 0
+    task: str | Path,
+    out: str | Path,
+    settings: Settings | Mapping[str, Any] | None = None,
+    source: str | Path | None = None,
+    seed: int = 0,
 ) -> Manifest:
     """Generate or convert a task's data into the folder ``out``, whole or not at all.
 
@@ -90,8 +97,8 @@ def prepare(
         A name, or the path of a file of one's own (.py), which is run.
     out : path
         Must not exist, or be empty.
-    settings : Settings
-        The task's own.
+    settings : Settings or mapping, optional
+        The task's own; by default as they are.
     source : path, optional
         What the user downloaded; None: generate, where the task can.
     seed : int
@@ -110,14 +117,23 @@ def prepare(
     chosen = found.task
     if seed < 0:
         raise InputError(f"seed: expected a whole number from 0, got {seed}")
+    if not isinstance(settings, Settings):
+        settings = found.configure(settings or {})
     idle = frozenset() if source is None else chosen.generated_only
     if given := sorted(idle & settings.model_fields_set):
         raise InputError(f"{given[0]}: without effect where files are converted; leave it out")
+    try:
+        asked = settings.model_dump(mode="json", exclude=set(idle))
+    except ValueError as error:  # of a type of one's own
+        raise InputError(f"{task}: settings: cannot be kept as JSON ({error})") from None
     with whole_folder(out) as folder:
-        writer = Writer(folder, chosen)
+        writer = Writer(folder.absolute(), chosen)
         try:
-            content = chosen.prepare(settings, None if source is None else Path(source), seed, writer)
+            with chdir("."):  # wherever a task goes, we come back
+                content = chosen.prepare(settings, None if source is None else Path(source), seed, writer)
             splits = writer.finish()
+            if not (isinstance(content, str) and content.strip()):
+                raise InputError(f"prepare: expected it to say in one line what the data are, got {content!r}")
         except (Exception, SystemExit) as error:
             if not found.path:
                 raise
@@ -127,18 +143,23 @@ def prepare(
         manifest = Manifest(
             task=found.name,
             origin="generated" if source is None else "converted",
-            content=str(content),
+            content=" ".join(content.split()),
             seed=seed,
-            settings=settings.model_dump(mode="json", exclude=set(idle)),
+            settings=asked,
             vocabulary=chosen.symbols + 1,
             classes=chosen.classes,
             towers=chosen.towers,
             splits=splits,
-            digest=digest({name: split.digest for name, split in splits.items()}),
+            digest=digest({name: split.digest for name, split in splits.items()} | _counts(found)),
             own_source=found.source,
         )
         write_json(folder / "manifest.json", manifest.model_dump(mode="json"))
     return manifest
+
+
+def _counts(found: tasks.Found) -> dict[str, int | None]:
+    """What the digest covers besides the arrays: one's own file may count other symbols and classes tomorrow."""
+    return {"symbols": found.task.symbols, "classes": found.task.classes} if found.path else {}
 
 
 class Writer:
@@ -181,12 +202,10 @@ class Writer:
         if name in self.splits:
             raise InputError(f"split {name!r}: written already")
         lengths, labels, seen, left_out = [], [], set(), 0
-        raw = self.folder / "raw"
-        with raw.open("wb") as stream:
-            for number, (symbols, label) in enumerate(rows):
+        with TemporaryFile(dir=self.folder) as stream:
+            for number, row in enumerate(rows):
                 try:
-                    parts = [self._stored(each) for each in self._sequences(symbols)]
-                    answer = self._label(label)
+                    parts, answer = self._read(row)
                 except InputError as error:
                     raise InputError(f"split {name!r}, example {number}: {error}") from None
                 if (mark := _mark(parts)) in self._known:
@@ -197,9 +216,10 @@ class Writer:
                     stream.write(part)
                     lengths.append(len(part) // self._type.itemsize)
                 labels.append(answer)
+            stream.flush()
+            stream.seek(0)
+            tokens = np.fromfile(stream, dtype=self._type)
         self._known |= seen
-        tokens = np.fromfile(raw, dtype=self._type)
-        raw.unlink()
         arrays = {
             "tokens": tokens,
             "offsets": np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
@@ -219,31 +239,39 @@ class Writer:
         )
 
     def finish(self) -> dict[str, SplitSummary]:
-        """All splits, in the order of `SPLITS`; raises `InputError` if the training split is missing."""
+        """All splits, in the order of `SPLITS`; raises `InputError` if one is damaged, or that of training missing."""
         if "train" not in self.splits:
             raise InputError("no split 'train' was written")
+        for name, split in self.splits.items():
+            files = [self.folder / f"{name}.{part}.npy" for part in PARTS]
+            if not all(file.is_file() for file in files) or _split_digest(self.folder, name) != split.digest:
+                raise InputError(f"split {name!r}: its files were removed or changed after they were written")
         return {name: self.splits[name] for name in SPLITS if name in self.splits}
 
-    def _sequences(self, symbols: Any) -> tuple[Any, ...]:
+    def _read(self, row: Any) -> tuple[list[bytes], int]:
+        """The sequences of an example, as they are stored, and its label."""
+        try:
+            symbols, label = row
+        except (TypeError, ValueError):
+            raise InputError(f"expected (symbols, label), got {_told(row)}") from None
         if self.task.towers == 1:
-            return (symbols,)
-        if not (isinstance(symbols, tuple) and len(symbols) == 2):
-            raise InputError(f"expected a pair of sequences, got {type(symbols).__name__}")
-        return symbols
+            return [self._stored(symbols)], self._label(label)
+        if not (isinstance(symbols, tuple | list) and len(symbols) == 2):
+            raise InputError(f"expected a pair of sequences, got {_told(symbols)}")
+        return [self._stored(each) for each in symbols], self._label(label)
 
     def _stored(self, sequence: Any) -> bytes:
-        """A sequence as it is stored."""
         most = self.task.symbols - 1
-        if isinstance(sequence, bytes):
-            if most > 255:
-                raise InputError("expected whole numbers, since the task has more than 256 symbols; got bytes")
-            found = np.frombuffer(sequence, np.uint8)
-        else:
-            found = np.asarray(sequence)
-            if found.ndim != 1 or (found.size and found.dtype.kind not in "iu"):
-                raise InputError(f"expected a sequence of whole numbers, got {found.dtype} {found.shape}")
-        if not found.size:
+        if isinstance(sequence, bytes) and most > 255:
+            raise InputError("expected whole numbers, since the task has more than 256 symbols; got bytes")
+        try:
+            found = np.frombuffer(sequence, np.uint8) if isinstance(sequence, bytes) else np.asarray(sequence)
+        except (TypeError, ValueError, RuntimeError):  # ragged, or what no array can be made of
+            found = np.empty((), object)
+        if found.ndim == 1 and not found.size:
             raise InputError("no symbols")
+        if found.ndim != 1 or found.dtype.kind not in "iu":
+            raise InputError(f"expected a sequence of whole numbers, got {_told(sequence)}")
         least, largest = int(found.min()), int(found.max())
         if least < 0 or largest > most:
             raise InputError(f"expected symbols from 0 to {most}, got {least if least < 0 else largest}")
@@ -251,9 +279,20 @@ class Writer:
 
     def _label(self, label: Any) -> int:
         most = (self.task.classes or 1) - 1
-        if not isinstance(label, int | np.integer) or not 0 <= label <= most:
-            raise InputError(f"expected a label from 0 to {most}, got {label!r}")
-        return int(label)
+        try:
+            found = int(label) if isinstance(label, np.bool_) else index(label)
+        except TypeError:
+            found = -1
+        if not 0 <= found <= most:
+            raise InputError(f"expected a label, a whole number from 0 to {most}, got {label!r}")
+        return found
+
+
+def _told(value: Any) -> str:
+    """What something is, for a message: of an array its type and shape."""
+    if hasattr(value, "dtype") and hasattr(value, "shape"):
+        return f"{value.dtype} {tuple(value.shape)}"
+    return f"{value!r}" if isinstance(value, int | float | str | None) else type(value).__name__
 
 
 def _mark(parts: Iterable[bytes]) -> bytes:
@@ -295,12 +334,16 @@ class Split:
     @property
     def majority(self) -> float:
         """Share of the most frequent label: what a model that learned nothing can reach."""
-        return float(np.bincount(self.labels).max() / len(self)) if len(self) else float("nan")
+        return float(np.unique(self.labels, return_counts=True)[1].max() / len(self)) if len(self) else float("nan")
 
     @property
     def likeliest_symbol(self) -> float:
         """Share of the most frequent symbol: what a language model that learned nothing else can reach."""
-        return float(np.bincount(self.tokens).max() / len(self.tokens)) if len(self.tokens) else float("nan")
+        if not len(self.tokens):
+            return float("nan")
+        few = self.tokens.dtype.itemsize < 4  # else a count for every symbol there could be may not fit into memory
+        counts = np.bincount(self.tokens) if few else np.unique(self.tokens, return_counts=True)[1]
+        return float(counts.max() / len(self.tokens))
 
     def batch(self, indices: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """Token ids (batch, longest) padded with 0, lengths (batch,), labels (batch,).
@@ -327,10 +370,13 @@ def shared(split: Split, other: Split) -> int:
 
 def first_symbol_accuracy(train: Split, split: Split) -> float:
     """Accuracy of a table from the first symbol to its most frequent label in ``train``: a baseline without a model."""
-    ours, theirs = train.first_symbols, split.first_symbols
-    counts = np.zeros([int(max(a.max(), b.max())) + 1 for a, b in ((ours, theirs), (train.labels, split.labels))])
-    np.add.at(counts, (ours, train.labels), 1)
-    return float((counts.argmax(1)[theirs] == split.labels).mean())
+    first, answers = train.first_symbols.astype(np.int64), train.labels
+    (symbols, labels), counts = np.unique(np.stack([first, answers]), axis=1, return_counts=True)
+    order = np.lexsort((labels, -counts, symbols))  # of each symbol the most frequent label first, then the smallest
+    known, at = np.unique(symbols[order], return_index=True)
+    places = np.minimum(np.searchsorted(known, split.first_symbols), len(known) - 1)
+    seen = known[places] == split.first_symbols
+    return float((np.where(seen, labels[order][at][places], 0) == split.labels).mean())
 
 
 @dataclass(frozen=True)

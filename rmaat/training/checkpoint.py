@@ -26,6 +26,8 @@ from rmaat.training.processes import Processes, like, whole
 KEPT = 2
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 SCHEMA_VERSION = 2
+# What depends on how a segment is laid out; as the head, it is new where weights of another layout begin a run.
+LAYOUT = {"encoder.relative.": "relative position", "encoder.write": "rows that write memory"}
 
 
 @dataclass
@@ -98,6 +100,37 @@ def load_weights(model: nn.Module, path: Path, laws_digest: str) -> int | None:
     model.load_state_dict({name: like(tensors[name], value) for name, value in expected.items()})
     step = metadata.get("step", "")
     return int(step) if step.isascii() and step.isdigit() else None
+
+
+def begin_with(model: nn.Module, path: Path) -> list[str]:
+    """Take over other weights, but for the head and the parts in `LAYOUT` where these do not fit; which are not taken.
+
+    Raises
+    ------
+    InputError
+        No such file, not safetensors or truncated, or another tensor that is missing, is one too many, or has another
+        shape.
+    """
+    tensors, _ = _read(path)
+    expected = model.state_dict()
+    anew = set[str]()
+    for name in sorted({*tensors, *expected}):
+        found, wanted = (list(each[name].shape) if name in each else None for each in (tensors, expected))
+        if found == wanted:
+            continue
+        if (part := _part(name)) is None:
+            had, asked = ("no such tensor" if each is None else f"the shape {each}" for each in (found, wanted))
+            raise InputError(f"{path}: not to begin with: {name!r} has {had} there, {asked} in this model")
+        anew.add(part)
+    model.load_state_dict({n: value if _part(n) in anew else tensors[n] for n, value in expected.items()})
+    return sorted(anew & {_part(name) for name in expected})
+
+
+def _part(name: str) -> str | None:
+    """The part of a model that a tensor belongs to, if it may be new where other weights begin a run."""
+    if not name.startswith("encoder."):
+        return "head"
+    return next((part for start, part in LAYOUT.items() if name.startswith(start)), None)
 
 
 def best_weights(run: Path, step: int) -> Path:

@@ -1,6 +1,7 @@
 """A training run: what it is asked, its folder, and what it ends with."""
 
 import platform
+import shutil
 import warnings
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
@@ -10,13 +11,14 @@ from typing import Any
 import torch
 
 from astro_sim.common.errors import InputError
-from astro_sim.common.files import alone, require_free, versions, whole_folder, write_json
+from astro_sim.common.files import alone, file_digest, require_free, versions, whole_folder, write_json
 from astro_sim.common.machine import commit, processor
 from astro_sim.common.settings import Settings
 from bridge.laws import Laws
 from rmaat import records, tasks
 from rmaat.config import RMAATConfig
 from rmaat.family import build_model, count_parameters, get, without_effect
+from rmaat.model import Model
 from rmaat.records import RunRecord, read_run
 from rmaat.tasks import storage
 from rmaat.training import checkpoint
@@ -28,6 +30,7 @@ from rmaat.training.settings import DECIDED, LawSettings, TrainSettings, build_s
 KINDS: dict[str, type[Settings]] = {
     "settings": TrainSettings, "laws": LawSettings, "model_config": RMAATConfig, "model_settings": RMAATConfig,
 }  # fmt: skip
+WEIGHTS = "model.safetensors"
 # What must be as it was for a resumed run to end with the same bits.
 EXACT = {"machine": ("device", "threads", "processes"), "versions": ("torch",)}
 
@@ -42,6 +45,7 @@ def train(
     resume: bool = False,
     minutes: float | None = None,
     tell: Callable[[str], None] | None = None,
+    init_from: str | Path | None = None,
 ) -> RunRecord:
     """Train a model and leave a run folder.
 
@@ -70,6 +74,9 @@ def train(
         Stop after so long, with a checkpoint to go on from. It moves nothing else: the schedule is fixed in steps.
     tell : callable, optional
         Is handed a line after each validation, in the main process.
+    init_from : path, optional
+        Begin with the weights of this finished run, or of this folder of a saved model. Head and relative position are
+        new where theirs do not fit, all else must; their laws may be others. The run keeps a copy.
 
     Returns
     -------
@@ -80,8 +87,8 @@ def train(
     ------
     InputError
         Before anything is written: unknown names, values out of bounds, data that are not there or that the model
-        cannot take, a folder in the way; on resuming: other laws, data or settings than the run was started with, or
-        a run that another process is at.
+        cannot take, weights to begin with that do not fit, a folder in the way; on resuming: other laws, data,
+        settings or first weights than the run was started with, or a run that another process is at.
     Stopped
         A signal asked to stop (SIGINT, SIGTERM); the run has a checkpoint to go on from.
     """
@@ -114,6 +121,7 @@ def train(
     torch.manual_seed(training.seed)
     network = build_model(model, config, laws).to(processes.device)
     parameters, position = count_parameters(network)
+    start = _start(network, run, stored, init_from)
     asked = {
         "schema_version": records.SCHEMA_VERSION,
         "task": task,
@@ -127,18 +135,21 @@ def train(
         "laws_digest": laws.digest,
         "parameters": parameters + position,
         "position_parameters": position,
+        "init_from": start,
         **(here := _circumstances(processes)),
         "sittings": [{"from_step": 0, **here}],
     }
     if stored is not None:
         _require_same(run, stored, asked)
-        if (run / "model.safetensors").is_file():
+        if (run / WEIGHTS).is_file():
             return read_run(run)
     loop = Loop(network, opened, training, run, laws.digest, processes, tell if processes.main else None)
     processes.wait()  # all have looked at the folder before it is there
     if stored is None and processes.main:
         with whole_folder(run) as folder:  # both files or none: neither alone can be gone on from
             laws.save(folder / "laws.json")
+            if init_from is not None:
+                shutil.copyfile(Path(init_from) / WEIGHTS, folder / records.START)
             write_json(folder / "run.json", asked)
     busy = f"{run}: another process is at this run, it holds {run / '.lock'}"
     with alone(run / ".lock", busy) if processes.main else nullcontext():
@@ -159,6 +170,26 @@ def _require_fit(model: str, config: RMAATConfig, training: TrainSettings, data:
         raise InputError(f"max_length: expected at least {longest}, the longest example, got {config.max_length}")
     if training.patience is not None and not len(data.splits.get("valid", ())):
         raise InputError("patience: the data have no validation split")
+
+
+def _start(
+    network: Model, run: Path, stored: Mapping[str, Any] | None, init_from: str | Path | None
+) -> dict[str, Any] | None:
+    """Give a model the weights that its run begins with, if they are not its own; what run.json says of them."""
+    before = None if stored is None else stored.get("init_from")
+    given = None if init_from is None else Path(init_from)
+    if given is not None and not (given / WEIGHTS).is_file():
+        raise InputError(f"{given}: expected a finished run or a saved model; {WEIGHTS} is missing")
+    if stored is not None and given is not None and (before or {}).get("digest") != file_digest(given / WEIGHTS):
+        raise InputError(f"{run}: did not begin with the weights of {given}")
+    if before is not None:
+        checkpoint.begin_with(network, run / records.START)
+        return before
+    if given is None:
+        return None
+    anew = checkpoint.begin_with(network, given / WEIGHTS)
+    task = read_run(given).run["task"] if records.is_run(given) else given.resolve().name
+    return {"path": str(given.resolve()), "digest": file_digest(given / WEIGHTS), "task": task, "anew": anew}
 
 
 def _circumstances(processes: Processes) -> dict[str, Any]:
@@ -223,7 +254,7 @@ def _finish(loop: Loop, end: str, run: Path, laws_digest: str) -> None:
         }
         write_json(run / records.SUMMARY, summary)
     # Last, since it says that the run is finished.
-    checkpoint.save_weights(network, run / "model.safetensors", laws_digest, step, main)
+    checkpoint.save_weights(network, run / WEIGHTS, laws_digest, step, main)
 
 
 def _data_record(data: storage.Data, segment_length: int) -> dict[str, Any]:
@@ -234,6 +265,7 @@ def _data_record(data: storage.Data, segment_length: int) -> dict[str, Any]:
         "digest": data.manifest.digest,
         "content": data.manifest.content,
         "origin": data.manifest.origin,
+        **({"own_source": data.manifest.own_source} if data.manifest.own_source else {}),
         **{name: len(split) for name, split in data.splits.items()},
         "longest": longest,
         "segments": -(-longest // segment_length),

@@ -161,7 +161,10 @@ def _open(
         raise InputError(f"{record.path / 'laws.json'}: not the laws that the run was started with")
     if not record.finished:
         raise InputError(f"{record.path}: the run is not finished (model.safetensors is missing); go on with --resume")
-    opened = storage.load(data or record.run["data"]["path"], record.run["task"])
+    folder = Path(data or record.run["data"]["path"])
+    if data is None and not folder.is_dir():
+        raise InputError(f"{folder}: the run's data are not there any more; expected --data DIR, where they are now")
+    opened = storage.load(folder, record.run["task"])
     config = RMAATConfig(**record.run["model_config"])
     for name in ("vocabulary", "classes", "head"):  # a file of one's own may have made both, and changed in between
         if (found := getattr(opened.manifest, name)) != (own := getattr(config, name)):

@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import analysis
 from astro_sim import InputError
 from astro_sim.common.settings import Settings
 from rmaat import tasks
 from rmaat.__main__ import main
+from rmaat.records import read_run
 from rmaat.tasks import Task, storage
 from rmaat.training.engine import train
 from rmaat.training.evaluation import evaluate
@@ -141,6 +143,106 @@ def test_data_that_another_version_of_the_file_made_are_not_measured(halves, law
     assert evaluate("run", "same")["trained_on"] == 0
 
 
+def test_a_task_that_goes_elsewhere_leaves_its_folder_where_it_was_asked_for(halves, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    goes = HALVES.replace("for name in", "os.chdir('/')\n    for name in")
+    halves.write_text(f"import os\nos.chdir('elsewhere')\n{goes}")
+    manifest = storage.prepare("halves.py", "out", {"size": 9}, seed=1)
+    assert Path.cwd() == tmp_path
+    assert storage.load(tmp_path / "out").manifest == manifest
+    assert not [*(tmp_path / "elsewhere").iterdir()]
+    assert {path.name for path in tmp_path.iterdir()} == {"elsewhere", "halves.py", "out"}
+
+
+def test_a_split_that_a_task_gives_up_leaves_nothing(halves):
+    halves.write_text(HALVES.replace("    generator", "    try:\n        writer.split('valid', [([1], 0), (5, 5)])\n"
+                                     "    except ValueError:\n        pass\n    generator"))  # fmt: skip
+    storage.prepare(halves, "out")
+    assert {path.name.split(".")[0] for path in Path("out").iterdir()} == {"manifest", *storage.SPLITS}
+
+
+def test_what_another_split_has_is_told(halves, capsys):
+    halves.write_text(HALVES.replace("        writer.split", "        rows[0] = np.arange(20)\n        writer.split"))
+    assert main(["data", "halves.py", "--out", "out"]) == 0
+    told = capsys.readouterr().out
+    assert "valid: 1 left out, since they stand in another split too\n" in told
+    assert "train: 1 left out, since they stand in another split too\n" in told
+
+
+@pytest.mark.parametrize("label", [1, True, np.int8(1), np.bool_(True), np.array(1)], ids=repr)
+def test_labels_of_numpy_are_labels(tmp_path, label):
+    writer = storage.Writer(tmp_path, task(3))
+    writer.split("train", [([2], label)])
+    assert np.load(tmp_path / "train.labels.npy").tolist() == [1]
+
+
+def test_other_counts_are_other_data(halves):
+    """Though their arrays are the same; and counts may be NumPy's."""
+    first = storage.prepare(halves, "first")
+    halves.write_text(HALVES.replace("Halves, SYMBOLS, 2", "Halves, np.int64(301), np.int16(2)"))
+    second = storage.prepare(halves, "second")
+    assert second.splits == first.splits
+    assert second.vocabulary == 302
+    assert second.digest != first.digest
+
+
+def test_a_mistake_in_the_settings_is_told(halves, capsys):
+    """With its line, or as wrong where a setting was wrong; the defaults when the file is named."""
+    after = "ge=1)\n    def model_post_init(self, _):\n        {24: 0}[self.size]"
+    halves.write_text(HALVES.replace("ge=1)", after))
+    assert main(["data", "halves.py", "--out", "out", "--set", "size=25"]) == 2
+    assert capsys.readouterr().err == f"rmaat: {halves}, line 12: KeyError: 25\n"
+    halves.write_text(HALVES.replace("quantity(24", "quantity(0"))
+    assert main(["data", "halves.py", "--out", "out"]) == 2
+    assert capsys.readouterr().err == "rmaat: halves.py: size: expected greater than or equal to 1 (examples), got 0\n"
+
+
+def test_settings_that_are_names_may_begin_with_a_digit(halves):
+    words = 'words: Path = quantity(Path("v.txt"), "1", "vocabulary", "chosen")\n    '
+    words += 'kind: Literal["7b", "13b"] = quantity("7b", "1", "which", "chosen")\n    size'
+    text = HALVES.replace("size", words, 1)
+    halves.write_text("from pathlib import Path\nfrom typing import Literal\n" + text)
+    given = ["--set", "words=20news/words.txt", "--set", "kind=13b"]
+    assert main(["data", "halves.py", "--out", "out", *given]) == 0
+    assert storage.load("out").manifest.settings == {"words": "20news/words.txt", "kind": "13b", "size": 24}
+
+
+def test_baselines_of_many_symbols_and_classes_need_little_memory(tmp_path):
+    """The same numbers as by counting in a table, which would have some 10^18 cells here."""
+    generator = np.random.default_rng(0)
+    first, labels = generator.integers(0, 5, 90), generator.integers(0, 3, 90)
+
+    def split(first, labels):
+        return storage.Split("x", first.astype(np.uint32), np.arange(len(first) + 1), labels)
+
+    counts = np.zeros((6, 3))
+    np.add.at(counts, (first[:50], labels[:50]), 1)
+    table = (counts.argmax(1)[first[40:]] == labels[40:]).mean()
+    stretch = 2**29
+    train, test = (split(first[part] * stretch, labels[part] * stretch) for part in (slice(50), slice(40, 90)))
+    assert storage.first_symbol_accuracy(train, test) == table
+    assert test.majority == np.bincount(labels[40:]).max() / 50
+    assert test.likeliest_symbol == np.bincount(first[40:]).max() / 50
+    unknown = split(np.array([3_000_000_007, 7]), np.array([0, 1]))
+    assert storage.first_symbol_accuracy(train, unknown) == 0.5  # an unseen symbol is given the first class
+
+
+def test_the_run_and_its_report_say_which_file_made_the_data(halves, laws):
+    storage.prepare(halves, "halves")
+    train("halves", "halves", laws, "run", "rmaat", SMALL)
+    evaluate("run")
+    source = sha256(HALVES.encode()).hexdigest()
+    assert read_run("run").run["data"]["own_source"] == source
+    analysis.build_report(["run"], "report.html")
+    page = Path("report.html").read_text()
+    assert source in page
+    assert "NOT comparable" not in page
+    Path("halves").rename("moved")
+    with pytest.raises(InputError, match=r"halves: the run's data are not there any more; expected --data DIR"):
+        evaluate("run")
+    assert evaluate("run", "moved")["split"] == "test"
+
+
 DEFINITIONS = {
     "a name of ours": ("text.py", HALVES, "text.py: 'text' is a task of the package; choose another name"),
     "no name": (
@@ -230,10 +332,31 @@ def test_what_defines_no_task_is_told(name, text, told, tmp_path, monkeypatch):
             "ROW: expected whole numbers, since the task has more than 256 symbols",
         ),
         ("[(row, int(row[0] >= SYMBOLS // 2))", "[(row[:0], 0)", "ROW: no symbols"),
-        ("int(row[0] >= SYMBOLS // 2)", "2", "ROW: expected a label from 0 to 1, got 2"),
-        ("int(row[0] >= SYMBOLS // 2)", "0.5", "ROW: expected a label from 0 to 1, got 0.5"),
-        ("2, prepare)", "2, prepare, head='match')", "ROW: expected a pair of sequences, got ndarray"),
+        ("int(row[0] >= SYMBOLS // 2)", "2", "ROW: expected a label, a whole number from 0 to 1, got 2"),
+        ("int(row[0] >= SYMBOLS // 2)", "0.5", "ROW: expected a label, a whole number from 0 to 1, got 0.5"),
+        ("2, prepare)", "2, prepare, head='match')", "ROW: expected a pair of sequences, got int64 (20,)"),
         ("for _ in range(settings.size)", "for _ in range(0)", ": no training examples"),
+        ("[(row, int(row[0] >= SYMBOLS // 2))", "[row", "ROW: expected (symbols, label), got int64 (20,)"),
+        ("[(row, int(row[0] >= SYMBOLS // 2))", "[3", "ROW: expected (symbols, label), got 3"),
+        ("[(row, int(row[0] ", "[([[1], [2, 3]], int(row[0] ", "ROW: expected a sequence of whole numbers, got list"),
+        ("[(row, int(row[0] ", "[((x for x in row), int(row[0] ", "ROW: expected a sequence of whole numbers, got gen"),
+        ('return "halves"', "return None", ": prepare: expected it to say in one line what the data are, got None"),
+        ('return "halves"', "return ' '", ": prepare: expected it to say in one line what the data are, got ' '"),
+        (
+            'return "halves"',
+            "import shutil; shutil.rmtree(writer.folder)",
+            ": split 'test': its files were removed or changed after they were written",
+        ),
+        (
+            'return "halves"',
+            "(writer.folder / 'train.labels.npy').write_bytes(b'x')",
+            ": split 'train': its files were removed or changed after they were written",
+        ),
+        (
+            "size: int",
+            "made: object = object()\n    size: int",
+            ": settings: cannot be kept as JSON (Unable to serialize",
+        ),
     ],
 )
 def test_what_goes_wrong_while_data_are_made_is_told_and_nothing_is_left(old, new, told, halves):
