@@ -54,7 +54,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundTask:
     """A task as it was looked up: its name, and of a file of one's own its whole path and SHA-256, else "" for both."""
 
     name: str
@@ -75,7 +75,7 @@ class Found:
 NAMES = ("listops", "text", "recall", "enwik8", "image", "retrieval", "pathfinder")
 
 
-def find(task: str | Path) -> Found:
+def find(task: str | Path) -> FoundTask:
     """Look a task up by its name, or by the path of a file of one's own, which is run.
 
     Raises
@@ -90,7 +90,7 @@ def find(task: str | Path) -> Found:
     if isinstance(task, str) and task not in NAMES and Path(f"{task}.py").is_file():
         raise InputError(f"unknown task {task!r}; for the file here, write {task}.py")
     require_known("task", task, NAMES)
-    return Found(str(task), import_module(f"{__name__}.{task}").TASK)
+    return FoundTask(str(task), import_module(f"{__name__}.{task}").TASK)
 
 
 def name_of(task: str | Path) -> str:

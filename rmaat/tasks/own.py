@@ -9,13 +9,13 @@ from typing import Any, get_args
 from astro_sim.common.errors import InputError, require_known
 from astro_sim.common.own_file import OwnFiles, defined
 from astro_sim.common.settings import Settings
-from rmaat.tasks import NAMES, Found, Task
+from rmaat.tasks import NAMES, FoundTask, Task
 
 HEADS = get_args(Task.__annotations__["head"])
 MOST_SYMBOLS = 2**32
 
 
-def _found(module: ModuleType, path: str, name: str, source: str) -> Found:
+def _found(module: ModuleType, path: str, name: str, source: str) -> FoundTask:
     task = defined(module, "TASK", Task)
     if not isinstance(task.summary, str):
         raise InputError(f"summary: expected a line, got {task.summary!r}")
@@ -38,7 +38,9 @@ def _found(module: ModuleType, path: str, name: str, source: str) -> Found:
         raise InputError(f"generated_only: expected a set of names of settings, got {idle!r}")
     for each in idle:
         require_known("setting in generated_only", each, task.settings.model_fields)
-    found = Found(name, replace(task, symbols=symbols, classes=classes, generated_only=frozenset(idle)), path, source)
+    found = FoundTask(
+        name, replace(task, symbols=symbols, classes=classes, generated_only=frozenset(idle)), path, source
+    )
     found.configure({})
     return found
 

@@ -157,7 +157,7 @@ def prepare(
     return manifest
 
 
-def _counts(found: tasks.Found) -> dict[str, int | None]:
+def _counts(found: tasks.FoundTask) -> dict[str, int | None]:
     """What the digest covers besides the arrays: one's own file may count other symbols and classes tomorrow."""
     return {"symbols": found.task.symbols, "classes": found.task.classes} if found.path else {}
 
