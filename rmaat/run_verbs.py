@@ -88,9 +88,8 @@ def train(
     if cycles is not None and total > cycles:
         print(f"the law is extrapolated: up to {total} segments, {cycles} simulated cycles")
     if (start := record.run.get("init_from")) is not None:
-        print(
-            "; anew: ".join([f"begun with the weights of {start['path']}", *filter(None, [", ".join(start["anew"])])])
-        )
+        anew = f"; anew: {', '.join(start['anew'])}" if start["anew"] else ""
+        print(f"begun with the weights of {start['path']}{anew}")
     if idle := record.run["without_effect"]:
         print(f"without effect on {record.run['model']}: {', '.join(idle)}")
     if (line := beyond(TrainSettings(**record.run["settings"]))) is not None:
@@ -106,9 +105,13 @@ def evaluate(
     data: Annotated[Path | None, typer.Option(help="Data folder; by default the one of the run.")] = None,
     split: Annotated[str, typer.Option(help="Split to measure on.")] = "test",
     device: Device = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(metavar="best|last", help="Of a checkpoint, of a run that is still at work too; nothing is kept."),
+    ] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Measure a finished run on a whole split.
+    """Measure a run on a whole split.
 
     Example: rmaat evaluate runs/listops --json
     """
@@ -117,10 +120,12 @@ def evaluate(
     read_run(run)  # a wrong folder is told before torch is loaded
     from rmaat.training.evaluation import evaluate as measure
 
-    result = measure(run, data, split, device)
+    result = measure(run, data, split, device, weights)
     if json_:
         print_json(result)
     else:
+        if weights is not None:
+            print(f"weights of step {result['step']}")
         names = [name for name in ("accuracy", "majority", "first_symbol", "loss", "bits_per_token") if name in result]
         row = (result["split"], result["examples"], *(f"{result[name]:.4f}" for name in names))
         table(("split", "examples", *(name.replace("_", " ") for name in names)), [row])

@@ -69,6 +69,8 @@ class FoundTask:
         except InputError:
             raise
         except Exception as error:
+            if not self.path:
+                raise
             raise located(error, self.path) from error
 
 

@@ -254,6 +254,25 @@ def _load_moments(
         torch.cuda.set_rng_state(cuda, processes.device)
 
 
+def stored_weights(run: Path, which: str, laws_digest: str) -> Path:
+    """Where the weights of a run's newest checkpoint lie ("last"), or of its best validation up to then ("best").
+
+    Raises
+    ------
+    InputError
+        No checkpoint, or a broken one; no validation before it.
+    """
+    folders = _folders(run)
+    if not folders:
+        raise InputError(f"{run}: no checkpoint")
+    if which == "last":
+        return folders[-1] / "model.safetensors"
+    state, _ = _read_state(folders[-1], laws_digest)
+    if state.best is None:
+        raise InputError(f"{run}: no validation before its checkpoint of step {state.step}; expected last")
+    return best_weights(run, int(state.best["step"]))
+
+
 def last_step(run: Path) -> int:
     """Steps done at the newest checkpoint; 0 if there is none."""
     folders = _folders(run)

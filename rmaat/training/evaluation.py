@@ -29,12 +29,16 @@ Batch = tuple[Tensor, Tensor, Tensor]
 
 
 def evaluate(
-    run: str | Path, data: str | Path | None = None, split: str = "test", device: str | None = None
+    run: str | Path,
+    data: str | Path | None = None,
+    split: str = "test",
+    device: str | None = None,
+    weights: str | None = None,
 ) -> dict[str, Any]:
-    """Measure a finished run on a whole split.
+    """Measure a run on a whole split: a finished one, or by one of its checkpoints.
 
     The test split of the run's own data goes to RUN/evaluation.json, which the report reads. Other splits are kept
-    beside it as RUN/evaluation.SPLIT.json; results on other data are returned only.
+    beside it as RUN/evaluation.SPLIT.json; results on other data, or of checkpoints, are returned only.
 
     With the first of these goes RUN/predictions.npy, not of language models: the predicted classes and the labels of
     the test split in its order, (2, examples), in the smallest unsigned type that holds the classes. So runs can be
@@ -48,6 +52,8 @@ def evaluate(
     split : {"test", "valid", "train"}
     device : {"auto", "cpu", "cuda"}, optional
         Where to measure; by default as the run was trained.
+    weights : {"best", "last"}, optional
+        Those of the best validation so far, or of the newest checkpoint; by default those that the run ended with.
 
     Returns
     -------
@@ -62,9 +68,10 @@ def evaluate(
     Raises
     ------
     InputError
-        A run that is not finished, weights of other laws or of another shape, data that are not there.
+        A run that is not finished, or without such a checkpoint; weights of other laws or of another shape; data that
+        are not there.
     """
-    record, network, opened, step = _open(run, data, split, device)
+    record, network, opened, step = _open(run, data, split, device, weights)
     measured, settings = opened.splits[split], TrainSettings(**record.run["settings"])
     answers = None if isinstance(network, LanguageModel) else np.zeros(len(measured), dtype=np.int64)
     loss, accuracy = measure(network, measured, settings, Processes(device or settings.device), answers=answers)
@@ -84,7 +91,7 @@ def evaluate(
     }
     if opened.manifest.digest != record.run["data"]["digest"]:
         result["trained_on"] = _trained_on(record, measured)
-    else:
+    elif weights is None:
         if answers is not None and split == "test":
             _write_predictions(record.path / PREDICTIONS, answers, measured.labels)
         write_json(record.path / ("evaluation.json" if split == "test" else f"evaluation.{split}.json"), result)
@@ -150,17 +157,25 @@ def inspect(
 
 
 def _open(
-    run: str | Path, data: str | Path | None, split: str, device: str | None = None
+    run: str | Path, data: str | Path | None, split: str, device: str | None = None, weights: str | None = None
 ) -> tuple[RunRecord, Model, storage.Data, int]:
-    """A finished run with its model, its data, and the step that its weights are of."""
+    """A run with its model, its data, and the step that its weights are of."""
     require_known("split", split, storage.SPLITS)
     record = read_run(run)
     if record.laws is None:
         raise InputError(f"{record.path}: laws.json is missing")
     if record.laws.digest != record.run["laws_digest"]:
         raise InputError(f"{record.path / 'laws.json'}: not the laws that the run was started with")
-    if not record.finished:
-        raise InputError(f"{record.path}: the run is not finished (model.safetensors is missing); go on with --resume")
+    if weights is not None:
+        require_known("weights", weights, ("best", "last"))
+        file = checkpoint.stored_weights(record.path, weights, record.laws.digest)
+    elif record.finished:
+        file = record.path / "model.safetensors"
+    else:
+        raise InputError(
+            f"{record.path}: the run is not finished (model.safetensors is missing); go on with --resume, or evaluate "
+            "a checkpoint with --weights best"
+        )
     folder = Path(data or record.run["data"]["path"])
     if data is None and not folder.is_dir():
         raise InputError(f"{folder}: the run's data are not there any more; expected --data DIR, where they are now")
@@ -174,7 +189,7 @@ def _open(
     training = TrainSettings(**record.run["settings"])
     place = device_of(device or training.device)
     network = build_model(record.run["model"], config, record.laws).to(place)
-    step = checkpoint.load_weights(network, record.path / "model.safetensors", record.laws.digest)
+    step = checkpoint.load_weights(network, file, record.laws.digest)
     return record, network, opened, training.steps if step is None else step
 
 

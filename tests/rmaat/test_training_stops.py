@@ -231,3 +231,25 @@ def test_too_little_memory_is_one_line(listops, laws, tmp_path, monkeypatch, cap
     assert capsys.readouterr().err == (
         "rmaat: not enough memory for these settings; accumulate, or a smaller batch, needs less\n"
     )
+
+
+def test_checkpoints_are_measured_before_a_run_is_finished(listops, laws, tmp_path, capsys):
+    """With the figures that training noted for the same weights; nothing is kept in the run."""
+    run = tmp_path / "run"
+    train("listops", listops, laws, run, "rlt", {**SMALL, "learning_rate": 0.3}, minutes=1e-9)
+    with pytest.raises(InputError, match=f"^{run}: no checkpoint$"):
+        evaluate(run, weights="last")
+    train("listops", None, None, run, resume=True)
+    (run / "model.safetensors").unlink()  # as if it were still at work
+    step = checkpoint.last_step(run)
+    with pytest.raises(InputError, match="go on with --resume, or evaluate a checkpoint with --weights best$"):
+        evaluate(run)
+    rows = {row["step"]: row for row in read_metrics(run / "metrics.jsonl") if row["split"] == "valid"}
+    found = evaluate(run, split="valid", weights="best")
+    assert found["accuracy"] == pytest.approx(rows[found["step"]]["accuracy"])
+    assert evaluate(run, weights="last")["step"] == step
+    assert main(["evaluate", str(run), "--weights", "last"]) == 0
+    assert capsys.readouterr().out.startswith(f"weights of step {step}\n")
+    assert not [*run.glob("evaluation*"), *run.glob("predictions*")]
+    with pytest.raises(InputError, match=r"unknown weights 'bset'; did you mean 'best'\?"):
+        evaluate(run, weights="bset")
