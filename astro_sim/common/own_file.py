@@ -15,12 +15,19 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Generic, TypeVar
 
-from astro_sim.common.errors import InputError
+from astro_sim.common.errors import InputError, require_known
 
 
 def is_file_name(name: Any) -> bool:
     """Whether a file is named where a name of the package could stand as well."""
     return isinstance(name, os.PathLike) or (isinstance(name, str) and name.endswith(".py"))
+
+
+def require_name(what: str, name: Any, names: Collection[str]) -> None:
+    """Raise `InputError` for a name that is none of the package's; a file of that name here is pointed at."""
+    if isinstance(name, str) and name not in names and Path(f"{name}.py").is_file():
+        raise InputError(f"unknown {what} {name!r}; for the file here, write {name}.py")
+    require_known(what, name, names)
 
 
 Found = TypeVar("Found")

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from astro_sim.common.errors import InputError, did_you_mean, require_known
-from astro_sim.common.own_file import is_file_name
+from astro_sim.common.errors import InputError, did_you_mean
+from astro_sim.common.own_file import is_file_name, require_name
 from astro_sim.common.settings import Settings, split_settings
 from astro_sim.contents import CONTENTS, EXPERIMENTS, Contents
 
@@ -137,8 +137,6 @@ def find(experiment: str | Path) -> Found:
         from astro_sim.experiments import own
 
         return own.FILES.load(Path(experiment))
-    if isinstance(experiment, str) and experiment not in NAMES and Path(f"{experiment}.py").is_file():
-        raise InputError(f"unknown experiment {experiment!r}; for the file here, write {experiment}.py")
-    require_known("experiment", experiment, NAMES)
+    require_name("experiment", experiment, NAMES)
     name = str(experiment)
     return Found(name, name, import_module(f"{__name__}.{name}").EXPERIMENT, CONTENTS[name])

@@ -10,8 +10,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
-from astro_sim.common.errors import InputError, require_known
-from astro_sim.common.own_file import is_file_name, located
+from astro_sim.common.errors import InputError
+from astro_sim.common.own_file import is_file_name, located, require_name
 from astro_sim.common.settings import Settings
 
 Prepare = Callable[[Any, Path | None, int, Any], str]
@@ -89,9 +89,7 @@ def find(task: str | Path) -> FoundTask:
         from rmaat.tasks import own
 
         return own.FILES.load(Path(task))
-    if isinstance(task, str) and task not in NAMES and Path(f"{task}.py").is_file():
-        raise InputError(f"unknown task {task!r}; for the file here, write {task}.py")
-    require_known("task", task, NAMES)
+    require_name("task", task, NAMES)
     return FoundTask(str(task), import_module(f"{__name__}.{task}").TASK)
 
 

@@ -146,7 +146,7 @@ def train(
     loop = Loop(network, opened, training, run, laws.digest, processes, tell if processes.main else None)
     processes.wait()  # all have looked at the folder before it is there
     if stored is None and processes.main:
-        with whole_folder(run) as folder:  # both files or none: neither alone can be gone on from
+        with whole_folder(run) as folder:  # all files or none: no one alone can be gone on from
             laws.save(folder / "laws.json")
             if init_from is not None:
                 shutil.copyfile(Path(init_from) / WEIGHTS, folder / records.START)
