@@ -357,8 +357,8 @@ def main(arguments: list[str] | None = None) -> int:
     except InputError as error:
         return _refuse(str(error))
     except UsageError as error:
-        verb = error.ctx.info_name if error.ctx and error.ctx.parent else ""
-        return _refuse(f"{error.format_message().rstrip('.')}; see rmaat {verb + ' ' if verb else ''}--help")
+        command = error.ctx.command_path if error.ctx else "rmaat"
+        return _refuse(f"{error.format_message().rstrip('.')}; see {command} --help")
     except (typer.Abort, KeyboardInterrupt):
         return 130
     except OSError as error:

@@ -33,7 +33,7 @@ from bridge.laws import Laws
 
 SCHEMA_VERSION = 3
 TRAINED_LAWS = "laws.trained.json"
-START = "start.safetensors"
+START, WEIGHTS = "start.safetensors", "model.safetensors"
 METRICS = "metrics.jsonl"
 PREDICTIONS = "predictions.npy"  # classes answered and labels of the test split, (2, examples)
 DIAGNOSTICS, DIAGNOSTICS_VERSION = "diagnostics.json", 1
@@ -86,6 +86,20 @@ class RunRecord:
     finished: bool
 
 
+def checkpoints(run: Path) -> list[Path]:
+    """Folders of a run's checkpoints, the newest last."""
+    return sorted((run / "checkpoints").glob("step-*"), key=_step)
+
+
+def last_step(run: Path) -> int:
+    """Steps done at the newest checkpoint; 0 if there is none."""
+    return max(map(_step, checkpoints(run)), default=0)
+
+
+def _step(folder: Path) -> int:
+    return int(folder.name.removeprefix("step-"))
+
+
 def is_run(path: str | Path) -> bool:
     """Whether ``path`` looks like a run folder."""
     return (Path(path) / "run.json").is_file()
@@ -125,7 +139,7 @@ def read_run(path: str | Path) -> RunRecord:
         evaluation=result,
         diagnostics=_read_diagnostics(path / DIAGNOSTICS),
         summary=_read_summary(path / SUMMARY),
-        finished=(path / "model.safetensors").is_file(),
+        finished=(path / WEIGHTS).is_file(),
     )
 
 

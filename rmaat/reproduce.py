@@ -24,9 +24,9 @@ from astro_sim.common.machine import commit, processor
 from astro_sim.common.settings import load_toml
 from bridge.laws import Laws
 from rmaat.config import MODELS, RMAATConfig
-from rmaat.records import RunRecord, is_run, packed, read_right, read_run
+from rmaat.records import RunRecord, is_run, last_step, packed, read_right, read_run
 from rmaat.tasks.storage import load
-from rmaat.training.settings import LawSettings, beyond, build_settings, of_model
+from rmaat.training.settings import DECIDED, LawSettings, beyond, build_settings, of_model
 
 TASKS = ("listops", "text", "retrieval", "image", "pathfinder")
 PRESETS = {"small": "lra-small", "paper": "lra"}
@@ -97,7 +97,7 @@ def ablations(
         ("no feedback P", "rmaat", {"feedback": False}),
         ("alpha 1", "rmaat", {"presynaptic_exponent": 1.0}),
         *([("alpha fitted", "rmaat", {"presynaptic_exponent": exponent})] if exponent is not None else []),
-        ("AMRB, all replayed", "rmaat", {"kept_segments": 0}),
+        ("AMRB all replayed", "rmaat", {"kept_segments": 0}),
         ("BPTT", "rmaat", {"backward": "bptt"}),
         ("RLT with AMRB", "rlt", {"kept_segments": 0}),
         ("RLT with BPTT", "rlt", {"backward": "bptt"}),
@@ -176,17 +176,23 @@ def reproduce(
     Raises
     ------
     InputError
-        Nothing to run; settings files that are missing; settings that are unknown or out of bounds; a seed among
-        ``over``; no data at all and no table; a file in the way that holds something else; a finished row that was
-        made otherwise, without ``replace``.
+        Nothing to run, or no time for it; settings files that are missing; settings that are unknown, out of bounds or
+        do not fit together; a seed among ``over``; no data at all and no table; a file in the way that holds something
+        else; a finished row that was made otherwise, without ``replace``.
     """
     over = over or {}
     if not plans:
         raise InputError("expected at least one run")
     if "seed" in over:
         raise InputError("seed: the number of seeds decides it; leave it out")
+    if minutes is not None and not minutes > 0:
+        raise InputError(f"minutes: expected more than 0, got {minutes}")
     for plan in plans:  # what is wrong is told before hours are spent
-        build_settings(_settings(plan, place, over), vocabulary=2, classes=2)
+        _, training, _ = build_settings(_settings(plan, place, over), vocabulary=2, classes=2)
+        if training.batch % training.accumulate:
+            raise InputError(
+                f"batch: expected a multiple of accumulate, {training.accumulate}, got {training.batch} ({plan.task})"
+            )
     if not out.exists() and all(_no_data(plan, place) for plan in plans):
         raise InputError(str(_no_data(plans[0], place)))
     rows, laws = _rows_before(out, what), Laws.load(place.laws)
@@ -200,7 +206,7 @@ def reproduce(
     for plan in plans:
         about = {"task": plan.task, "name": plan.name, "model": plan.model, "seed": plan.seed}
         row = {**about, "changes": dict(plan.changes), "run": plan.folder}
-        twin = first.setdefault(digest([plan.task, plan.model, _as_json(_settings(plan, place, over))]), plan.folder)
+        twin = first.setdefault(digest([plan.task, plan.model, _whole(_settings(plan, place, over))]), plan.folder)
         try:
             known = rows.get(row["run"], {})
             if twin != plan.folder:  # a change that changes nothing, as 8 segments where the preset has 8
@@ -236,7 +242,10 @@ def _rows_before(out: Path, what: str) -> dict[str, dict[str, Any]]:
     if not isinstance(found, dict) or found.get("what") != what or found.get("schema_version") != SCHEMA_VERSION:
         held = found.get("what") if isinstance(found, dict) else None
         raise InputError(f"{out}: holds {held!r}, expected {what!r}; choose another --out")
-    return {row["run"]: row for row in found["rows"]}
+    rows = found.get("rows")
+    if not (isinstance(rows, list) and all(isinstance(row, dict) and {"run", "state"} <= row.keys() for row in rows)):
+        raise InputError(f"{out}: expected 'rows', each with 'run' and 'state'")
+    return {row["run"]: row for row in rows}
 
 
 def _stands(row: Mapping[str, Any], plan: Plan, place: Place, laws: Laws, over: Mapping[str, Any]) -> bool:
@@ -248,10 +257,10 @@ def _stands(row: Mapping[str, Any], plan: Plan, place: Place, laws: Laws, over: 
 
 def _difference(row: Mapping[str, Any], plan: Plan, place: Place, laws: Laws, over: Mapping[str, Any]) -> str | None:
     """What a finished row was made with that is not asked for now; None if all is the same."""
-    settings, had = _as_json(_settings(plan, place, over)), row.get("asked") or {}
-    for name in sorted({*settings, *had}):
-        if had.get(name) != settings.get(name):
-            return f"{name} = {had.get(name)!r}, not {settings.get(name)!r}"
+    settings = _settings(plan, place, over)
+    if found := _unlike(_whole(row.get("asked") or {}), settings):
+        name, had, asked = found
+        return f"{name} = {had!r}, not {asked!r}"
     if row.get("laws_digest") != _laws_digest(settings, laws):
         return "other laws"
     manifest = place.data / plan.task / "manifest.json"
@@ -296,9 +305,8 @@ def _run(plan: Plan, place: Place, laws: Laws, minutes: float | None, over: Mapp
         if (error := _rmaat(["evaluate", str(run), "--data", str(data)])) is not None:
             return {"state": f"failed: {error}"}
         record = read_run(run)
-    done = max((int(each["step"]) for each in record.metrics), default=0)
     about = {
-        "state": "finished" if record.finished else f"stopped at step {done}",
+        "state": "finished" if record.finished else f"stopped at step {last_step(run)}",
         "steps": record.run["settings"]["steps"],
         "over_preset": _as_json(over),
         "asked": _as_json(settings),
@@ -326,14 +334,29 @@ def _require_asked(record: RunRecord, settings: Mapping[str, Any], laws: Laws) -
     """Refuse a run of other settings or laws than the table asks for: a trial, or one from before a preset's change."""
     had = {**record.run["model_settings"], **record.run["settings"]}
     had |= {f"laws.{name}": value for name, value in record.run["laws"].items()}
-    for name, value in _as_json(settings).items():
-        if had.get(name) != value:
-            raise InputError(
-                f"{record.path}: a run with {name} = {had.get(name)!r}, the table asks for {value!r}; "
-                "remove it, or choose another --runs"
-            )
+    if found := _unlike({**_whole({}), **had}, settings):  # a setting that is younger than the run had its default
+        name, was, asked = found
+        raise InputError(
+            f"{record.path}: a run with {name} = {was!r}, the table asks for {asked!r}; "
+            "remove it, or choose another --runs"
+        )
     if record.run["laws_digest"] != _laws_digest(settings, laws):
         raise InputError(f"{record.path}: a run with other laws; remove it, or choose another --runs")
+
+
+def _unlike(had: Mapping[str, Any], settings: Mapping[str, Any]) -> tuple[str, Any, Any] | None:
+    """The first setting that is not as it is asked for, by name or by default: its name, what it was, what is asked."""
+    pairs = ((name, had.get(name), asked) for name, asked in _whole(settings).items())
+    return next((found for found in pairs if found[1] != found[2]), None)
+
+
+def _whole(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings with all that are left at their defaults, as run.json has them, but for what the data decide."""
+    config, training, laws = build_settings(settings, vocabulary=2, classes=2)
+    found = {**config.model_dump(mode="json"), **training.model_dump(mode="json")}
+    found |= {f"laws.{name}": value for name, value in laws.model_dump(mode="json").items()}
+    decided = {*DECIDED, *({"max_length"} - settings.keys())}
+    return {name: value for name, value in found.items() if name not in decided}
 
 
 def _as_json(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -348,16 +371,12 @@ def _rmaat(words: Sequence[str]) -> str | None:
     command = [sys.executable, "-m", "rmaat", *words]
     with (
         subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=stderr, text=True) as process,
-        _passing_on(signal.SIGTERM, process) as passed,
+        _passing_on((signal.SIGINT, signal.SIGTERM), process) as passed,
     ):
-        try:
-            _, told = process.communicate()
-        except KeyboardInterrupt:  # the terminal tells both; the run ends its step and saves where it stands
-            process.wait()
-            raise
-    if passed:
+        _, told = process.communicate()
+    if signal.SIGTERM in passed:
         raise SystemExit(128 + signal.SIGTERM)
-    if process.returncode == 128 + signal.SIGINT:
+    if passed or process.returncode == 128 + signal.SIGINT:
         raise KeyboardInterrupt
     if process.returncode in (0, 128 + signal.SIGTERM):  # stopped, with a checkpoint to go on from
         return None
@@ -366,8 +385,11 @@ def _rmaat(words: Sequence[str]) -> str | None:
 
 
 @contextmanager
-def _passing_on(number: int, process: subprocess.Popen[str]) -> Iterator[list[int]]:
-    """Hand a signal on to the process, which saves where it stands, in place of leaving it behind; noted if it came."""
+def _passing_on(numbers: Sequence[int], process: subprocess.Popen[str]) -> Iterator[list[int]]:
+    """Hand signals on to the process, which saves where it stands, in place of leaving it behind; those that came.
+
+    On a terminal the process has Ctrl-C already, and takes the second one for the echo that it is.
+    """
     passed: list[int] = []
 
     def pass_on(number: int, _: FrameType | None) -> None:
@@ -377,11 +399,12 @@ def _passing_on(number: int, process: subprocess.Popen[str]) -> Iterator[list[in
     if threading.current_thread() is not threading.main_thread():  # which alone has signals
         yield passed
         return
-    before = signal.signal(number, pass_on)
+    before = [signal.signal(number, pass_on) for number in numbers]
     try:
         yield passed
     finally:
-        signal.signal(number, before)
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
 
 
 def _written(value: Any) -> str:

@@ -146,9 +146,9 @@ def inspect(
 
     Example: rmaat inspect runs/listops
     """
-    from rmaat.records import read_run
+    from rmaat.records import DIAGNOSTICS, read_run
 
-    read_run(run)
+    record = read_run(run)
     from rmaat.training.evaluation import inspect as look
 
     found = look(run, data, examples, split, device)
@@ -163,4 +163,6 @@ def inspect(
         print()
         table(("T", "kept of segment 1", "by the rule alone"),
               [(row["T"], f"{row['measured']:.3g}", f"{row['direct']:.3g}") for row in found["first"]])  # fmt: skip
-    print(f"{run / 'diagnostics.json'}: {found['examples']} examples of {split}")
+    own = found["data_digest"] == record.run["data"]["digest"]
+    where = run / DIAGNOSTICS if own else "other data than the run's, so nothing is kept"
+    print(f"{where}: {found['examples']} examples of {split}")

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -74,6 +75,26 @@ def whole_folder(path: str | Path, replace: bool = False) -> Iterator[Path]:
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def recover(folder: Path, names: str) -> None:
+    """Clear a folder of what `whole_file` and `whole_folder` left there when their process was killed.
+
+    What was half written is removed; a folder that was to be replaced, and is gone, comes back.
+
+    Parameters
+    ----------
+    folder : Path
+    names : str
+        Regular expression of what they were to be called; other hidden files are somebody else's.
+    """
+    for path in folder.glob(".*"):
+        if found := re.fullmatch(rf"\.(?P<name>{names})\.(?P<end>old|[a-z0-9_]{{8}}(\.\w+)?)", path.name):
+            place = folder / found["name"]
+            if found["end"] == "old" and path.is_dir() and not place.exists():
+                path.rename(place)
+            else:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _to_disk(path: Path) -> None:

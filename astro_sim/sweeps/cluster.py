@@ -1,15 +1,18 @@
 """Workers on other machines, through dask.distributed."""
 
 import logging
+import time
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from astro_sim.common.errors import InputError
 from astro_sim.sweeps.work import LOSSES, Done, Job, attempt, lost, quieten
 
 PATIENCE = 30  # s, for a scheduler and its first worker
+PAUSE = 0.02  # s, between looks for what is done
+ALONE = 60  # s, for another worker where the last one has gone
 
 
 @contextmanager
@@ -90,7 +93,7 @@ def _round(jobs: Sequence[Job], client: Any, at_once: int, suspects: deque[Job])
     try:
         submit()
         while going:
-            future = next(completed)
+            future = _next(completed, client)
             job = going.pop(future)
             if future.status == "finished":
                 done = future.result()
@@ -109,6 +112,21 @@ def _round(jobs: Sequence[Job], client: Any, at_once: int, suspects: deque[Job])
                 yield done
     finally:
         client.cancel(list(going))
+
+
+def _next(completed: Any, client: Any) -> Any:
+    """What is done next; raises `InputError` where no worker is left to do it, for which dask would wait for ever."""
+    seen = asked = time.monotonic()
+    while not completed.has_ready():
+        time.sleep(PAUSE)
+        if (now := time.monotonic()) < asked + 1:
+            continue
+        asked = now
+        with suppress(OSError):  # a scheduler that is gone is told by the futures
+            seen = now if client.nthreads() else seen
+            if now > seen + ALONE:
+                raise InputError(f"dask: no worker for {ALONE} s; what was finished is kept where a folder was given")
+    return next(completed)
 
 
 def _attempt(job: Job) -> Done:

@@ -46,7 +46,7 @@ def read_bytes(source: Path) -> bytes:
         if source.suffix == ".zip":
             with zipfile.ZipFile(source) as archive:
                 return archive.read("enwik8")
-    except (OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:  # encrypted, too
         raise InputError(f"{source}: not readable as a packed enwik8, perhaps truncated ({error})") from None
     return source.read_bytes()
 

@@ -255,7 +255,11 @@ def hold_out(marks: list[bytes], known: set[bytes], count: int) -> NDArray[np.bo
             chosen[places[mark]] = True
             left -= len(places[mark])
     usable = sum(map(len, places.values()))
-    if left or count >= usable:
+    if left and count < usable:
+        raise InputError(
+            f"valid: {count:,} pictures cannot be chosen without parting copies; {count - left:,} can, expected that"
+        )
+    if count >= usable:
         raise InputError(f"valid: expected fewer than the {usable:,} training pictures that can be used, got {count:,}")
     return chosen
 

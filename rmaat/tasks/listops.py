@@ -41,7 +41,7 @@ class ListOpsSettings(Settings):
     test: int = quantity(2_000, "examples", "test examples", LRA, ge=0)
     min_length: int = quantity(500, "symbols", "trees are longer than this", LRA, ge=1)
     max_length: int = quantity(2_000, "symbols", "trees are shorter than this", LRA, ge=3)
-    max_depth: int = quantity(10, "1", "deepest level of the tree, the root being 1", LRA, ge=2)
+    max_depth: int = quantity(10, "1", "deepest level of the tree, the root being 1", LRA, ge=2, le=200)
     max_args: int = quantity(10, "1", "most arguments of an operation", LRA, ge=2)
 
     def model_post_init(self, _: object) -> None:

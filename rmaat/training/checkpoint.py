@@ -20,7 +20,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from astro_sim.common.errors import InputError
-from astro_sim.common.files import read_json, whole_file, whole_folder, write_json
+from astro_sim.common.files import read_json, recover, whole_file, whole_folder, write_json
+from rmaat.records import WEIGHTS, checkpoints
 from rmaat.training.processes import Processes, like, whole
 
 KEPT = 2
@@ -28,6 +29,8 @@ MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 SCHEMA_VERSION = 2
 # What depends on how a segment is laid out; as the head, it is new where weights of another layout begin a run.
 LAYOUT = {"encoder.relative.": "relative position", "encoder.write": "rows that write memory"}
+# Always new: where training moved a law is told from where that run's laws put it.
+LAW = {"encoder.retention.": "retention law"}
 
 
 @dataclass
@@ -103,7 +106,7 @@ def load_weights(model: nn.Module, path: Path, laws_digest: str) -> int | None:
 
 
 def begin_with(model: nn.Module, path: Path) -> list[str]:
-    """Take over other weights, but for the head and the parts in `LAYOUT` where these do not fit; which are not taken.
+    """Take over other weights; which parts are not taken: a trainable law, head and `LAYOUT` where these do not fit.
 
     Raises
     ------
@@ -116,9 +119,10 @@ def begin_with(model: nn.Module, path: Path) -> list[str]:
     anew = set[str]()
     for name in sorted({*tensors, *expected}):
         found, wanted = (list(each[name].shape) if name in each else None for each in (tensors, expected))
-        if found == wanted:
+        part = _part(name)
+        if found == wanted and part not in LAW.values():
             continue
-        if (part := _part(name)) is None:
+        if part is None:
             had, asked = ("no such tensor" if each is None else f"the shape {each}" for each in (found, wanted))
             raise InputError(f"{path}: not to begin with: {name!r} has {had} there, {asked} in this model")
         anew.add(part)
@@ -130,7 +134,7 @@ def _part(name: str) -> str | None:
     """The part of a model that a tensor belongs to, if it may be new where other weights begin a run."""
     if not name.startswith("encoder."):
         return "head"
-    return next((part for start, part in LAYOUT.items() if name.startswith(start)), None)
+    return next((part for start, part in (LAYOUT | LAW).items() if name.startswith(start)), None)
 
 
 def best_weights(run: Path, step: int) -> Path:
@@ -159,12 +163,12 @@ def save(
     if not processes.main:
         return
     with whole_folder(run / "checkpoints" / f"step-{state.step:08d}", replace=True) as temporary:
-        _write_weights(weights, temporary / "model.safetensors", laws_digest, state.step)
+        _write_weights(weights, temporary / WEIGHTS, laws_digest, state.step)
         with whole_file(temporary / "optimizer.safetensors") as file:
             _write(moments, file, {})
         about = {"schema_version": SCHEMA_VERSION, "laws_digest": laws_digest, "optimizer_tensors": len(moments)}
         write_json(temporary / "state.json", {**about, **asdict(state)})
-    folders = _folders(run)
+    folders = checkpoints(run)
     for old in folders[:-KEPT]:
         shutil.rmtree(old)
     named = [_read_state(folder, laws_digest)[0].best for folder in folders[-KEPT:]]
@@ -173,28 +177,26 @@ def save(
         old.unlink()
 
 
+def tidy(run: Path) -> None:
+    """Clear a run folder of what a process left there that was killed while it wrote."""
+    recover(run / "checkpoints", r"step-\d+|best-\d+\.safetensors")
+    recover(run, r"[\w.]+\.(jsonl?|npy|safetensors)")
+
+
 def restore(
     run: Path, model: nn.Module, optimizer: torch.optim.Optimizer, laws_digest: str, processes: Processes
 ) -> State:
     """Bring model, optimizer and random state to the newest checkpoint, and say where the run stands."""
-    if processes.main:
-        for stale in (
-            *(run / "checkpoints").glob(".*"),
-            *run.glob(".*.*.*"),
-        ):  # a process was killed while it wrote them
-            shutil.rmtree(stale) if stale.is_dir() else stale.unlink()
-    processes.wait()
-    folders = _folders(run)
+    folders = checkpoints(run)
     if not folders:
         return State()
     try:
         state, count = _read_state(folders[-1], laws_digest)
-        load_weights(model, folders[-1] / "model.safetensors", laws_digest)
+        load_weights(model, folders[-1] / WEIGHTS, laws_digest)
         _load_moments(model, optimizer, folders[-1] / "optimizer.safetensors", count, processes)
     except InputError as error:
-        raise InputError(
-            f"{error}; without the folder {folders[-1].name} the run goes on from the one before"
-        ) from None
+        then = "goes on from the one before" if len(folders) > 1 else "begins anew"
+        raise InputError(f"{error}; without the folder {folders[-1].name} the run {then}") from None
     return state
 
 
@@ -260,27 +262,19 @@ def stored_weights(run: Path, which: str, laws_digest: str) -> Path:
     Raises
     ------
     InputError
-        No checkpoint, or a broken one; no validation before it.
+        No checkpoint, or a broken one; no validation before it, or a run that keeps no weights of its best one.
     """
-    folders = _folders(run)
+    folders = checkpoints(run)
     if not folders:
         raise InputError(f"{run}: no checkpoint")
     if which == "last":
-        return folders[-1] / "model.safetensors"
+        return folders[-1] / WEIGHTS
     state, _ = _read_state(folders[-1], laws_digest)
     if state.best is None:
         raise InputError(f"{run}: no validation before its checkpoint of step {state.step}; expected last")
-    return best_weights(run, int(state.best["step"]))
-
-
-def last_step(run: Path) -> int:
-    """Steps done at the newest checkpoint; 0 if there is none."""
-    folders = _folders(run)
-    return int(folders[-1].name.removeprefix("step-")) if folders else 0
-
-
-def _folders(run: Path) -> list[Path]:
-    return sorted((run / "checkpoints").glob("step-*"))
+    if not (file := best_weights(run, int(state.best["step"]))).is_file():
+        raise InputError(f"{run}: keeps no weights of its best validation (select = 'last'); expected last")
+    return file
 
 
 def _write(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str]) -> None:

@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from astro_sim.common.errors import InputError
@@ -17,11 +18,13 @@ from astro_sim.common.settings import Settings
 from bridge.laws import Laws
 from rmaat import records, tasks
 from rmaat.config import RMAATConfig
+from rmaat.encoder import SegmentEncoder
 from rmaat.family import build_model, count_parameters, get, without_effect
 from rmaat.model import Model
-from rmaat.records import RunRecord, read_run
+from rmaat.records import WEIGHTS, RunRecord, read_run
 from rmaat.tasks import storage
 from rmaat.training import checkpoint
+from rmaat.training.evaluation import autocast, score, tensors
 from rmaat.training.logs import event_writer
 from rmaat.training.loop import Loop, trainable
 from rmaat.training.processes import Processes
@@ -30,7 +33,6 @@ from rmaat.training.settings import DECIDED, LawSettings, TrainSettings, build_s
 KINDS: dict[str, type[Settings]] = {
     "settings": TrainSettings, "laws": LawSettings, "model_config": RMAATConfig, "model_settings": RMAATConfig,
 }  # fmt: skip
-WEIGHTS = "model.safetensors"
 # What must be as it was for a resumed run to end with the same bits.
 EXACT = {"machine": ("device", "threads", "processes"), "versions": ("torch",)}
 
@@ -76,7 +78,8 @@ def train(
         Is handed a line after each validation, in the main process.
     init_from : path, optional
         Begin with the weights of this finished run, or of this folder of a saved model. Head and relative position are
-        new where theirs do not fit, all else must; their laws may be others. The run keeps a copy.
+        new where theirs do not fit, all else must; ``laws`` alone say where a trainable law begins. The run keeps a
+        copy.
 
     Returns
     -------
@@ -143,6 +146,8 @@ def train(
         _require_same(run, stored, asked)
         if (run / WEIGHTS).is_file():
             return read_run(run)
+    if stored is None:
+        _require_memory(network, opened.splits["train"], training, processes)
     loop = Loop(network, opened, training, run, laws.digest, processes, tell if processes.main else None)
     processes.wait()  # all have looked at the folder before it is there
     if stored is None and processes.main:
@@ -154,7 +159,8 @@ def train(
     busy = f"{run}: another process is at this run, it holds {run / '.lock'}"
     with alone(run / ".lock", busy) if processes.main else nullcontext():
         if stored is not None and processes.main:
-            write_json(run / "run.json", _with_sitting(run, stored, here))
+            checkpoint.tidy(run)
+            write_json(run / "run.json", _with_sitting(run, stored, asked))
         processes.wait()
         if (end := loop.run(minutes)) != "minutes":
             _finish(loop, end, run, laws.digest)
@@ -170,6 +176,20 @@ def _require_fit(model: str, config: RMAATConfig, training: TrainSettings, data:
         raise InputError(f"max_length: expected at least {longest}, the longest example, got {config.max_length}")
     if training.patience is not None and not len(data.splits.get("valid", ())):
         raise InputError("patience: the data have no validation split")
+
+
+def _require_memory(network: Model, split: storage.Split, training: TrainSettings, processes: Processes) -> None:
+    """Refuse now a ``replay_mb`` that the largest step would refuse."""
+    if network.config.replay_mb is None or not isinstance(network.encoder, SegmentEncoder):
+        return
+    order = np.argsort(-split.lengths, kind="stable")
+    size = -(-min(training.batch, len(order)) // (processes.count * training.accumulate))
+    # The longest, with a short one where there is room for it, so that padding has its part in what a segment keeps.
+    tokens, lengths, labels = tensors(split, np.concatenate([order[: max(1, size - 1)], order[-1:]])[:size])
+    batch = tokens.to(processes.device), lengths.to(processes.device), labels.to(processes.device)
+    devices = [processes.device] if processes.device.type == "cuda" else []
+    with torch.random.fork_rng(devices), autocast(training, processes.device):
+        score(network.train(), batch)
 
 
 def _start(
@@ -201,8 +221,13 @@ def _circumstances(processes: Processes) -> dict[str, Any]:
     }
 
 
-def _with_sitting(run: Path, stored: Mapping[str, Any], here: Mapping[str, Any]) -> dict[str, Any]:
-    """The record of a run with one sitting more; a warning where the run will not be that of a single sitting."""
+def _with_sitting(run: Path, stored: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
+    """The record of a run with one sitting more, and where its data are now.
+
+    A warning is given where the run will not be that of a single sitting.
+    """
+    (first_sitting,) = asked["sittings"]
+    here = {name: value for name, value in first_sitting.items() if name != "from_step"}
     first = {name: stored.get(name) for name in here}
     sittings = stored.get("sittings") or [{"from_step": 0, **first}]
     for part, names in EXACT.items():
@@ -213,7 +238,8 @@ def _with_sitting(run: Path, stored: Mapping[str, Any], here: Mapping[str, Any])
                     f"{run}: begun with {name} {was}, goes on with {now}; its end will differ in the last bits",
                     stacklevel=3,
                 )
-    return {**stored, "sittings": [*sittings, {"from_step": checkpoint.last_step(run), **here}]}
+    data = {**stored["data"], "path": asked["data"]["path"]}
+    return {**stored, "data": data, "sittings": [*sittings, {"from_step": records.last_step(run), **here}]}
 
 
 def _without_effect(

@@ -18,11 +18,11 @@ from rmaat.config import RMAATConfig
 from rmaat.family import build_model
 from rmaat.language import LanguageModel
 from rmaat.model import Model, evaluating
-from rmaat.records import PREDICTIONS, RunRecord, read_run
+from rmaat.records import PREDICTIONS, WEIGHTS, RunRecord, read_run
 from rmaat.tasks import storage
 from rmaat.tasks.storage import Split
 from rmaat.training import checkpoint
-from rmaat.training.processes import Processes, device_of
+from rmaat.training.processes import Processes, device_of, started_processes
 from rmaat.training.settings import TrainSettings
 
 Batch = tuple[Tensor, Tensor, Tensor]
@@ -69,7 +69,7 @@ def evaluate(
     ------
     InputError
         A run that is not finished, or without such a checkpoint; weights of other laws or of another shape; data that
-        are not there.
+        are not there; several processes (`torchrun`).
     """
     record, network, opened, step = _open(run, data, split, device, weights)
     measured, settings = opened.splits[split], TrainSettings(**record.run["settings"])
@@ -116,7 +116,9 @@ def _write_predictions(path: Path, answers: NDArray[np.int64], labels: NDArray[n
 def inspect(
     run: str | Path, data: str | Path | None = None, examples: int = 16, split: str = "test", device: str | None = None
 ) -> dict[str, Any]:
-    """Look at the memory of a finished run at work, and leave RUN/diagnostics.json, which the report reads.
+    """Look at the memory of a finished run at work.
+
+    On the run's own data the result goes to RUN/diagnostics.json, which the report reads; on others it is returned.
 
     Parameters
     ----------
@@ -152,7 +154,8 @@ def inspect(
         "data_digest": opened.manifest.digest,
         **diagnostics.look(network.eval(), tokens, lengths),
     }
-    write_json(record.path / records.DIAGNOSTICS, result)
+    if opened.manifest.digest == record.run["data"]["digest"]:
+        write_json(record.path / records.DIAGNOSTICS, result)
     return result
 
 
@@ -161,6 +164,8 @@ def _open(
 ) -> tuple[RunRecord, Model, storage.Data, int]:
     """A run with its model, its data, and the step that its weights are of."""
     require_known("split", split, storage.SPLITS)
+    if started_processes() > 1:
+        raise InputError(f"expected one process to measure a run, got {started_processes()}; start it without torchrun")
     record = read_run(run)
     if record.laws is None:
         raise InputError(f"{record.path}: laws.json is missing")
@@ -170,10 +175,10 @@ def _open(
         require_known("weights", weights, ("best", "last"))
         file = checkpoint.stored_weights(record.path, weights, record.laws.digest)
     elif record.finished:
-        file = record.path / "model.safetensors"
+        file = record.path / WEIGHTS
     else:
         raise InputError(
-            f"{record.path}: the run is not finished (model.safetensors is missing); go on with --resume, or evaluate "
+            f"{record.path}: the run is not finished ({WEIGHTS} is missing); go on with --resume, or evaluate "
             "a checkpoint with --weights best"
         )
     folder = Path(data or record.run["data"]["path"])
@@ -204,7 +209,7 @@ def measure(
 
     The examples are drawn with a fixed seed: a split may be sorted by label, as the reviews of Text are.
 
-    ``answers``, zeros, (examples of the split,), is filled with the predicted classes; not of a language model.
+    ``answers``, (examples of the split,), takes the predicted classes of this process; not of a language model.
     """
     chosen = np.random.default_rng(0).permutation(len(split))[:most]
     order = chosen[np.argsort(split.lengths[chosen], kind="stable")]
@@ -231,8 +236,6 @@ def measure(
                     answers[mine] = seen[0].argmax(-1).cpu()
             progress.advance(len(together))
     loss, right, count = processes.sum(totals)
-    if answers is not None:
-        answers[:] = processes.sum(answers.tolist())  # each process knows its own examples'
     return loss / count, right / count
 
 

@@ -93,7 +93,7 @@ class Loop:
             ],
             lr=settings.learning_rate,
         )
-        self.state = checkpoint.State()
+        self.state, self._saved = checkpoint.State(), 0
 
     def run(self, minutes: float | None = None) -> End:
         """Train until the last step, until validation has not improved for long, or for so many minutes.
@@ -109,6 +109,7 @@ class Loop:
         if self.processes.rank:
             torch.manual_seed(s.seed + 1_000_003 * self.processes.rank)
         self.state = checkpoint.restore(self.run_folder, self.network, self.optimizer, self.laws_digest, self.processes)
+        self._saved = self.state.step
         if not self.processes.main:
             self.state.sums, self.state.totals = {}, {}  # the main process has those of all
         self.network.train()
@@ -124,7 +125,7 @@ class Loop:
                 progress.advance(note=self._note(self._advance(batches, logs)))
                 if self.state.step % s.checkpoint_every == 0:
                     self._save(logs)
-            if self.state.step % s.checkpoint_every:
+            if self.state.step != self._saved:
                 self._save(logs)
         if isinstance(end, int):
             raise Stopped(self.run_folder, self.state.step, end)
@@ -222,7 +223,7 @@ class Loop:
 
     def _lengths(self, step: int) -> np.ndarray:
         """Of the examples of a step in all processes, as they are shown."""
-        lengths, shown = self.train.lengths[self.batches.at(step)], self._shown(step)
+        lengths, shown = self.batches.lengths[self.batches.at(step)], self._shown(step)
         return lengths if shown is None else np.minimum(lengths, shown * self.segment_length)
 
     def _answers(self, step: int) -> int:
@@ -308,6 +309,7 @@ class Loop:
         logs.sync()
         self._meet()
         checkpoint.save(self.run_folder, self.network, self.optimizer, self.state, self.laws_digest, self.processes)
+        self._saved = self.state.step
 
     def _note(self, found: dict[str, float]) -> str:
         """For the progress line: what this process saw in the last step."""

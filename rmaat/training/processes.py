@@ -17,6 +17,11 @@ from astro_sim.common.errors import InputError, require_known
 from rmaat.training.settings import Device
 
 
+def started_processes() -> int:
+    """How many `torchrun` or `accelerate launch` have started, this one among them."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
 class Processes:
     """This process among the others.
 
@@ -38,7 +43,7 @@ class Processes:
     def __init__(self, device: str) -> None:
         self.rank, self.count = 0, 1
         self.device: torch.device = device_of(device)
-        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        if started_processes() > 1:
             from accelerate import PartialState
 
             state = PartialState(cpu=self.device.type == "cpu")

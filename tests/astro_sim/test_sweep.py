@@ -308,6 +308,20 @@ def test_a_worker_that_dies_loses_its_own_point_alone(client, killing, tmp_path,
     assert len(list(folder.glob("points-*"))) == 4
 
 
+def test_a_cluster_that_has_lost_its_workers_is_not_waited_for(monkeypatch):
+    """As where dask could not start another one in place of one that died."""
+    from distributed import Client, LocalCluster
+
+    monkeypatch.setattr("astro_sim.sweeps.cluster.ALONE", 1)
+    with (
+        LocalCluster(n_workers=0, processes=False, dashboard_address=None) as ours,
+        Client(ours) as client,
+    ):
+        monkeypatch.setattr(client, "wait_for_workers", lambda *_, **__: None)
+        with pytest.raises(InputError, match="^dask: no worker for 1 s; what was finished is kept"):
+            astro_sim.sweep("ltp", {"tau_p_l": "30:60:3"}, client=client, **FAST)
+
+
 def test_the_first_point_runs_alone(killing, tmp_path):
     astro_sim.sweep("ltp", {"tau_p_l": [41.0, 42.0, 43.0, 44.0]}, workers=2, **FAST)
     traces = sorted((path.stat().st_mtime_ns, path.name, path.read_text()) for path in tmp_path.iterdir())

@@ -132,3 +132,19 @@ def test_runs_with_and_without_are_two_arms(first, listops, laws, tmp_path):
     train("listops", listops, laws, tmp_path / "begun", "rmaat", SMALL, init_from=first)
     evaluate(tmp_path / "begun")
     assert [*arms.arms(arms.find([first, tmp_path / "begun"]).results)] == ["rmaat", "rmaat, init_from=listops"]
+
+
+def test_a_trained_law_begins_where_the_laws_put_it(listops, laws, other_laws, tmp_path):
+    """Not moved by what was added to other laws; runs with and without a trainable law begin with each other."""
+    free, fixed = {**SMALL, "laws.trainable": True, "learning_rate": 0.05}, {**STILL}
+    train("listops", listops, laws, tmp_path / "moved", "rmaat", free)
+    assert weights(tmp_path / "moved")["encoder.retention.shift"].abs().max() > 0.01
+    run = train("listops", listops, other_laws, tmp_path / "free", "rmaat", {**STILL, "laws.trainable": True},
+                init_from=tmp_path / "moved")  # fmt: skip
+    assert run.run["init_from"]["anew"] == ["retention law"]
+    assert weights(tmp_path / "free")["encoder.retention.shift"].abs().max() < 1e-20
+    without = train("listops", listops, laws, tmp_path / "fixed", "rmaat", fixed, init_from=tmp_path / "moved")
+    assert without.run["init_from"]["anew"] == []
+    again = train("listops", listops, laws, tmp_path / "again", "rmaat", {**STILL, "laws.trainable": True},
+                  init_from=tmp_path / "fixed")  # fmt: skip
+    assert again.run["init_from"]["anew"] == ["retention law"]

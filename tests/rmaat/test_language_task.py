@@ -3,13 +3,16 @@
 import gzip
 import math
 import random
+import shutil
 import zipfile
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from astro_sim.common.errors import InputError
-from rmaat.records import read_run
+from rmaat.records import checkpoints, read_run
 from rmaat.tasks import recall, storage
 from rmaat.tasks.enwik8 import Enwik8Settings
 from rmaat.tasks.recall import RecallSettings
@@ -109,16 +112,22 @@ def test_a_resumed_language_model_ends_the_same(enwik8, laws, tmp_path):
 def test_every_model_trains_goes_on_and_is_measured(listops, laws, tmp_path, model):
     """Matched parameters, so that the feed-forward width is another than was asked for."""
     settings = {**TRAINING, "width": 16, "feedforward": 64, "match_parameters": True, "states": 4}
-    record = train("listops", listops, laws, tmp_path / "run", model, settings)
+    record = train("listops", listops, laws, tmp_path / "whole", model, settings)
     assert record.finished
     assert record.run["model_settings"]["feedforward"] == 64
     used = {"retnet", "s4d"} & {model}
     assert (record.run["model_config"]["feedforward"] != 64) == bool(used)
-    assert 0 <= evaluate(tmp_path / "run")["accuracy"] <= 1
-    again = train("listops", listops, laws, tmp_path / "run", model, settings, resume=True)
-    assert again.run["model_config"] == record.run["model_config"]
+    assert 0 <= evaluate(tmp_path / "whole")["accuracy"] <= 1
+    run = tmp_path / "run"
+    shutil.copytree(tmp_path / "whole", run)
+    (run / "model.safetensors").unlink()
+    shutil.rmtree(checkpoints(run)[-1])
+    again = train("listops", listops, laws, run, model, settings, resume=True)
+    assert 0 < again.run["sittings"][-1]["from_step"] < again.run["settings"]["steps"]
+    one, other = (load_file(folder / "model.safetensors") for folder in (run, tmp_path / "whole"))
+    assert all(torch.equal(other[name], value) for name, value in one.items())
     with pytest.raises(InputError, match="started with feedforward = "):
-        train("listops", listops, laws, tmp_path / "run", model, {**settings, "feedforward": 65}, resume=True)
+        train("listops", listops, laws, run, model, {**settings, "feedforward": 65}, resume=True)
 
 
 def test_settings_without_effect_are_recorded(listops, laws, tmp_path):

@@ -17,9 +17,7 @@ from rmaat.tasks.enwik8 import Enwik8Settings
 from rmaat.tasks.listops import ListOpsSettings
 from rmaat.training import evaluation
 from rmaat.training.engine import train
-from rmaat.training.evaluation import evaluate, measure, tensors
-from rmaat.training.processes import Processes
-from rmaat.training.settings import TrainSettings
+from rmaat.training.evaluation import evaluate, tensors
 
 SMALL = {
     "width": 8, "heads": 2, "depth": 1, "feedforward": 8, "segment_length": 16, "memory_tokens": 2, "batch": 5,
@@ -64,27 +62,6 @@ def test_other_splits_and_other_data_leave_them_alone(runs, listops, tmp_path):
     storage.prepare("listops", tmp_path / "other", settings, seed=9)
     evaluate(runs[0], tmp_path / "other")
     assert (runs[0] / "predictions.npy").read_bytes() == before
-
-
-def test_several_processes_bring_their_own_together(runs):
-    """Each of two takes every other example of a batch of ten, the last of 16 too; the sum is one process's."""
-    _, network, opened, _ = evaluation._open(runs[0], None, "test")
-    settings, split = TrainSettings(batch=5, device="cpu"), opened.splits["test"]
-
-    class Half(Processes):
-        def __init__(self, rank: int) -> None:
-            super().__init__("cpu")
-            self.rank, self.count = rank, 2
-
-        def sum(self, values: Any) -> Any:
-            return list(values)
-
-    parts = []
-    for rank in (0, 1):
-        answers = np.full(len(split), 0)
-        measure(network, split, settings, Half(rank), answers=answers)
-        parts.append(answers)
-    assert (parts[0] + parts[1] == kept(runs[0])[0]).all()
 
 
 def test_language_models_keep_none(laws, tmp_path):

@@ -17,11 +17,10 @@ from astro_sim.common.files import alone
 from bridge.laws import Laws
 from rmaat import reproduce as reproduction
 from rmaat.__main__ import main
-from rmaat.records import read_metrics, read_right, read_run, unpacked
+from rmaat.records import last_step, read_metrics, read_right, read_run, unpacked
 from rmaat.reproduce import BASE, PRESETS, TASKS, Place, Plan, ablations, longest, lra, reproduce
 from rmaat.tasks import storage
 from rmaat.tasks.listops import ListOpsSettings
-from rmaat.training.checkpoint import last_step
 
 TINY = """
 [model]
@@ -278,8 +277,9 @@ def test_a_run_that_was_stopped_is_told_so(place, tmp_path, monkeypatch):
         list(reproduce(plans, place, out, "lra tiny"))
 
 
-def test_what_ends_reproduce_ends_its_run(place, tmp_path):
-    """SIGTERM to reproduce alone, as a batch system sends it: the run saves where it stands, and is nobody's then."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_ends_reproduce_ends_its_run(place, tmp_path, number):
+    """A signal to reproduce alone, as a batch system sends it: the run saves where it stands, and is nobody's then."""
     plans, run = lra(("listops",), ("rmaat",), 1), place.runs / "listops" / "rmaat-0"
     over = {"steps": 100_000, "log_every": 1, "checkpoint_every": 100_000, "validate_every": 100_000}
     code = f"""
@@ -287,11 +287,11 @@ from pathlib import Path, PosixPath
 from rmaat.reproduce import Place, Plan, reproduce
 list(reproduce({plans!r}, {place!r}, Path({str(tmp_path / "lra.json")!r}), "lra tiny", over={over!r}))
 """
-    process = subprocess.Popen([sys.executable, "-c", code])
+    process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
     while process.poll() is None and len(read_metrics(run / "metrics.jsonl")) < 3:
         time.sleep(0.02)
-    process.terminate()
-    assert process.wait() == 128 + signal.SIGTERM
+    process.send_signal(number)
+    assert process.wait() == (128 + number if number == signal.SIGTERM else -number)  # Python's own end by Ctrl-C
     assert last_step(run) >= 3
     with alone(run / ".lock", "busy"):
         pass
@@ -332,6 +332,7 @@ def test_settings_over_the_preset_are_checked_before_anything_runs(place, tmp_pa
     for over, message in (
         ({"steps": 0}, "steps"),
         ({"stesp": 2}, r"unknown setting 'stesp'; did you mean 'steps'\?"),
+        ({"accumulate": 3}, r"batch: expected a multiple of accumulate, 3, got 8 \(listops\)"),
         ({"seed": 1}, "seed: the number of seeds decides it; leave it out"),
     ):
         with pytest.raises(InputError, match=message):
@@ -340,6 +341,40 @@ def test_settings_over_the_preset_are_checked_before_anything_runs(place, tmp_pa
     (row,) = reproduce(plans, place, tmp_path / "out.json", "lra tiny", over={"steps": 2, "memory_tokens": 3})
     assert (row["settings"]["steps"], row["settings"]["memory_tokens"]) == (2, 2)
     assert row["over_preset"] == {"steps": 2, "memory_tokens": 3}
+
+
+def test_no_time_is_refused(place, tmp_path):
+    with pytest.raises(InputError, match=r"^minutes: expected more than 0, got 0\.0$"):
+        list(reproduce(lra(("listops",), ("rmaat",), 1), place, tmp_path / "out.json", "lra tiny", minutes=0.0))
+    assert not (tmp_path / "out.json").exists()
+
+
+def test_a_trial_does_not_pass_for_the_presets_run(place, tmp_path):
+    """Neither its run folder nor its row, where it changed what the preset leaves at the default."""
+    plans = lra(("listops",), ("rmaat",), 1)
+    (trial,) = reproduce(plans, place, tmp_path / "trial.json", "lra tiny", over={"weight_decay": 0.5})
+    assert trial["settings"]["weight_decay"] == 0.5
+    (row,) = reproduce(plans, place, tmp_path / "real.json", "lra tiny")
+    assert "a run with weight_decay = 0.5, the table asks for 0.01; remove it" in row["state"]
+    with pytest.raises(InputError, match=r"was made with weight_decay = 0\.5, not 0\.01; choose another --out"):
+        list(reproduce(plans, place, tmp_path / "trial.json", "lra tiny"))
+
+
+def test_a_setting_is_the_same_however_it_is_written(place, tmp_path):
+    """As text, by its name at the default, or left out."""
+    plans, out = lra(("listops",), ("rmaat",), 1), tmp_path / "out.json"
+    (first,) = reproduce(plans, place, out, "lra tiny", over={"compile": "False", "steps": "4"})
+    assert first["state"] == "finished"
+    (again,) = reproduce(plans, place, out, "lra tiny", over={"steps": 4})
+    assert (again["state"], again["seconds"]) == ("finished", first["seconds"])
+
+
+@pytest.mark.parametrize("rows", [None, {}, [1], [{"run": "a"}]])
+def test_a_table_without_rows_is_told(place, tmp_path, rows):
+    out = tmp_path / "out.json"
+    out.write_text(json.dumps({"schema_version": 1, "what": "lra tiny"} | ({} if rows is None else {"rows": rows})))
+    with pytest.raises(InputError, match=r"out\.json: expected 'rows', each with 'run' and 'state'$"):
+        list(reproduce(lra(("listops",), ("rmaat",), 1), place, out, "lra tiny"))
 
 
 def test_the_front_door_refuses_in_one_line(place, tmp_path, capsys):
@@ -354,6 +389,7 @@ def test_the_front_door_refuses_in_one_line(place, tmp_path, capsys):
         (["lra", "--laws", str(tmp_path / "none.json")], "none.json: no such laws file"),
         (["lra", *words, "--tasks", "text,image"], f"no data: make {place.data / 'text'} with rmaat data text"),
         (["lra", *words, "--set", "stesp=2"], "unknown setting 'stesp'; did you mean 'steps'?"),
+        (["lra", "--lws", "x"], "see rmaat reproduce lra --help"),
     ):
         assert main(["reproduce", *arguments]) == 2
         assert message in capsys.readouterr().err

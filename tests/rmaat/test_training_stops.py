@@ -1,6 +1,7 @@
 """A run that is stopped, gone on with elsewhere or by somebody else, and what is refused before it begins."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,10 +16,10 @@ from safetensors.torch import load_file
 from astro_sim.common.errors import InputError
 from astro_sim.common.files import alone
 from rmaat.__main__ import main
-from rmaat.records import read_metrics, read_run
+from rmaat.records import last_step, read_metrics, read_run
 from rmaat.tasks import storage
 from rmaat.tasks.listops import ListOpsSettings
-from rmaat.training import checkpoint, evaluation, stopping
+from rmaat.training import evaluation, stopping
 from rmaat.training.engine import train
 from rmaat.training.evaluation import evaluate, inspect, measure
 from rmaat.training.logs import Logs
@@ -50,7 +51,7 @@ def test_a_signal_ends_a_run_with_a_checkpoint(listops, laws, tmp_path, number):
         time.sleep(0.005)
     process.send_signal(number)
     _, told = process.communicate()
-    step = checkpoint.last_step(run)
+    step = last_step(run)
     assert process.returncode == 128 + number
     assert 20 <= step < 400
     assert told == f"rmaat: {run}: stopped at step {step}; the same command with --resume goes on\n"
@@ -95,7 +96,7 @@ def test_a_run_says_where_it_went_on(listops, laws, tmp_path, monkeypatch):
     record = json.loads((run / "run.json").read_text())
     del record["settings"]["tensorboard"], record["sittings"]
     (run / "run.json").write_text(json.dumps(record))
-    (run / ".metrics.jsonl.x1y2.jsonl").write_text("")  # of a process that was killed while it wrote
+    (run / ".metrics.jsonl.x1y2z3_4.jsonl").write_text("")  # of a process that was killed while it wrote
     monkeypatch.setattr("rmaat.training.engine.torch.get_num_threads", lambda: 77)
     with pytest.warns(UserWarning, match=r"run: begun with threads \d+, goes on with 77; its end will differ"):
         done = train("listops", None, None, run, resume=True)
@@ -241,7 +242,7 @@ def test_checkpoints_are_measured_before_a_run_is_finished(listops, laws, tmp_pa
         evaluate(run, weights="last")
     train("listops", None, None, run, resume=True)
     (run / "model.safetensors").unlink()  # as if it were still at work
-    step = checkpoint.last_step(run)
+    step = last_step(run)
     with pytest.raises(InputError, match="go on with --resume, or evaluate a checkpoint with --weights best$"):
         evaluate(run)
     rows = {row["step"]: row for row in read_metrics(run / "metrics.jsonl") if row["split"] == "valid"}
@@ -253,3 +254,85 @@ def test_checkpoints_are_measured_before_a_run_is_finished(listops, laws, tmp_pa
     assert not [*run.glob("evaluation*"), *run.glob("predictions*")]
     with pytest.raises(InputError, match=r"unknown weights 'bset'; did you mean 'best'\?"):
         evaluate(run, weights="bset")
+
+
+def test_a_run_that_keeps_no_best_weights_says_so(listops, laws, tmp_path):
+    run = tmp_path / "run"
+    train("listops", listops, laws, run, "rlt", {**SMALL, "select": "last"})
+    with pytest.raises(InputError, match=r"no weights of its best validation \(select = 'last'\); expected last$"):
+        evaluate(run, weights="best")
+
+
+def test_a_sitting_without_a_step_writes_no_checkpoint(listops, laws, tmp_path):
+    """Else one that is killed while it replaces the newest would be left without."""
+    run = tmp_path / "run"
+    train("listops", listops, laws, run, "rlt", SMALL)
+    (run / "model.safetensors").unlink()
+    newest = run / "checkpoints" / "step-00000012" / "state.json"
+    written = newest.stat().st_mtime_ns
+    assert train("listops", None, None, run, resume=True).finished
+    assert newest.stat().st_mtime_ns == written
+
+
+def test_what_a_killed_process_left_is_tidied_and_the_rest_left_alone(listops, laws, tmp_path):
+    """A checkpoint that was about to be replaced comes back."""
+    run, notes = tmp_path / "run", ".notes.md.swp"
+    train("listops", listops, laws, run, "rlt", SMALL)
+    whole = load_file(run / "model.safetensors")
+    (run / "model.safetensors").unlink()
+    (run / "checkpoints" / "step-00000012").rename(run / "checkpoints" / ".step-00000012.old")
+    (run / "checkpoints" / ".step-00000012.di9l784s").mkdir()
+    (run / "checkpoints" / ".best-00000012.safetensors.abcd1234.safetensors").touch()
+    for name in (".run.json.abcd1234.json", notes):
+        (run / name).touch()
+    train("listops", None, None, run, resume=True)
+    again = load_file(run / "model.safetensors")
+    assert all(torch.equal(again[name], value) for name, value in whole.items())
+    assert read_run(run).run["sittings"][-1]["from_step"] == 12
+    assert sorted(path.name for path in run.glob(".*")) == [".lock", notes]
+    assert not [*(run / "checkpoints").glob(".*")]
+
+
+def test_checkpoints_are_counted_not_spelt(tmp_path):
+    for step in (99_999_999, 100_000_000):
+        (tmp_path / "checkpoints" / f"step-{step:08d}").mkdir(parents=True)
+    assert last_step(tmp_path) == 100_000_000
+
+
+def test_too_little_memory_is_told_before_anything_is_written(listops, laws, tmp_path):
+    """Under a curriculum, too, whose first steps would have had enough."""
+    run, settings = tmp_path / "run", {**SMALL, "curriculum": (1,), "curriculum_steps": 6}
+    with pytest.raises(InputError, match="replay_mb: expected at least ") as told:
+        train("listops", listops, laws, run, "rmaat", {**settings, "replay_mb": 0.001})
+    assert not run.exists()
+    least = float(str(told.value).split("at least ")[1].split()[0])
+    assert train("listops", listops, laws, run, "rmaat", {**settings, "replay_mb": least}).finished
+
+
+def test_data_that_moved_are_found_from_then_on(listops, laws, tmp_path):
+    first, then, run = tmp_path / "first", tmp_path / "then", tmp_path / "run"
+    shutil.copytree(listops, first)
+    train("listops", first, laws, run, "rlt", SMALL, minutes=1e-9)
+    first.rename(then)
+    train("listops", then, None, run, resume=True)
+    assert read_run(run).run["data"]["path"] == str(then)
+    assert evaluate(run)["examples"] > 0
+
+
+def test_other_data_are_looked_at_and_not_kept(listops, laws, tmp_path, capsys):
+    run = tmp_path / "run"
+    train("listops", listops, laws, run, "rmaat", SMALL)
+    settings = ListOpsSettings(train=8, valid=4, test=6, min_length=10, max_length=40)
+    storage.prepare("listops", tmp_path / "other", settings, seed=9)
+    inspect(run)
+    own = (run / "diagnostics.json").read_bytes()
+    assert main(["inspect", str(run), "--data", str(tmp_path / "other")]) == 0
+    assert "other data than the run's, so nothing is kept" in capsys.readouterr().out
+    assert (run / "diagnostics.json").read_bytes() == own
+
+
+@pytest.mark.parametrize("measuring", [evaluate, inspect])
+def test_several_processes_do_not_measure(measuring, tmp_path, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(InputError, match="expected one process to measure a run, got 2; start it without torchrun$"):
+        measuring(tmp_path)
