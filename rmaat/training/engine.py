@@ -160,7 +160,8 @@ def train(
     with alone(run / ".lock", busy) if processes.main else nullcontext():
         if stored is not None and processes.main:
             checkpoint.tidy(run)
-            write_json(run / "run.json", _with_sitting(run, stored, asked))
+            moved = {**stored, "data": {**stored["data"], "path": asked["data"]["path"]}}
+            write_json(run / "run.json", _with_sitting(run, moved, here))
         processes.wait()
         if (end := loop.run(minutes)) != "minutes":
             _finish(loop, end, run, laws.digest)
@@ -180,7 +181,8 @@ def _require_fit(model: str, config: RMAATConfig, training: TrainSettings, data:
 
 def _require_memory(network: Model, split: storage.Split, training: TrainSettings, processes: Processes) -> None:
     """Refuse now a ``replay_mb`` that the largest step would refuse."""
-    if network.config.replay_mb is None or not isinstance(network.encoder, SegmentEncoder):
+    config = network.config
+    if config.replay_mb is None or config.backward != "amrb" or not isinstance(network.encoder, SegmentEncoder):
         return
     order = np.argsort(-split.lengths, kind="stable")
     size = -(-min(training.batch, len(order)) // (processes.count * training.accumulate))
@@ -221,13 +223,8 @@ def _circumstances(processes: Processes) -> dict[str, Any]:
     }
 
 
-def _with_sitting(run: Path, stored: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
-    """The record of a run with one sitting more, and where its data are now.
-
-    A warning is given where the run will not be that of a single sitting.
-    """
-    (first_sitting,) = asked["sittings"]
-    here = {name: value for name, value in first_sitting.items() if name != "from_step"}
+def _with_sitting(run: Path, stored: Mapping[str, Any], here: Mapping[str, Any]) -> dict[str, Any]:
+    """The record of a run with one sitting more; a warning where the run will not be that of a single sitting."""
     first = {name: stored.get(name) for name in here}
     sittings = stored.get("sittings") or [{"from_step": 0, **first}]
     for part, names in EXACT.items():
@@ -238,8 +235,7 @@ def _with_sitting(run: Path, stored: Mapping[str, Any], asked: Mapping[str, Any]
                     f"{run}: begun with {name} {was}, goes on with {now}; its end will differ in the last bits",
                     stacklevel=3,
                 )
-    data = {**stored["data"], "path": asked["data"]["path"]}
-    return {**stored, "data": data, "sittings": [*sittings, {"from_step": records.last_step(run), **here}]}
+    return {**stored, "sittings": [*sittings, {"from_step": records.last_step(run), **here}]}
 
 
 def _without_effect(
