@@ -27,10 +27,12 @@ from rmaat.training.processes import Processes, like, whole
 KEPT = 2
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 SCHEMA_VERSION = 2
-# What depends on how a segment is laid out; as the head, it is new where weights of another layout begin a run.
-LAYOUT = {"encoder.relative.": "relative position", "encoder.write": "rows that write memory"}
-# Always new: where training moved a law is told from where that run's laws put it.
-LAW = {"encoder.retention.": "retention law"}
+# Parts that may be new, as the head, where other weights begin a run. The law always is: how far training moved it is told
+# from where that run's laws put it. The others depend on how a segment is laid out.
+LAW = "retention law"
+PARTS = {
+    "encoder.relative.": "relative position", "encoder.write": "rows that write memory", "encoder.retention.": LAW,
+}  # fmt: skip
 
 
 @dataclass
@@ -106,7 +108,7 @@ def load_weights(model: nn.Module, path: Path, laws_digest: str) -> int | None:
 
 
 def begin_with(model: nn.Module, path: Path) -> list[str]:
-    """Take over other weights; which parts are not taken: a trainable law, head and `LAYOUT` where these do not fit.
+    """Take over other weights; which parts are not taken: a trainable law, and of `PARTS` and head what does not fit.
 
     Raises
     ------
@@ -120,7 +122,7 @@ def begin_with(model: nn.Module, path: Path) -> list[str]:
     for name in sorted({*tensors, *expected}):
         found, wanted = (list(each[name].shape) if name in each else None for each in (tensors, expected))
         part = _part(name)
-        if found == wanted and part not in LAW.values():
+        if found == wanted and part != LAW:
             continue
         if part is None:
             had, asked = ("no such tensor" if each is None else f"the shape {each}" for each in (found, wanted))
@@ -134,7 +136,7 @@ def _part(name: str) -> str | None:
     """The part of a model that a tensor belongs to, if it may be new where other weights begin a run."""
     if not name.startswith("encoder."):
         return "head"
-    return next((part for start, part in (LAYOUT | LAW).items() if name.startswith(start)), None)
+    return next((part for start, part in PARTS.items() if name.startswith(start)), None)
 
 
 def best_weights(run: Path, step: int) -> Path:

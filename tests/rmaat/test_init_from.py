@@ -5,7 +5,6 @@ import shutil
 
 import pytest
 import torch
-from safetensors.torch import load_file
 
 from analysis import arms
 from astro_sim.common.errors import InputError
@@ -19,6 +18,7 @@ from rmaat.tasks import storage
 from rmaat.tasks.enwik8 import Enwik8Settings
 from rmaat.training.engine import train
 from rmaat.training.evaluation import evaluate
+from tests.rmaat.run_folders import same, weights
 
 SMALL = {
     "width": 8, "heads": 2, "depth": 1, "feedforward": 8, "segment_length": 16, "memory_tokens": 2, "batch": 8,
@@ -34,14 +34,6 @@ def first(listops, laws, tmp_path_factory):
     train("listops", listops, laws, run, "rmaat", SMALL)
     evaluate(run)
     return run
-
-
-def weights(run):
-    return load_file(run / "model.safetensors")
-
-
-def same(a, b):
-    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
 def test_a_run_begins_where_another_ended(first, listops, laws, other_laws, tmp_path):

@@ -22,6 +22,7 @@ from rmaat.training.evaluation import evaluate, measure
 from rmaat.training.loop import Loop
 from rmaat.training.processes import Processes
 from rmaat.training.settings import TrainSettings, flatten
+from tests.rmaat.run_folders import same_weights, without_clock
 
 SMALL = {
     "width": 8, "heads": 2, "depth": 1, "feedforward": 8, "segment_length": 16, "memory_tokens": 2, "dropout": 0.2,
@@ -64,11 +65,6 @@ def test_schedule_warms_up_and_falls_as_a_cosine(finished):
     np.testing.assert_allclose(rates, 2e-3 * np.array([1.0, *cosine]), rtol=1e-12)
 
 
-def same_weights(a, b):
-    first, second = load_file(a / "model.safetensors"), load_file(b / "model.safetensors")
-    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
-
-
 @pytest.mark.parametrize("stop", [1, 4, 5, 11])
 def test_an_interrupted_run_ends_with_the_same_weights(finished, listops, laws, tmp_path, monkeypatch, stop):
     """Stopped before and after checkpoints, dropout on: weights bit for bit, and metrics but for the clock."""
@@ -88,11 +84,6 @@ def test_an_interrupted_run_ends_with_the_same_weights(finished, listops, laws, 
     torch.manual_seed(999)  # the state that a new process would start from has no say
     train("listops", listops, laws, run, resume=True)
     assert same_weights(run, finished)
-
-    def without_clock(folder):
-        clocks = ("seconds", "waited", "memory_mb")
-        return [{name: value for name, value in row.items() if name not in clocks} for row in read_run(folder).metrics]
-
     assert without_clock(run) == without_clock(finished)
 
 

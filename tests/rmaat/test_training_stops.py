@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
 
 from astro_sim.common.errors import InputError
 from astro_sim.common.files import alone
@@ -25,16 +24,12 @@ from rmaat.training.evaluation import evaluate, inspect, measure
 from rmaat.training.logs import Logs
 from rmaat.training.processes import Processes
 from rmaat.training.settings import TrainSettings, beyond
+from tests.rmaat.run_folders import same, same_weights, weights
 
 SMALL = {
     "width": 8, "heads": 2, "depth": 1, "feedforward": 8, "segment_length": 16, "memory_tokens": 2, "batch": 8,
     "steps": 12, "warmup": 3, "log_every": 3, "validate_every": 6, "checkpoint_every": 4, "device": "cpu",
 }  # fmt: skip
-
-
-def same_weights(a, b):
-    one, other = (load_file(run / "model.safetensors") for run in (a, b))
-    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -278,7 +273,7 @@ def test_what_a_killed_process_left_is_tidied_and_the_rest_left_alone(listops, l
     """A checkpoint that was about to be replaced comes back."""
     run, notes = tmp_path / "run", ".notes.md.swp"
     train("listops", listops, laws, run, "rlt", SMALL)
-    whole = load_file(run / "model.safetensors")
+    whole = weights(run)
     (run / "model.safetensors").unlink()
     (run / "checkpoints" / "step-00000012").rename(run / "checkpoints" / ".step-00000012.old")
     (run / "checkpoints" / ".step-00000012.di9l784s").mkdir()
@@ -286,8 +281,7 @@ def test_what_a_killed_process_left_is_tidied_and_the_rest_left_alone(listops, l
     for name in (".run.json.abcd1234.json", notes):
         (run / name).touch()
     train("listops", None, None, run, resume=True)
-    again = load_file(run / "model.safetensors")
-    assert all(torch.equal(again[name], value) for name, value in whole.items())
+    assert same(weights(run), whole)
     assert read_run(run).run["sittings"][-1]["from_step"] == 12
     assert sorted(path.name for path in run.glob(".*")) == [".lock", notes]
     assert not [*(run / "checkpoints").glob(".*")]
