@@ -27,8 +27,8 @@ from rmaat.training.processes import Processes, like, whole
 KEPT = 2
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 SCHEMA_VERSION = 2
-# Parts that may be new, as the head, where other weights begin a run. The law always is: how far training moved it is told
-# from where that run's laws put it. The others depend on how a segment is laid out.
+# Parts that may be new, as the head, where other weights begin a run. The law always is, since how far it was moved is
+# told from where that run's laws put it. The others depend on how a segment is laid out.
 LAW = "retention law"
 PARTS = {
     "encoder.relative.": "relative position", "encoder.write": "rows that write memory", "encoder.retention.": LAW,
