@@ -69,7 +69,7 @@ def evaluate(
     ------
     InputError
         A run that is not finished, or without such a checkpoint; weights of other laws or of another shape; data that
-        are not there; several processes (`torchrun`).
+        are not there; several processes (``torchrun``).
     """
     record, network, opened, step = _open(run, data, split, device, weights)
     measured, settings = opened.splits[split], TrainSettings(**record.run["settings"])

@@ -18,7 +18,7 @@ from rmaat.training.settings import Device
 
 
 def started_processes() -> int:
-    """How many `torchrun` or `accelerate launch` have started, this one among them."""
+    """How many ``torchrun`` or ``accelerate launch`` have started, this one among them."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
