@@ -226,6 +226,9 @@ def models(
 
     given = of_model(load_toml(config), "", str(config)) if config else {}
     given |= flatten(parse_assignments(set_ or []), "--set")
+    for name in ("vocabulary", "classes", "head"):  # what a task would decide
+        if name in given:
+            raise InputError(f"{name}: expected as an option of its own, --{name}")
     built, _, _ = build_settings(given, vocabulary, None if head == "language" else classes, head)
     from rmaat.family import list_models
 

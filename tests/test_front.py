@@ -38,6 +38,7 @@ def blocks(language):
     return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
 
 
+@pytest.mark.usefixtures("quick_compiler")
 def test_the_readmes_commands_work_in_order(tmp_path, monkeypatch):
     commands = [
         shlex.split(line) for block in blocks("bash") for line in block.splitlines() if line.startswith("rmaat ")
@@ -59,6 +60,7 @@ def test_the_readmes_commands_work_in_order(tmp_path, monkeypatch):
     assert (tmp_path / "lra.pdf").is_file()
 
 
+@pytest.mark.usefixtures("quick_compiler")
 def test_the_readmes_python_works(tmp_path):
     (code,) = blocks("python")
     done = subprocess.run(
@@ -168,7 +170,10 @@ def model_figures():
     }
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES.values() if name != "accelerator"])
+CHECKED = [name for name in NAMES.values() if name not in ("accelerator", "simulate")]
+
+
+@pytest.mark.parametrize("name", [*CHECKED, pytest.param("simulate", marks=pytest.mark.slow)])
 def test_what_the_benchmarks_compare_computes_the_same(name):
     import_module(f"benchmarks.{name}").BENCHMARK.check()
 

@@ -192,6 +192,7 @@ def test_regular_trains_without_gliotransmission_release_the_closed_form():
     np.testing.assert_allclose(run["r_S_mean"].squeeze(drop=True).values, expected, rtol=1e-7)
 
 
+@pytest.mark.slow
 def test_poisson_trains_rise_below_their_switch_and_fall_above():
     run = astro_sim.simulate(
         "gliotransmission", "biophysical", rates=[0.1, 0.5], modulations=["none"], U_0_stars=[0.15, 0.45],

@@ -135,6 +135,7 @@ def test_ends_of_cycles_are_on_the_trace():
     np.testing.assert_allclose(run["w_cycle"], 1 + 4 * run["p_l_cycle"], rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_gliotransmission_gates_plasticity_both_ways():
     """More releases of gliotransmitter: a depressing synapse is potentiated less, a facilitating one more."""
 

@@ -241,6 +241,10 @@ BAD = {
         lambda line, at: ["models", "--head", "tag"],
         "head: expected 'classify', 'match' or 'language', got 'tag'",
     ),
+    "classes as a setting, where no task decides them": (
+        lambda line, at: ["models", "--set", "classes=5"],
+        "classes: expected as an option of its own, --classes",
+    ),
     "segments of no length": (
         lambda line, at: ["models", "--set", "segment_length=0"],
         "segment_length: expected greater than or equal to 1 (tokens), got 0",

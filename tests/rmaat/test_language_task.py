@@ -63,6 +63,12 @@ def test_bad_dumps_are_refused(tmp_path):
     (tmp_path / "broken.zip").write_bytes(b"PK no archive")
     with zipfile.ZipFile(tmp_path / "empty.zip", "w") as archive:
         archive.writestr("another", DUMP)
+    with zipfile.ZipFile(tmp_path / "locked.zip", "w") as archive:
+        archive.writestr("enwik8", DUMP)
+    locked = bytearray((tmp_path / "locked.zip").read_bytes())
+    for header, flags in ((b"PK\3\4", 6), (b"PK\1\2", 8)):  # of the file and of its entry; bit 0: encrypted
+        locked[locked.rindex(header) + flags] |= 1
+    (tmp_path / "locked.zip").write_bytes(locked)
     for name, message in (
         (None, "enwik8: expected --source PATH"),
         ("nothing", "no such file; expected enwik8, enwik8.gz, enwik8.zip or the folder of one"),
@@ -71,6 +77,7 @@ def test_bad_dumps_are_refused(tmp_path):
         ("broken.gz", "not readable as a packed enwik8, perhaps truncated"),
         ("broken.zip", "not readable as a packed enwik8, perhaps truncated"),
         ("empty.zip", "not readable as a packed enwik8, perhaps truncated"),
+        ("locked.zip", r"not readable as a packed enwik8, perhaps truncated \(.*encrypted"),
     ):
         with pytest.raises(InputError, match=message):
             storage.prepare("enwik8", tmp_path / "out", SMALL, source=None if name is None else tmp_path / name)

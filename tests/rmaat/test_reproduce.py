@@ -54,6 +54,12 @@ def place(listops: Path, laws: Laws, tmp_path: Path) -> Place:
     return Place(tmp_path / "data", tmp_path / "runs", tmp_path / "laws.json", tmp_path / "configs")
 
 
+def replace_data(place: Place, train: int) -> None:
+    shutil.rmtree(place.data / "listops")
+    settings = ListOpsSettings(train=train, valid=8, test=8, min_length=10, max_length=60)
+    storage.prepare("listops", place.data / "listops", settings, seed=7)
+
+
 def test_the_table_has_every_model_on_every_task_and_seed():
     plans = lra(TASKS, ("rmaat", "rmt"), 3)
     assert len(plans) == 5 * 2 * 3
@@ -136,6 +142,7 @@ def test_runs_are_stopped_resumed_measured_and_not_run_again(place, tmp_path):
     assert "path" not in second["data"]
 
 
+@pytest.mark.slow
 def test_a_finished_row_stands_without_its_run_folder(place, tmp_path, other_laws):
     """As on another machine: the row of the same settings, data and laws is kept, any other is run."""
     plans, out = [Plan("listops", "rmaat", 0, "flat", {"laws.perturbed": "flat"})], tmp_path / "lra.json"
@@ -167,12 +174,10 @@ def test_a_finished_row_stands_without_its_run_folder(place, tmp_path, other_law
     other = tmp_path / "other.json"
     other_laws.save(other)
     assert is_run_for(Place(place.data, place.runs, other, place.configs), "other laws")
-    shutil.rmtree(place.data / "listops")
-    storage.prepare("listops", place.data / "listops", ListOpsSettings(train=16, min_length=10, max_length=60), seed=7)
+    replace_data(place, train=16)
     assert is_run_for(place, "other laws")
     assert is_run_for(Place(place.data, place.runs, other, place.configs), "other laws")
-    shutil.rmtree(place.data / "listops")
-    storage.prepare("listops", place.data / "listops", ListOpsSettings(train=17, min_length=10, max_length=60), seed=7)
+    replace_data(place, train=17)
     assert is_run_for(Place(place.data, place.runs, other, place.configs), "other data")
 
 
@@ -226,8 +231,7 @@ def test_what_is_finished_is_not_lost_nor_mistaken(place, tmp_path, other_laws):
             (row,) = reproduce(plans, change, new, "lra tiny", over=over)
             assert state in row["state"]
             new.unlink()
-    shutil.rmtree(place.data / "listops")
-    storage.prepare("listops", place.data / "listops", ListOpsSettings(train=9, min_length=10, max_length=60), seed=7)
+    replace_data(place, train=9)
     (row,) = reproduce(plans, place, tmp_path / "other.json.json", "lra tiny", over=trial)
     assert row["state"].endswith("trained on other data than " + str(place.data / "listops") + " holds")
     (place.runs / "listops" / "rmaat-0" / "metrics.jsonl").write_text("nonsense\n")

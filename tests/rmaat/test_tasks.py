@@ -203,6 +203,8 @@ def test_missing_header_and_files_are_named(tmp_path):
 def test_listops_settings_are_checked():
     with pytest.raises(InputError, match="max_length: expected more than min_length"):
         ListOpsSettings(min_length=500, max_length=501)
+    with pytest.raises(InputError, match="max_depth: expected less than or equal to 200"):  # the reader recurses
+        ListOpsSettings(max_depth=201)
     narrow = ListOpsSettings(train=1, min_length=3, max_length=5, max_depth=2, max_args=2)
     trees = listops.generate(narrow, 0)  # an operation on two digits: 400 different trees, then none
     with pytest.raises(InputError, match="hardly a tree falls between them"):

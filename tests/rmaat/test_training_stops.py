@@ -57,9 +57,16 @@ def test_a_signal_ends_a_run_with_a_checkpoint(listops, laws, tmp_path, number):
     assert [sitting["from_step"] for sitting in read_run(run).run["sittings"]] == [0, step]
 
 
-def test_a_second_signal_does_what_it_does_otherwise(monkeypatch):
+@pytest.fixture
+def interruptible():
+    """SIGINT raises KeyboardInterrupt, even where these tests run in the background of a script, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield signal.default_int_handler
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_second_signal_does_what_it_does_otherwise(monkeypatch, interruptible):
     """But for one that comes at once: torchrun repeats what the terminal has sent."""
-    before = signal.getsignal(signal.SIGINT)
     now = iter([0.0, 0.1, 0.1 + stopping.ECHO])
     # Of that module alone: other threads ask the clock, too.
     monkeypatch.setattr(stopping, "time", SimpleNamespace(monotonic=lambda: next(now)))
@@ -70,7 +77,7 @@ def test_a_second_signal_does_what_it_does_otherwise(monkeypatch):
         assert asked.number == signal.SIGINT
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
-    assert signal.getsignal(signal.SIGINT) is before
+    assert signal.getsignal(signal.SIGINT) is interruptible
 
 
 def test_a_run_that_another_process_is_at_is_left_alone(listops, laws, tmp_path):
