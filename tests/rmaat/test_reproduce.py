@@ -1,11 +1,14 @@
 """The paper's experiments as plans, and plans that are run, resumed, and written down."""
 
+import io
 import json
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +55,19 @@ def place(listops: Path, laws: Laws, tmp_path: Path) -> Place:
         (tmp_path / "configs" / f"{task}.toml").write_text(TINY)
     laws.save(tmp_path / "laws.json")
     return Place(tmp_path / "data", tmp_path / "runs", tmp_path / "laws.json", tmp_path / "configs")
+
+
+@pytest.fixture
+def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Verbs without a process of their own, most of whose time is the import of torch."""
+
+    def rmaat(words: Sequence[str]) -> str | None:
+        told = io.StringIO()
+        with redirect_stdout(io.StringIO()), redirect_stderr(told):
+            status = main(list(words))
+        return told.getvalue().splitlines()[-1] if status else None
+
+    monkeypatch.setattr(reproduction, "_rmaat", rmaat)
 
 
 def replace_data(place: Place, train: int) -> None:
@@ -142,7 +158,7 @@ def test_runs_are_stopped_resumed_measured_and_not_run_again(place, tmp_path):
     assert "path" not in second["data"]
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("in_this_process")
 def test_a_finished_row_stands_without_its_run_folder(place, tmp_path, other_laws):
     """As on another machine: the row of the same settings, data and laws is kept, any other is run."""
     plans, out = [Plan("listops", "rmaat", 0, "flat", {"laws.perturbed": "flat"})], tmp_path / "lra.json"
@@ -181,6 +197,7 @@ def test_a_finished_row_stands_without_its_run_folder(place, tmp_path, other_law
     assert is_run_for(Place(place.data, place.runs, other, place.configs), "other data")
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_laws_over_the_preset_are_part_of_what_stands(place, tmp_path):
     plans, over = lra(("listops",), ("rmaat",), 1), {"steps": 2, "laws.perturbed": "flat"}
     (first,) = reproduce(plans, place, tmp_path / "t.json", "lra tiny", over=over)
@@ -190,6 +207,7 @@ def test_laws_over_the_preset_are_part_of_what_stands(place, tmp_path):
     assert not place.runs.exists()
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_a_change_that_changes_nothing_is_not_run_again(place, tmp_path):
     """As 8 segments, where the preset has 8; `rmaat compare` leaves the second row out."""
     plans = [
@@ -209,6 +227,7 @@ def test_a_change_that_changes_nothing_is_not_run_again(place, tmp_path):
     assert "same_as" not in alone
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_what_is_finished_is_not_lost_nor_mistaken(place, tmp_path, other_laws):
     """A trial of other steps, other laws, data that went away or were made anew, a run folder that is broken."""
     plans, out, trial = lra(("listops",), ("rmaat",), 1), tmp_path / "lra.json", {"steps": 2}
@@ -301,6 +320,7 @@ list(reproduce({plans!r}, {place!r}, Path({str(tmp_path / "lra.json")!r}), "lra 
         pass
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_rows_of_other_plans_stay_and_failures_are_told(place, tmp_path, monkeypatch):
     out = tmp_path / "table.json"
     plans = [
@@ -330,6 +350,7 @@ def test_a_broken_settings_file_is_told_before_anything_runs(place, tmp_path):
         list(reproduce(lra(("text",), ("rmaat",), 1), place, tmp_path / "out.json", "lra tiny"))
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_settings_over_the_preset_are_checked_before_anything_runs(place, tmp_path):
     """What a plan changes goes on top of them: it is what the row is about."""
     plans = [Plan("listops", "rmaat", 0, "2 rows", {"memory_tokens": 2})]
@@ -353,6 +374,7 @@ def test_no_time_is_refused(place, tmp_path):
     assert not (tmp_path / "out.json").exists()
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_a_trial_does_not_pass_for_the_presets_run(place, tmp_path):
     """Neither its run folder nor its row, where it changed what the preset leaves at the default."""
     plans = lra(("listops",), ("rmaat",), 1)
@@ -364,6 +386,7 @@ def test_a_trial_does_not_pass_for_the_presets_run(place, tmp_path):
         list(reproduce(plans, place, tmp_path / "trial.json", "lra tiny"))
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_a_setting_is_the_same_however_it_is_written(place, tmp_path):
     """As text, by its name at the default, or left out."""
     plans, out = lra(("listops",), ("rmaat",), 1), tmp_path / "out.json"
