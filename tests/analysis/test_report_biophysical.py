@@ -32,6 +32,8 @@ from tests.analysis.handmade import (
     waves,
 )
 
+pytestmark = pytest.mark.usefixtures("on_numpy")
+
 
 @pytest.fixture(scope="module")
 def stp() -> xr.Dataset:
