@@ -1,7 +1,6 @@
 """For all tests: properties draw the same examples every time, untimed; every worker compiles for itself."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,13 +26,3 @@ if worker := os.environ.get("PYTEST_XDIST_WORKER"):
 def quick_compiler(tmp_path: Path) -> None:
     """The same for processes that begin in ``tmp_path``: Brian2 reads the preferences that lie there."""
     (tmp_path / "brian_preferences").write_text("{} = {}\n".format(*COMPILER))
-
-
-@pytest.fixture(scope="module")
-def on_numpy() -> Iterator[None]:
-    """Brian2 interprets what is left to "auto": short runs take less than compiling them. test_engine compares both."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            "astro_sim.biophysical.engine.choose_target", lambda wanted: "numpy" if wanted == "auto" else wanted
-        )
-        yield

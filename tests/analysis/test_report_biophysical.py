@@ -32,12 +32,12 @@ from tests.analysis.handmade import (
     waves,
 )
 
-pytestmark = pytest.mark.usefixtures("on_numpy")
-
 
 @pytest.fixture(scope="module")
 def stp() -> xr.Dataset:
-    return astro_sim.simulate("stp", "biophysical", start=3.0, intervals=(0.05, 0.2), modulations=("none", "strong"))
+    return astro_sim.simulate(
+        "stp", "biophysical", start=3.0, intervals=(0.05, 0.2), modulations=("none", "strong"), target="numpy"
+    )
 
 
 @pytest.fixture(scope="module")

@@ -11,11 +11,9 @@ from astro_sim.biophysical.engine import Session, values
 from astro_sim.biophysical.process import set_states
 from astro_sim.common.errors import InputError
 
-pytestmark = pytest.mark.usefixtures("on_numpy")
-
 
 def parameters(**given):
-    return astrocytes.AstrocyteNetworkParameters(**{"kinetics": "chi", "F_ex": 0.09, **given})
+    return astrocytes.AstrocyteNetworkParameters(**{"kinetics": "chi", "F_ex": 0.09, "target": "numpy", **given})
 
 
 def simulated(graph, start, duration, interval=1.0, **given):

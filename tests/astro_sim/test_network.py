@@ -15,16 +15,14 @@ from astro_sim.common.errors import InputError
 from astro_sim.experiments import network
 from astro_sim.observables import local_variation
 
-pytestmark = pytest.mark.usefixtures("on_numpy")
-
 SMALL = {"excitatory": 40, "inhibitory": 10, "astrocytes": 36, "p_e": 0.2, "p_i": 0.5,
          "factors": [1.0, 1.2], "window": 0.1, "interval": 0.01}  # fmt: skip
 CROSSING = {"C_start": 0.499, "I_start": 1.0}
-NINE = {"preset": "nine_synapses", "window": 0.05, "interval": 0.01}
+NINE = {"preset": "nine_synapses", "window": 0.05, "interval": 0.01, "target": "numpy"}
 
 
 def simulate(**given):
-    return astro_sim.simulate("network", model="biophysical", **{**SMALL, **given})
+    return astro_sim.simulate("network", model="biophysical", **{**SMALL, "target": "numpy", **given})
 
 
 def nine(**given):
@@ -32,7 +30,9 @@ def nine(**given):
 
 
 def parameters(**given):
-    return network.NetworkParameters(**{**network.EXPERIMENT.models["biophysical"].defaults, **given})
+    return network.NetworkParameters(
+        **{**network.EXPERIMENT.models["biophysical"].defaults, "target": "numpy", **given}
+    )
 
 
 @pytest.fixture(scope="module")
