@@ -50,6 +50,7 @@ NAMES = {
     "profile": "profile_step",
     "length": "length",
     "throughput": "throughput",
+    "denormals": "denormals",
     "accelerator": "accelerator",
     "recall": "recall",
     "memory-rules": "memory_rules",

@@ -27,7 +27,7 @@ from rmaat.training import checkpoint
 from rmaat.training.evaluation import autocast, score, tensors
 from rmaat.training.logs import event_writer
 from rmaat.training.loop import Loop, trainable
-from rmaat.training.processes import Processes
+from rmaat.training.processes import Processes, denormals_dropped
 from rmaat.training.settings import DECIDED, LawSettings, TrainSettings, build_settings, flatten
 
 KINDS: dict[str, type[Settings]] = {
@@ -37,6 +37,7 @@ KINDS: dict[str, type[Settings]] = {
 EXACT = {"machine": ("device", "threads", "processes"), "versions": ("torch",)}
 
 
+@denormals_dropped()
 def train(
     task: str | Path,
     data: str | Path | None,

@@ -23,7 +23,7 @@ from rmaat.training import evaluation, stopping
 from rmaat.training.engine import train
 from rmaat.training.evaluation import evaluate, inspect, measure
 from rmaat.training.logs import Logs
-from rmaat.training.processes import Processes
+from rmaat.training.processes import Processes, denormals_dropped
 from rmaat.training.settings import TrainSettings, beyond
 from tests.rmaat.run_folders import same, same_weights, weights
 
@@ -131,6 +131,27 @@ def test_what_a_run_lacks_is_told_before_its_folder_is_made(listops, laws, tmp_p
     train("listops", listops, laws, out, settings=SMALL, minutes=1e-9)
     with pytest.raises(InputError, match="exists already; choose another folder, remove it, or go on with --resume"):
         train("listops", listops, laws, out, settings=SMALL)
+
+
+def test_training_takes_denormal_numbers_for_0(listops, laws, tmp_path, monkeypatch):
+    """Meanwhile alone: a training step has none of them, and what was asked for before holds again."""
+    small, products = torch.tensor([1e-20]), []
+
+    def watched(*_: object) -> tuple[float, float]:
+        products.append((small * small).item())
+        return 1.0, 0.5
+
+    monkeypatch.setattr("rmaat.training.loop.measure", watched)
+    train("listops", listops, laws, tmp_path / "run", settings=SMALL)
+    assert products == [0.0, 0.0]
+    assert (small * small).item() > 0
+    with denormals_dropped(), denormals_dropped():
+        pass
+    assert (small * small).item() > 0
+    with denormals_dropped():
+        with denormals_dropped():
+            pass
+        assert (small * small).item() == 0
 
 
 def test_patience_waits_for_whole_examples(listops, laws, tmp_path, monkeypatch):

@@ -1,0 +1,82 @@
+"""A training step while numbers too small for a normal float32 are computed with, and while they are taken for 0.
+
+AT squashes H / m with a sigmoid. As relative position and values grow in training the sigmoid saturates, and its
+gradients then hold many such numbers. Fresh weights are brought into that state by scaling; RMAAT, which does not
+squash H, is measured with the same.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+
+from benchmarks import training_step
+from benchmarks.registry import Benchmark
+from rmaat.attention import AstromorphicAttention
+from rmaat.config import RMAATConfig
+from rmaat.family import build_model
+from rmaat.model import Model
+from rmaat.training.processes import denormals_dropped
+
+MODELS, REPEATS = ("at", "rmaat"), 7
+SCALES = {"fresh": (1.0, 1.0), "grown": (8.0, 30.0)}  # of W of relative position, and of W_V
+LENGTH, BATCH = 1024, 16
+SMALL = RMAATConfig(
+    vocabulary=257, classes=2, width=64, depth=2, heads=2, feedforward=128, segment_length=256, max_length=LENGTH,
+    memory_tokens=8, memory_rule="none", readout="mean", presynaptic_exponent=0.25, spatial_decay=1.0, backward="bptt",
+)  # fmt: skip
+TOKENS = training_step.random_bytes(LENGTH, BATCH)
+
+
+def scaled(name: str, position: float, values: float) -> Model:
+    """A model whose W of relative position and W_V are so many times as large as when it was made."""
+    torch.manual_seed(0)
+    model = build_model(name, SMALL)
+    assert model.encoder.relative is not None
+    with torch.no_grad():
+        model.encoder.relative.weight.mul_(position)
+        for part in model.modules():
+            if isinstance(part, AstromorphicAttention):
+                part.project.weight[-SMALL.width :].mul_(values)
+    return model
+
+
+def dropped(work: Callable[[], None]) -> None:
+    """Run with denormal numbers taken for 0."""
+    with denormals_dropped():
+        work()
+
+
+def check() -> None:
+    """Gradients are the same either way, to what float32 resolves."""
+    for name in MODELS:
+        model = scaled(name, *SCALES["grown"])
+        step, found = partial(training_step.train, model, TOKENS[:2]), []
+        for run in step, partial(dropped, step):
+            run()
+            found.append([p.grad for p in model.parameters() if p.grad is not None])
+        torch.testing.assert_close(found[1], found[0], rtol=1e-5, atol=1e-12)
+
+
+def measure() -> list[dict[str, Any]]:
+    """A row for each model and state of its weights."""
+    torch.set_num_threads(1)
+    rows = []
+    for name in MODELS:
+        for weights, scales in SCALES.items():
+            step = partial(training_step.train, scaled(name, *scales), TOKENS)
+            seconds = training_step.median_seconds({"kept": step, "dropped": partial(dropped, step)}, REPEATS)
+            rows.append(
+                {
+                    "model": name,
+                    "weights": weights,
+                    "CPU s, denormals kept": round(seconds["kept"], 3),
+                    "dropped": round(seconds["dropped"], 3),
+                    "times as long": round(seconds["kept"] / seconds["dropped"], 2),
+                }
+            )
+    return rows
+
+
+BENCHMARK = Benchmark("A training step with denormal numbers kept and dropped, 16 x 1,024 tokens", check, measure)
