@@ -82,12 +82,16 @@ def fit_laws(
         told = ", ".join(f"{name} {model}" for name, model in models.items())
         raise InputError(f"datasets of different models ({told}); expected one model for all of a laws file")
     decay, alpha = given.get("spatial"), given.get("frequency")
+    # What takes no time is read first, so that what is wrong with it is told at once.
+    spatial = None if decay is None else spatial_decay(decay)
+    exponent = None if alpha is None else presynaptic_exponent(alpha)
+    fast = short_term(given["stp"]) if "stp" in given else {}
     return Laws(
         LawsDocument(
             retention=retention_law(given["ltp"], family, noise, int(draws), int(seed)),
-            spatial_decay=None if decay is None else spatial_decay(decay),
-            presynaptic_exponent=None if alpha is None else presynaptic_exponent(alpha),
-            short_term=short_term(given["stp"]) if "stp" in given else {},
+            spatial_decay=spatial,
+            presynaptic_exponent=exponent,
+            short_term=fast,
             perturbation=None,
             sources=[_source(dataset) for dataset in given.values()],
             versions=versions("rmaat", "numpy", "scipy", "lmfit"),

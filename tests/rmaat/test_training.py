@@ -14,6 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from astro_sim.common.errors import InputError
+from rmaat.__main__ import main
 from rmaat.records import read_metrics, read_run
 from rmaat.tasks import storage
 from rmaat.training.batches import Batches
@@ -359,24 +360,22 @@ def test_measuring_a_part_of_a_sorted_split_sees_every_label(listops, laws):
 
 
 def test_a_killed_process_goes_on_exactly(listops, laws, tmp_path):
-    """kill -9 three times at different moments, each followed by a new process that resumes."""
+    """kill -9 three times at different moments, each time another process resumes."""
     laws.save(tmp_path / "laws.json")
-    words = [sys.executable, "-m", "rmaat", "train", "listops", "--laws", str(tmp_path / "laws.json")]
-    words += ["--data", str(listops)]
+    words = ["train", "listops", "--laws", str(tmp_path / "laws.json"), "--data", str(listops)]
     settings = [word for name, value in {**SMALL, "steps": 200}.items() for word in ("--set", f"{name}={value}")]
     whole, run = tmp_path / "whole", tmp_path / "run"
-    subprocess.run([*words, *settings, "--out", str(whole)], check=True, capture_output=True)
+    assert main([*words, *settings, "--out", str(whole)]) == 0
     for steps in (5, 23, 41):
         resume = ["--resume"] if run.exists() else settings
-        process = subprocess.Popen(
-            [*words, *resume, "--out", str(run)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        command = [sys.executable, "-m", "rmaat", *words, *resume, "--out", str(run)]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         while process.poll() is None and logged(run) < steps:
             time.sleep(0.005)
         process.kill()
         process.wait()
     assert not read_run(run).finished
-    subprocess.run([*words, "--resume", "--out", str(run)], check=True, capture_output=True)
+    assert main([*words, "--resume", "--out", str(run)]) == 0
     assert same_weights(run, whole)
 
 

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import subprocess
 import sys
 
 import numpy as np
@@ -11,6 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from astro_sim.common.errors import InputError
+from rmaat.__main__ import main
 from rmaat.records import read_run
 from rmaat.tasks import storage
 from rmaat.training import checkpoint, logs
@@ -140,17 +140,17 @@ def test_minutes_stop_a_run_and_move_nothing_else(listops, laws, tmp_path, monke
         train("listops", listops, laws, tmp_path / "none", minutes=0)
 
 
-def test_the_front_door_says_that_time_was_up(listops, laws, tmp_path):
+def test_the_front_door_says_that_time_was_up(listops, laws, tmp_path, capsys):
     laws.save(tmp_path / "laws.json")
-    words = [sys.executable, "-m", "rmaat", "train", "listops", "--laws", str(tmp_path / "laws.json")]
+    words = ["train", "listops", "--laws", str(tmp_path / "laws.json")]
     words += ["--data", str(listops), "--out", str(tmp_path / "run"), "--minutes", "1e-9"]
     words += [word for name, value in SMALL.items() for word in ("--set", f"{name}={value}")]
-    done = subprocess.run(words, capture_output=True, text=True, check=True)
-    assert "stopped after 1e-09 minutes; the same command with --resume goes on" in done.stdout
+    assert main(words) == 0
+    assert "stopped after 1e-09 minutes; the same command with --resume goes on" in capsys.readouterr().out
     assert not read_run(tmp_path / "run").finished
     # In a log, where there is no progress line, each validation has a line: six of them in twelve steps.
-    words = [sys.executable, "-m", "rmaat", "train", "listops", "--out", str(tmp_path / "run"), "--resume"]
-    lines = subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert main(["train", "listops", "--out", str(tmp_path / "run"), "--resume"]) == 0
+    lines = capsys.readouterr().out.splitlines()
     rows = [row for row in read_run(tmp_path / "run").metrics if row["split"] == "valid"]
     assert lines[:6] == [
         f"step {row['step']} of 12: valid loss {row['loss']:.3f}, accuracy {row['accuracy']:.3f}; about 0 minutes left"

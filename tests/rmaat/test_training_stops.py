@@ -51,8 +51,8 @@ def test_a_signal_ends_a_run_with_a_checkpoint(listops, laws, tmp_path, number):
     assert process.returncode == 128 + number
     assert 20 <= step < 400
     assert told == f"rmaat: {run}: stopped at step {step}; the same command with --resume goes on\n"
-    subprocess.run([*words, "--out", str(run), "--resume"], check=True, capture_output=True)
-    subprocess.run([*words, *asked, "--out", str(whole)], check=True, capture_output=True)
+    assert main(["train", "listops", "--out", str(run), "--resume"]) == 0
+    assert main(["train", "listops", *asked, "--out", str(whole)]) == 0
     assert same_weights(run, whole)
     assert [sitting["from_step"] for sitting in read_run(run).run["sittings"]] == [0, step]
 
