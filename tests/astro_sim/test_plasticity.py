@@ -19,6 +19,11 @@ def small(**settings):
     return ltp(**{"cycles": 3, "repetitions": 1, "synapses": 4, "tau_cycle": 4.0, **settings})
 
 
+def brief(**settings):
+    """Cycles of a second: over before the code would be compiled."""
+    return small(**{"target": "numpy", "tau_cycle": 1.0, **settings})
+
+
 def above(jumps, duration, theta, tau):
     """Time that exponentially decaying calcium with the given (time, jump) events spends above theta."""
     level, last, total = 0.0, 0.0, 0.0
@@ -109,16 +114,16 @@ def test_as_many_places_as_spikes_on_their_way():
 
 def test_a_spike_without_delay_fires_its_target_at_once():
     """Zero delays: what is decided and sent in a step arrives in it."""
-    settings = {"post": "driven", "post_gain": 1e6, "D": 0.0, "post_delay": 0.0, "sigma": 0.0, "glio": "none"}
-    run = small(**settings)
-    paired = small(**{**settings, "post": "paired"})
+    settings = {"post": "driven", "post_gain": 1e6, "D": 0.0, "post_delay": 0.0, "sigma": 0.0, "glio": "none", "cycles": 1}
+    run = brief(**settings)
+    paired = brief(**{**settings, "post": "paired"})
     # Certain to fire: the same as a postsynaptic spike after every presynaptic one, at once
     np.testing.assert_array_equal(run["post_count"], paired["post_count"])
     np.testing.assert_allclose(run["p_l_end"], paired["p_l_end"], rtol=1e-12)
 
 
 def test_cycles_give_a_curve_that_rises_and_is_read_by_the_bridge():
-    run = small(cycles=6, tau_rho=20.0, synapses=6)
+    run = brief(cycles=6, tau_rho=5.0, synapses=6)
     curve = run["p_l_cycle"].mean(("repetition", "synapse"))
     assert float(curve[0]) == 0.0
     assert curve[-1] > curve[1] > 0.02
@@ -128,8 +133,8 @@ def test_cycles_give_a_curve_that_rises_and_is_read_by_the_bridge():
 
 
 def test_ends_of_cycles_are_on_the_trace():
-    run = small()
-    ends = run["p_l"].sel(time=4.0 * run["cycle"].values, method="nearest", tolerance=1e-9)
+    run = brief()
+    ends = run["p_l"].sel(time=run["cycle"].values, method="nearest", tolerance=1e-9)
     np.testing.assert_array_equal(ends.values, run["p_l_cycle"].values)
     np.testing.assert_array_equal(run["p_l_end"].values, run["p_l_cycle"].isel(cycle=-1).values)
     np.testing.assert_allclose(run["w_cycle"], 1 + 4 * run["p_l_cycle"], rtol=1e-12)
@@ -147,6 +152,7 @@ def test_gliotransmission_gates_plasticity_both_ways():
     assert end("facilitating", "periodic") > end("facilitating", "none")
 
 
+@pytest.mark.slow
 def test_the_weight_is_read_back_into_postsynaptic_spikes():
     """With driven spikes a potentiated synapse fires its target more often, and so is potentiated further."""
 
@@ -162,13 +168,15 @@ def test_the_weight_is_read_back_into_postsynaptic_spikes():
 
 
 def test_noise_of_efficacy_can_be_blocked():
-    quiet, blocked = small(sigma=0.0), small(knockouts=["noise"])
-    noisy, other = small(), small(seed=1)
+    quiet, blocked, noisy, other = (
+        brief(cycles=1, **each) for each in ({"sigma": 0.0}, {"knockouts": ["noise"]}, {}, {"seed": 1})
+    )
     np.testing.assert_array_equal(quiet["p_l_end"].values, blocked["p_l_end"].values)
     assert not np.array_equal(noisy["p_l_end"].values, blocked["p_l_end"].values)
     assert not np.array_equal(noisy["p_l_end"].values, other["p_l_end"].values)
 
 
+@pytest.mark.slow
 def test_stdp_pairs_depress_and_potentiate():
     run = ltp(preset="stdp", glio="none", offsets=[-0.03, -0.001, 0.01, 0.02], repetitions=1, sigma=0.0)
     change = run["weight_change"].isel(repetition=0)
@@ -186,7 +194,7 @@ def test_stdp_pairs_depress_and_potentiate():
 
 
 def test_stdp_has_no_cycles_for_the_bridge():
-    run = ltp(preset="stdp", offsets=[0.01], repetitions=1, pairs=2)
+    run = ltp(preset="stdp", offsets=[0.01], repetitions=1, pairs=2, target="numpy")
     with pytest.raises(InputError, match="p_l_cycle: missing"):
         bridge.fit_laws([run])
 
@@ -202,6 +210,7 @@ def test_long_runs_end_where_expected(preset, none, periodic):
         assert abs(ends[glio].mean() - expected) < 0.005 + 2 * error
 
 
+@pytest.mark.slow
 def test_halving_the_step_moves_efficacy_by_less_than_half_a_percent():
     one, half = (
         small(dt=dt, sigma=0.0, repetitions=1, synapses=4, cycles=2, glio="periodic", duty=1.0, protocol="stdp",
