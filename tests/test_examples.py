@@ -19,6 +19,7 @@ def test_it_runs_without_a_warning(path, tmp_path):
     assert done.stdout
 
 
+@pytest.mark.slow
 def test_the_example_shows_that_the_law_matters(tmp_path):
     script = EXAMPLES / "law_to_model.py"
     out = subprocess.run([sys.executable, script], capture_output=True, text=True, cwd=tmp_path, check=True).stdout

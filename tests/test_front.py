@@ -39,6 +39,7 @@ def blocks(language):
 
 
 @pytest.mark.usefixtures("quick_compiler")
+@pytest.mark.slow
 def test_the_readmes_commands_work_in_order(tmp_path, monkeypatch):
     commands = [
         shlex.split(line) for block in blocks("bash") for line in block.splitlines() if line.startswith("rmaat ")

@@ -10,6 +10,7 @@ from astro_sim.biophysical.potentiation import PotentiationParameters
 from astro_sim.common.errors import InputError
 
 SHORT = {
+    "target": "numpy",  # over before the code would be compiled; long runs are `slow` and compiled
     "duration": 4.0,
     "failure_time": 2.0,
     "healthy_window": 1.0,
@@ -17,6 +18,7 @@ SHORT = {
     "bin": 0.5,
     "interval": 0.01,
 }
+COMPILED = {"target": "auto"}
 # The terminal's spikes are the neuron's: nothing suppresses, every spike is a release
 CERTAIN = {**SHORT, "trains": "regular", "PR_0": 1.0, "K_AG": 0.0, "failed": 0}
 
@@ -34,7 +36,7 @@ def certain():
 @pytest.fixture(scope="module")
 def busy():
     """Stochastic, with feedback that is fast enough for a short run."""
-    return an(duration=8.0, failure_time=4.0, tau_AG=1.0, r_AG=2e-3, repetitions=8)
+    return an(**COMPILED, duration=8.0, failure_time=4.0, tau_AG=1.0, r_AG=2e-3, repetitions=8)
 
 
 def sum_of_decays(time, at, size, tau):
@@ -50,6 +52,7 @@ def test_2ag_after_regular_spikes(certain):
         np.testing.assert_allclose(certain["AG"][0, :, neuron], expected, rtol=1e-11, atol=1e-17)
 
 
+@pytest.mark.slow
 def test_increments_do_not_depend_on_the_step(certain):
     halved = an(**CERTAIN, dt=5e-4)
     # Exact decays: rounding
@@ -59,8 +62,16 @@ def test_increments_do_not_depend_on_the_step(certain):
     np.testing.assert_allclose(halved["C"], certain["C"], rtol=1e-8)
 
 
+@pytest.mark.slow
 def test_ip3_settles_where_production_and_loss_balance():
-    run = an(**{**CERTAIN, "duration": 14.0, "failure_time": 7.0}, tau_AG=0.5, tau_I=0.5, r_AG=8e-3, rate=20, dt=2e-3)
+    run = an(
+        **{**CERTAIN, **COMPILED, "duration": 14.0, "failure_time": 7.0},
+        tau_AG=0.5,
+        tau_I=0.5,
+        r_AG=8e-3,
+        rate=20,
+        dt=2e-3,
+    )
     last = run["time"] > 13.0 - 1e-9  # 26 time constants: e^-26 of the start is left
     mean = run["I"][0, last][:-1].mean()
     # Two neurons at 20 Hz: sum AG is 2 r_AG tau_AG rate on average. What is left is the mean by samples, which sees
@@ -68,8 +79,9 @@ def test_ip3_settles_where_production_and_loss_balance():
     assert mean == pytest.approx(0.16 + 0.5 * 0.5 * 2 * 8e-3 * 0.5 * 20, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_the_astrocyte_agrees_with_another_solver():
-    run = an(**{**CERTAIN, "duration": 20.0, "failure_time": 10.0, "interval": 0.1}, r_AG=2e-3, dt=2e-3)
+    run = an(**{**CERTAIN, **COMPILED, "duration": 20.0, "failure_time": 10.0, "interval": 0.1}, r_AG=2e-3, dt=2e-3)
 
     def slope(_, y):
         C, h, ip3, A = y
@@ -112,8 +124,9 @@ def test_releases_in_the_refractory_period_are_lost():
 
 
 # Constant IP3 at which calcium oscillates with a period of about 12 s
-OSCILLATING = {**SHORT, "duration": 24.0, "failure_time": 12.0, "interval": 2e-3, "dt": 2e-3, "I_star": 0.45,
-               "rate": 1.0, "knockouts": ["receptors"], "neurons": 1, "synapses": 1, "failed": 0}  # fmt: skip
+OSCILLATING = {**SHORT, **COMPILED, "duration": 24.0, "failure_time": 12.0, "interval": 2e-3, "dt": 2e-3,
+               "I_star": 0.45, "rate": 1.0, "knockouts": ["receptors"], "neurons": 1, "synapses": 1,
+               "failed": 0}  # fmt: skip
 
 
 def releases_by_hand(above, reading, period):
@@ -127,6 +140,7 @@ def releases_by_hand(above, reading, period):
     return steps
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reading", ["crossing", "repeated", "latched"])
 def test_readings_of_release_against_plain_python(reading):
     run = an(**OSCILLATING, release=reading)
@@ -152,6 +166,7 @@ def test_calcium_that_starts_above_the_threshold_has_not_crossed_it(reading, cou
     assert run["event_above"][0] == 1
 
 
+@pytest.mark.slow
 def test_release_as_a_rate_is_300_times_as_strong():
     run = an(**OSCILLATING, release="rate")
     above = run["C"][0].values > 0.3
@@ -165,10 +180,14 @@ def test_release_as_a_rate_is_300_times_as_strong():
     assert total == pytest.approx(10.0 * above.sum() * 2e-3, abs=4 * 10.0 * 2e-3)
 
 
+@pytest.mark.slow
 def test_esp_tends_to_its_gain_times_mean_glutamate():
     # C starts above the threshold, so releases go on from 0 every 0.3 s
     run = an(
-        **{**CERTAIN, "duration": 24.0, "failure_time": 21.0, "healthy_window": 3.0}, C_0=0.5, tau_eSP=1.0, dt=2e-3
+        **{**CERTAIN, **COMPILED, "duration": 24.0, "failure_time": 21.0, "healthy_window": 3.0},
+        C_0=0.5,
+        tau_eSP=1.0,
+        dt=2e-3,
     )
     assert run["gliotransmitter_releases"].sum() == 80
     # From 18 to 21 s: e^-18 of the start is left. Ten periods are averaged by samples 0.01 s apart, and such a sum
@@ -177,6 +196,7 @@ def test_esp_tends_to_its_gain_times_mean_glutamate():
     assert run["eSP_period"][0, 0] == pytest.approx(55e3 * 0.01 * 0.1 / 0.3 - corners, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_release_probability_follows_suppression_and_potentiation(busy):
     share = np.where(busy["time"].values > 4.0 - 1e-9, 0.0, 1.0)
     assert busy["DSE"].min() < -50  # a case in which it counts
@@ -211,10 +231,11 @@ def test_releases_come_with_their_probability():
     assert (failed[:, 0].sum("unit") > 0).all()
 
 
+@pytest.mark.slow
 def test_remaining_synapses_take_over():
     run = an(
-        duration=40.0, failure_time=20.0, healthy_window=10.0, failed_window=10.0, interval=0.5, repetitions=40,
-        tau_ref=0.0, knockouts=["gliotransmission"],
+        **COMPILED, duration=40.0, failure_time=20.0, healthy_window=10.0, failed_window=10.0, interval=0.5,
+        repetitions=40, tau_ref=0.0, knockouts=["gliotransmission"],
     )  # fmt: skip
     # n synapses at rate a = 10 Hz PR_0 each, suppressed by k = K_AG r_AG tau_AG/100 per Hz: r = a n (1 - k r)
     a, k = 10.0 * 0.3, 10.0 * 0.8e-3 * 10.0
@@ -252,8 +273,18 @@ def test_silent_neurons_have_no_intervals():
     assert not run["spikes"].any()
 
 
+@pytest.mark.slow
 def test_knock_outs_take_away_what_they_name():
-    drive = {**CERTAIN, "K_AG": -1000.0, "duration": 8.0, "failure_time": 4.0, "r_AG": 8e-3, "tau_eSP": 1.0, "dt": 2e-3}
+    drive = {
+        **CERTAIN,
+        **COMPILED,
+        "K_AG": -1000.0,
+        "duration": 8.0,
+        "failure_time": 4.0,
+        "r_AG": 8e-3,
+        "tau_eSP": 1.0,
+        "dt": 2e-3,
+    }
     whole, calcium, deaf, mute = (
         an(**drive, knockouts=each) for each in ([], ["calcium"], ["receptors"], ["gliotransmission"])
     )
@@ -306,9 +337,10 @@ def test_bad_input_is_refused(settings, message):
         an(**settings)
 
 
+@pytest.mark.slow
 def test_seeds_units_and_neurons_differ(busy):
     """The same seed gives the same run: test_simulate.py, for every experiment."""
-    other = an(duration=8.0, failure_time=4.0, tau_AG=1.0, r_AG=2e-3, repetitions=2, seed=2)
+    other = an(**COMPILED, duration=8.0, failure_time=4.0, tau_AG=1.0, r_AG=2e-3, repetitions=2, seed=2)
     assert (other["spikes"] != busy["spikes"][:, :2]).any()
     assert len(np.unique(busy["AG"][:, -1])) == 16  # units and neurons differ too
 
@@ -325,6 +357,7 @@ def test_one_train_for_all_synapses():
     assert 20 < shared["spikes"].sum() < 140 < own["spikes"].sum()
 
 
+@pytest.mark.slow
 def test_numpy_and_cython_run_the_same_equations():
     small = {"duration": 0.4, "failure_time": 0.2, "healthy_window": 0.1, "failed_window": 0.1, "bin": 0.1,
              **SMALL_RELEASES, "rate": 50.0}  # fmt: skip

@@ -37,6 +37,7 @@ def test_g_chi_peaks_are_the_converged_ones(g_chi):
     np.testing.assert_allclose(height[at], heights, atol=1e-4)  # given to 1e-4
 
 
+@pytest.mark.slow
 def test_halving_the_step_moves_the_peaks_by_less_than_half_a_percent(g_chi):
     finer = simulate(interval=0.001, dt=5e-4)
     for one, other in zip(peaks(g_chi), peaks(finer), strict=True):
@@ -134,6 +135,7 @@ def test_the_upper_bifurcation_is_subcritical_so_the_way_down_differs(scan):
     assert float(scan["period"].sel(direction="up", level=0.5)) == pytest.approx(11.49, abs=0.01)
 
 
+@pytest.mark.slow
 def test_amplitude_and_frequency_encoding():
     am = simulate(preset="am")
     fm = simulate(preset="fm")
@@ -163,6 +165,7 @@ def test_chi_at_rest_balances_production_and_degradation():
     assert production == pytest.approx(degradation, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_puff_uncaging_and_drive_set_off_calcium_after_their_onset():
     for stimulus, levels in (("puff", [0.0, 100.0]), ("uncaging", [0.0, 1.0]), ("drive", [0.0, 2.0])):
         extra = {"offset": 6.0} if stimulus != "uncaging" else {}

@@ -16,6 +16,7 @@ from astro_sim.biophysical.engine import Session, TargetWarning, values
 from astro_sim.common.errors import InputError, NumericalError
 
 TARGETS = ["numpy", "cython", "cpp_standalone"]
+STANDALONE = pytest.param("cpp_standalone", marks=pytest.mark.slow)  # compiles whole programs
 
 
 def g_chi(**settings):
@@ -36,7 +37,7 @@ def test_targets_agree_before_the_first_release(by_target):
             np.testing.assert_allclose(trace, traces[0], rtol=1e-9, atol=1e-12)  # atol: what is 0 at rest
 
 
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", ["numpy", "cython", STANDALONE])
 def test_the_same_seed_and_target_give_the_same_bytes(target, by_target, tmp_path):
     again = g_chi(target=target, seed=1)
     for name, run in (("one", by_target[target]), ("two", again)):
@@ -145,7 +146,7 @@ def test_a_noisy_gate_stays_within_its_bounds():
     assert run["h"].max() <= 1
 
 
-@pytest.mark.parametrize("target", ["numpy", "cpp_standalone"])
+@pytest.mark.parametrize("target", ["numpy", STANDALONE])
 def test_a_blow_up_stops_the_run_and_names_variable_and_time(target):
     with pytest.raises(NumericalError, match=r"^[CI] of cell_chi left the finite numbers by 1[0-9.]* s; try a"):
         astro_sim.simulate(

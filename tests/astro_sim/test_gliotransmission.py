@@ -98,11 +98,13 @@ def test_open_loop_modulation_of_the_first_three_releases(test_train):
     assert float(r.sel(modulation="weak")[0]) == pytest.approx(0.1436, abs=1.5e-4)
 
 
+@pytest.mark.slow
 def test_halving_the_step_moves_release_by_less_than_half_a_percent(test_train):
     finer = astro_sim.simulate("stp", "biophysical", protocol="test", dt=5e-4)
     np.testing.assert_allclose(test_train["r_S"], finer["r_S"], rtol=5e-3)
 
 
+@pytest.mark.slow
 def test_the_step_that_the_published_example_takes_is_too_long_for_it():
     weak = {"protocol": "test", "modulations": ["weak"], "method": "euler"}
     first = {dt: float(astro_sim.simulate("stp", "biophysical", dt=dt, **weak)["r_S"][0, 0, 0]) for dt in (1e-3, 1e-4)}
@@ -114,6 +116,7 @@ def test_the_step_that_the_published_example_takes_is_too_long_for_it():
     assert abs(first[1e-4] / 0.1436 - 1) < 0.005
 
 
+@pytest.mark.slow
 def test_one_release_binds_what_the_closed_form_says_and_unbinds_in_two_minutes():
     p = process.ProcessParameters()
     with Session(p, 0) as session:

@@ -114,7 +114,15 @@ def test_as_many_places_as_spikes_on_their_way():
 
 def test_a_spike_without_delay_fires_its_target_at_once():
     """Zero delays: what is decided and sent in a step arrives in it."""
-    settings = {"post": "driven", "post_gain": 1e6, "D": 0.0, "post_delay": 0.0, "sigma": 0.0, "glio": "none", "cycles": 1}
+    settings = {
+        "post": "driven",
+        "post_gain": 1e6,
+        "D": 0.0,
+        "post_delay": 0.0,
+        "sigma": 0.0,
+        "glio": "none",
+        "cycles": 1,
+    }
     run = brief(**settings)
     paired = brief(**{**settings, "post": "paired"})
     # Certain to fire: the same as a postsynaptic spike after every presynaptic one, at once

@@ -75,6 +75,7 @@ def test_blocked_gap_junctions_leave_the_others_alone():
     assert not peak.any()
 
 
+@pytest.mark.slow
 def test_noise_gives_the_reference_a_course_of_its_own():
     """The promise of exact zeros is for noise 0."""
     peak = simulate(knockouts=("gap_junctions",), noise=0.5)["p_s_peak"].values
@@ -113,6 +114,7 @@ def test_half_the_step_changes_little(nine):
     np.testing.assert_allclose(half["p_s_peak"], nine["p_s_peak"], rtol=5e-3)
 
 
+@pytest.mark.slow
 def test_layouts_and_positions_decide():
     line = simulate(layout="line")
     assert line["distance"].max() == 4

@@ -155,6 +155,7 @@ def test_help_shows_how(capsys):
     assert "--sweep tau_p_l=30:90:5" in " ".join(capsys.readouterr().out.split())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", [["--workers", "2"], ["--dask", "local", "--workers", "1"]])
 def test_a_model_on_brian2_is_swept_in_processes(where, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -207,6 +207,7 @@ def results(laws: Laws, start_ranks: Any, tmp_path_factory: pytest.TempPathFacto
     return read
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_gradients_over_two_processes_equal_those_of_the_whole_batch(results, case):
     """To rounding: halves of a sum are added in another order."""
