@@ -1,6 +1,7 @@
 """The front door: one verb a room, each loaded only when it is called, so that ``rmaat --help`` answers at once.
 
-Exit status: 0 on success, 2 on wrong use or bad input (one line on stderr, nothing written), 130 when interrupted.
+Exit status: 0 on success, 2 on wrong use or bad input (one line on stderr, nothing written), 130 when interrupted, 143
+when terminated.
 """
 
 import sys
@@ -16,7 +17,7 @@ from astro_sim.common.files import require_suffix, require_writable
 from astro_sim.common.settings import load_toml, parse_assignments
 from astro_sim.contents import EXPERIMENTS
 from rmaat import figure_verb, laws_verbs, reproduce_verbs, run_verbs, tasks
-from rmaat.terminal import HEADER, TASKS, Seed, Set, print_json, table
+from rmaat.terminal import HEADER, TASKS, Seed, Set, ended_by_sigterm, print_json, table
 
 # Typer carries a copy of click or imports it, depending on its version; this is the base of its errors in both.
 UsageError: Any = typer.BadParameter.__mro__[1]
@@ -351,8 +352,13 @@ def _overview(datasets: list[Path], laws: Path, run: Path, out: Path) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return the exit status."""
-    arguments = sys.argv[1:] if arguments is None else arguments
     warnings.showwarning = _show_warning
+    with ended_by_sigterm() as came:
+        status = _run(sys.argv[1:] if arguments is None else arguments)
+    return 128 + came[0] if came else status
+
+
+def _run(arguments: list[str]) -> int:
     try:
         command = typer.main.get_command(app)
         status = command.main(args=arguments or ["--help"], prog_name="rmaat", standalone_mode=False)

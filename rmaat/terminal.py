@@ -1,7 +1,11 @@
 """What the verbs share: options, and how they print."""
 
 import json
-from collections.abc import Sequence
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
 from typing import Annotated, Any
 
 import typer
@@ -26,3 +30,25 @@ def table(header: Sequence[str], rows: Sequence[Any]) -> None:
     widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
     for row in cells:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+@contextmanager
+def ended_by_sigterm() -> Iterator[list[int]]:
+    """Let `kill` end what runs as Ctrl-C does, so that what is half written goes; holds the signal if it came.
+
+    In a thread other than the main one signals cannot be had, and nothing is changed.
+    """
+    came: list[int] = []
+
+    def end(number: int, _: FrameType | None) -> None:
+        came.append(number)
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield came
+        return
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield came
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
 from importlib.metadata import version
@@ -14,6 +15,7 @@ from astro_sim.dataset import read
 from bridge.laws import Laws
 from rmaat.__main__ import main
 from rmaat.records import read_run
+from rmaat.tasks import storage
 
 TREES = [word for n in ("train=48", "valid=8", "test=8", "min_length=10", "max_length=60") for word in ("--set", n)]
 MODEL = ["width=8", "heads=2", "depth=1", "feedforward=8", "segment_length=16", "memory_tokens=2", "batch=8"]
@@ -372,6 +374,16 @@ def test_a_real_process_exits_with_2_and_no_traceback(tmp_path):
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "rmaat: unknown experiment 'lpt'; did you mean 'ltp'?\n"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_kill_leaves_nothing_half_written(tmp_path, monkeypatch, capsys):
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(storage.Writer, "finish", lambda _: signal.raise_signal(signal.SIGTERM))
+    sizes = [word for name in ("train", "valid", "test") for word in ("--set", f"{name}=2")]
+    assert main(["data", "listops", "--out", str(tmp_path / "listops"), *sizes]) == 128 + signal.SIGTERM
+    assert list(tmp_path.iterdir()) == []
+    assert capsys.readouterr().out == ""
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_warnings_are_one_line(tmp_path):
