@@ -15,6 +15,7 @@ import pytest
 CHROMIUM = shutil.which("chromium")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync", "--no-first-run"]
 REQUIRED = os.environ.get("RMAAT_BROWSER") == "required"
+PATIENCE = 180_000  # ms, on a machine that has other work; a page takes about a second
 SIZES = {"wide": (1280, "light"), "narrow": (400, "dark")}
 
 needs_chromium = pytest.mark.skipif(CHROMIUM is None and not REQUIRED, reason="chromium is not installed")
@@ -29,6 +30,7 @@ def opened(file: Path, size: str) -> Iterator[Any]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         page: Any = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        page.set_default_timeout(PATIENCE)
         page.messages, page.requests = [], []
         page.on("console", lambda message: page.messages.append(f"{message.type}: {message.text}"))
         page.on("pageerror", lambda error: page.messages.append(f"error: {error}"))
