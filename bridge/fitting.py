@@ -35,6 +35,7 @@ TOLERANCES: dict[str, Any] = {"xtol": 1e-13, "ftol": 1e-13, "gtol": 1e-13}
 MOST_EVALUATIONS = 300
 AMPLITUDE = Parameter("amplitude", "1", "saturation over the largest sample", 1e-3, 1e6)
 MOST_STARTS = 3  # of the places where a fit may start, those that fit best as they are (chosen)
+EXACT = 1e-6  # residuals, over the largest sample, that another start need not improve on (chosen)
 AT_A_BOUND = 1e-6
 TRAINING_SHARE = 2 / 3  # of the cycles, where the error on the later ones is measured
 
@@ -200,7 +201,7 @@ def fit_curve(
     if start is not None:
         given = {**start, AMPLITUDE.name: start[AMPLITUDE.name] / unit}
         starts = [[float(p.to_line(np.clip(given[p.name], p.low, p.high))) for p in problem.axes]]
-    found = min((_minimise(problem, start) for start in starts), key=lambda each: each.chisqr)
+    found = _best(problem, starts)
 
     count, free = len(rise), len(problem.axes)
     weighted = np.asarray(found.residual, dtype=float)
@@ -232,6 +233,16 @@ def fit_curve(
         bic=bic,
         converged=converged,
     )
+
+
+def _best(problem: Problem, starts: Sequence[Sequence[float]]) -> Any:
+    """The best minimum from any start; none is tried after one that leaves as good as nothing."""
+    found = []
+    for start in starts:
+        found.append(each := _minimise(problem, start))
+        if each.success and each.chisqr < len(problem.data) * EXACT**2:
+            break
+    return min(found, key=lambda each: each.chisqr)
 
 
 def _minimise(problem: Problem, start: Sequence[float]) -> Any:

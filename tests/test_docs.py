@@ -108,7 +108,18 @@ def put_files(path: Path) -> None:
             Path(file[1]).write_text(code)
 
 
-@pytest.mark.parametrize("path", [path for path in PAGES if blocks(path, "python")], ids=name_of)
+LONG = {"start.md", "task.md", "experiment.md"}  # a page that takes more than some six seconds
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, marks=[pytest.mark.slow] if path.name in LONG else [])
+        for path in PAGES
+        if blocks(path, "python")
+    ],
+    ids=name_of,
+)
 def test_code_blocks_run(path, tmp_path, monkeypatch):
     """Every block of a page in order, in one namespace and an empty folder where the page's files are."""
     monkeypatch.chdir(tmp_path)
@@ -127,6 +138,7 @@ def test_the_tour_is_stored_without_outputs():
     assert [cell for cell in cells if cell["outputs"] or cell["execution_count"] is not None] == []
 
 
+@pytest.mark.slow
 def test_the_tour_runs(tmp_path):
     """Quietly, to a figure. In a process of its own: the kernel's machinery warns of things that are not ours."""
     run = (

@@ -61,6 +61,7 @@ def test_the_readmes_commands_work_in_order(tmp_path, monkeypatch):
     assert (tmp_path / "lra.pdf").is_file()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick_compiler")
 def test_the_readmes_python_works(tmp_path):
     (code,) = blocks("python")

@@ -239,7 +239,7 @@ CHURN = Model(
 )  # seeds of an arm differ in which examples they have right, and in nothing else
 
 
-@pytest.mark.parametrize("seeds", [3, 5, 10])
+@pytest.mark.parametrize("seeds", [3, *(pytest.param(n, marks=pytest.mark.slow) for n in (5, 10))])
 @pytest.mark.parametrize("model", [LOW, MIDDLE, HIGH], ids=["0.3", "0.6", "0.9"])
 def test_intervals_cover(model, seeds):
     """In 93 to 97 of 100, and 3 binomial standard errors of 1,000 trials: over examples, on this split, of a mean."""

@@ -111,6 +111,7 @@ def test_releases_add_up_to_a_spike(rate, every, dt):
     np.testing.assert_array_equal(run["spikes"][:, 0, 0].sum(), 0 if every is None else 2 * rate // every)
 
 
+@pytest.mark.slow
 def test_releases_in_the_refractory_period_are_lost():
     run = an(PR_0=1.0, K_AG=0.0, failed=0, repetitions=50, interval=1.0)
     # A step holds a release with probability P; the first that counts is tau_ref after the spike: a mean interval of
@@ -220,6 +221,7 @@ def test_mean_transmission_sends_pr_at_every_spike():
     np.testing.assert_allclose(2 * sent[:, 20:, 1, 0], sent[:, 20:, 1, 9], rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_releases_come_with_their_probability():
     run = an(K_AG=0.0, repetitions=20, failed=7, failed_pr=0.0, rate=50.0, interval=1.0)
     healthy = run["releases"].sel(period="healthy")
@@ -345,6 +347,7 @@ def test_seeds_units_and_neurons_differ(busy):
     assert len(np.unique(busy["AG"][:, -1])) == 16  # units and neurons differ too
 
 
+@pytest.mark.slow
 def test_one_train_for_all_synapses():
     shared, own = (an(trains=each, PR_0=1.0, K_AG=0.0, failed=0, interval=1.0) for each in ("shared", "poisson"))
     assert len(np.unique(shared["releases"].sel(period="healthy")[0, 0])) == 1

@@ -213,6 +213,7 @@ def test_poisson_trains_rise_below_their_switch_and_fall_above():
         assert found == pytest.approx(0.4 * slope, abs=0.25 * abs(0.4 * slope) + 2 * 0.08 / np.sqrt(600))
 
 
+@pytest.mark.slow
 def test_knocked_out_gliotransmission_leaves_release_alone():
     with_, without = small(seed=4), small(seed=4, knockouts=["gliotransmission"])
     none = with_["r_S_mean"].sel(modulation="none")
@@ -221,6 +222,7 @@ def test_knocked_out_gliotransmission_leaves_release_alone():
     np.testing.assert_array_equal(none, without["r_S_mean"].sel(modulation="none"))
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_dataset():
     one, two, other = small(seed=5), small(seed=5), small(seed=6)
     assert one.identical(two)

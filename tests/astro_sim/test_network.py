@@ -311,6 +311,7 @@ def test_the_published_network_runs_at_its_published_step():
     assert run["Gamma_A"].max() <= 1
 
 
+@pytest.mark.slow
 def test_gliotransmission_takes_spikes_away_and_its_knock_out_gives_them_back():
     # Synapses that make a rested neuron fire, hit seldom: with 0.86 of their receptors bound they release a seventh
     strong = {**CROSSING, "I_ex": 0.0, "w_e": 0.5, "train_rate": 5.0, "factors": [1.0], "window": 0.5}
@@ -339,6 +340,7 @@ def test_a_given_graph_joins_the_astrocytes(rng):
     np.testing.assert_array_equal(wired.graph.edges, [[0, 8], [3, 1]])
 
 
+@pytest.mark.slow
 def test_gap_junctions_join_the_nine_processes():
     # Trains of chance make the processes differ by more than the threshold where IP3 is made fast
     fast = {"O_beta": 50.0, "train_rate": 50.0, "factors": [1.0], "window": 0.5}

@@ -17,12 +17,12 @@ def simulate(**given):
 
 @pytest.fixture(scope="module")
 def nine():
-    return simulate()
+    return simulate(target="numpy")  # over before the code would be compiled; what each test runs is `slow`
 
 
 @pytest.fixture(scope="module")
 def many():
-    return simulate(n=5)
+    return simulate(n=5, target="numpy")
 
 
 def by_distance(dataset, name):
@@ -68,6 +68,7 @@ def test_a_junction_carries_at_most_its_plateau(many):
     assert (many["p_s_peak"].values[silent] < bound[silent]).all()
 
 
+@pytest.mark.slow
 def test_blocked_gap_junctions_leave_the_others_alone():
     peak = simulate(knockouts=("gap_junctions",))["p_s_peak"].values
     assert peak[1, 1] > 0.5
@@ -82,16 +83,19 @@ def test_noise_gives_the_reference_a_course_of_its_own():
     assert (peak != 0).all()
 
 
+@pytest.mark.slow
 def test_blocked_receptors_leave_all_alone():
     assert not simulate(knockouts=("receptors",))["p_s_peak"].any()
 
 
+@pytest.mark.slow
 def test_clamped_calcium_leaves_a_response_of_ip3():
     clamped = simulate(knockouts=("calcium",))
     assert not clamped["C_peak"].any()
     assert clamped["p_s_peak"].min() > 0
 
 
+@pytest.mark.slow
 def test_without_gliotransmission_the_synapse_stays_as_it_is(nine):
     assert nine["Gamma_S"].max() > 0.5
     assert not simulate(knockouts=("gliotransmission",))["Gamma_S"].any()
@@ -100,14 +104,21 @@ def test_without_gliotransmission_the_synapse_stays_as_it_is(nine):
 def test_the_bridge_reads_a_decay_off_it(many):
     decay = spatial_decay(many)
     assert 0.8 < decay.value < 1.2  # the kernel's 1 per spacing, bent by the threshold and the sink: an order, no law
+
+
+@pytest.mark.slow
+def test_a_steeper_kernel_gives_a_larger_decay(many):
+    decay = spatial_decay(many)
     assert spatial_decay(simulate(n=5, scale=2.0)).value > 1.5 * decay.value
 
 
+@pytest.mark.slow
 def test_the_bridge_refuses_blocked_gap_junctions():
     with pytest.raises(InputError, match="p_s_peak: expected positive responses"):
         spatial_decay(simulate(n=5, knockouts=("gap_junctions",)))
 
 
+@pytest.mark.slow
 def test_half_the_step_changes_little(nine):
     half = simulate(dt=0.001)
     # The requirement on the default step; measured 3e-5

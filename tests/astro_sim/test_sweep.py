@@ -164,8 +164,8 @@ def test_a_point_can_be_fitted_and_the_sweep_cannot(tmp_path, monkeypatch):
     told = str(caught.value).partition("in Python: ")[2].removesuffix(" keeps it for rmaat fit")
     names = {"astro_sim": astro_sim, "dataset": dataset}
     exec(told, names)  # what the message advises
-    laws = fit_laws([astro_sim.read("one.nc")])
-    assert laws.document == fit_laws([astro_sim.simulate("ltp", tau_p_l=30, cycles=12, dt=0.05)]).document
+    laws = fit_laws([astro_sim.read("one.nc")], draws=2)
+    assert laws.document == fit_laws([astro_sim.simulate("ltp", tau_p_l=30, cycles=12, dt=0.05)], draws=2).document
 
 
 # Failures
@@ -295,7 +295,7 @@ def test_the_same_bytes_in_whatever_order(tmp_path, monkeypatch):
     assert written(astro_sim.sweep("ltp", grid, folder=tmp_path / "p", dt=0.05), tmp_path / "c.nc") == expected
 
 
-@pytest.mark.parametrize("client", [None, "local"])
+@pytest.mark.parametrize("client", [None, pytest.param("local", marks=pytest.mark.slow)])
 def test_a_worker_that_dies_loses_its_own_point_alone(client, killing, tmp_path, monkeypatch):
     grid = {"tau_p_l": [30.0, sweep_workers.KILLS, sweep_workers.KILLS_ONCE, 33.0]}
     folder = tmp_path / "points"

@@ -55,7 +55,7 @@ def test_valid_files_are_read_and_written_back_byte_for_byte(path, tmp_path):
 
 
 def test_fitted_laws_survive_the_file(simulated, tmp_path):
-    laws = bridge.fit_laws(list(simulated.values()))
+    laws = bridge.fit_laws(list(simulated.values()), draws=2)
     laws.save(tmp_path / "new" / "laws.json")
     again = Laws.load(tmp_path / "new" / "laws.json")
     assert again.document == laws.document

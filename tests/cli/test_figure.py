@@ -20,7 +20,7 @@ PNG = b"\x89PNG"
 @pytest.fixture(scope="module")
 def laws(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("laws") / "laws.json"
-    bridge.fit_laws([astro_sim.simulate("ltp", cycles=12, burn_in=3, tau_p_l=20.0)]).save(path)
+    bridge.fit_laws([astro_sim.simulate("ltp", cycles=12, burn_in=3, tau_p_l=20.0)], draws=0).save(path)
     return path
 
 

@@ -26,13 +26,13 @@ def _seeded():
 @pytest.fixture(scope="session")
 def laws() -> Laws:
     """The exponential law of the preset (tau = 6 cycles), without the two optional numbers."""
-    return bridge.fit_laws([astro_sim.simulate("ltp", cycles=24, burn_in=3)])
+    return bridge.fit_laws([astro_sim.simulate("ltp", cycles=24, burn_in=3)], draws=0)
 
 
 @pytest.fixture(scope="session")
 def other_laws() -> Laws:
     """A faster law: tau = 2 cycles."""
-    return bridge.fit_laws([astro_sim.simulate("ltp", cycles=24, burn_in=3, tau_p_l=20.0)])
+    return bridge.fit_laws([astro_sim.simulate("ltp", cycles=24, burn_in=3, tau_p_l=20.0)], draws=0)
 
 
 @pytest.fixture(scope="session")

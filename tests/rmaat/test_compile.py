@@ -67,7 +67,7 @@ def all_equal(a: Found, b: Found) -> bool:
     return torch.equal(a[0], b[0]) and a[1].keys() == b[1].keys() and all(torch.equal(a[1][k], b[1][k]) for k in a[1])
 
 
-@pytest.mark.parametrize("dropout", [0.0, 0.2])
+@pytest.mark.parametrize("dropout", [pytest.param(0.0, marks=pytest.mark.slow), 0.2])
 @pytest.mark.parametrize("name", ["rmaat", "rmt"])
 def test_compiled_equals_plain_and_amrb_equals_bptt(config, laws, name, dropout):
     """Compiled against plain: to 1e-5, since sums may be ordered anew. AMRB against BPTT, both compiled: bit for bit.

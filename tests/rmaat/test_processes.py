@@ -1,6 +1,6 @@
 """Training in two processes: the loss curve of one process, and a resume that ends with the same bits.
 
-Both processes meet over gloo once, for all cases; a start costs seconds, a case about one.
+Both processes meet over gloo once, for all cases that are asked for; a start costs seconds, a case about one.
 """
 
 import os
@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import traceback
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,12 @@ CURVES: dict[str, tuple[str, dict[str, Any]]] = {
     "language": ("enwik8", {"parallel": "fsdp", "kept_segments": 0}),
 }
 LAWS = {"two parameters": "stretched.json"}  # the others: laws.json
-RESUMED = {"ddp": "ddp", "fsdp": "fsdp"}
+RESUMED = ("ddp", "fsdp")
+
+
+def quick(names: Iterable[str], among: set[str]) -> list[Any]:
+    """The names as cases, ``slow`` but for those ``among`` them."""
+    return [pytest.param(name, marks=[] if name in among else pytest.mark.slow) for name in names]
 
 
 def stop_once(at: int) -> Any:
@@ -55,18 +61,19 @@ def stop_once(at: int) -> Any:
     return end
 
 
-def work(rank: int, folder: str, port: int, data: dict[str, Path]) -> None:
+def work(rank: int, folder: str, port: int, data: dict[str, Path], curves: list[str], resumed: list[str]) -> None:
     os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(RANKS)}
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     torch.set_num_threads(1)
     here = Path(folder)
     laws = Laws.load(here / "laws.json")
     try:
-        for name, (task, changes) in CURVES.items():
+        for name in curves:
+            task, changes = CURVES[name]
             own = Laws.load(here / LAWS.get(name, "laws.json"))
             train(task, data[task], own, here / name, settings={**SMALL, **changes})
-        for name, how in RESUMED.items():
-            settings = {**SMALL, **SHORT, "parallel": how}
+        for name in resumed:
+            settings = {**SMALL, **SHORT, "parallel": name}
             train("listops", data["listops"], laws, here / f"{name} whole", settings=settings)
             usual, Loop._end = Loop._end, stop_once(6)
             assert not train("listops", data["listops"], laws, here / f"{name} cut", settings=settings).finished
@@ -89,8 +96,15 @@ def data(listops: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, P
 
 
 @pytest.fixture(scope="module")
-def runs(laws: Laws, data: dict[str, Path], start_ranks: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder in which two processes left their runs."""
+def runs(
+    laws: Laws, data: dict[str, Path], start_ranks: Any, tmp_path_factory: pytest.TempPathFactory, request: Any
+) -> Path:
+    """The folder in which two processes left the runs that the chosen tests look at."""
+
+    def asked(test: Callable[..., None]) -> list[str]:
+        return [item.callspec.params["name"] for item in request.session.items if item.originalname == test.__name__]
+
+    cases = asked(test_two_processes_have_the_loss_curve_of_one), asked(test_two_processes_go_on_exactly)
     folder = tmp_path_factory.mktemp("ranks")
     laws.save(folder / "laws.json")
     dataset = astro_sim.simulate("ltp", cycles=24, burn_in=3)
@@ -99,13 +113,13 @@ def runs(laws: Laws, data: dict[str, Path], start_ranks: Any, tmp_path_factory: 
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     try:
-        start_ranks(work, (str(folder), port, data), PATIENCE)
+        start_ranks(work, (str(folder), port, data, *cases), PATIENCE)
     except Exception:
         pytest.fail("\n".join(path.read_text() for path in folder.glob("error-*")) or traceback.format_exc())
     return folder
 
 
-@pytest.mark.parametrize("name", CURVES)
+@pytest.mark.parametrize("name", quick(CURVES, {"ddp", "fsdp"}))
 def test_two_processes_have_the_loss_curve_of_one(runs, data, tmp_path, name):
     """Same global batch, dropout 0, float32, 50 steps: to 1e-5, since sums are added in another order."""
     task, changes = CURVES[name]
@@ -126,7 +140,7 @@ def test_two_processes_have_the_loss_curve_of_one(runs, data, tmp_path, name):
     assert all(ours[key].shape == theirs[key].shape for key in theirs)
 
 
-@pytest.mark.parametrize("name", RESUMED)
+@pytest.mark.parametrize("name", quick(RESUMED, {"fsdp"}))
 def test_two_processes_go_on_exactly(runs, name):
     """Dropout on: each process has its own masks, and gets its own random state back."""
     whole, cut = (load_file(runs / f"{name} {which}" / "model.safetensors") for which in ("whole", "cut"))

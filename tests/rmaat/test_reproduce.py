@@ -261,6 +261,7 @@ def test_what_is_finished_is_not_lost_nor_mistaken(place, tmp_path, other_laws):
     assert rows[1]["state"] == "finished"
 
 
+@pytest.mark.slow
 def test_several_processes_fill_one_table(place, tmp_path, monkeypatch):
     """While one runs, another adds its row: neither loses the other's."""
     out, run = tmp_path / "lra.json", reproduction._run

@@ -359,6 +359,7 @@ def test_measuring_a_part_of_a_sorted_split_sees_every_label(listops, laws):
     assert accuracy < (ordered.labels[:32] == 0).mean()  # the first 32 would hold every 0 there is
 
 
+@pytest.mark.slow
 def test_a_killed_process_goes_on_exactly(listops, laws, tmp_path):
     """kill -9 three times at different moments, each time another process resumes."""
     laws.save(tmp_path / "laws.json")
