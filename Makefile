@@ -13,8 +13,8 @@ demo: $(STAMP)   ## simulate, distil, train with AMRB and report, in about two m
 test: $(STAMP)   ## the default suite: two workers of one thread each, which would otherwise wait for each other
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
 
-test-slow: $(STAMP)   ## the tests that take from some ten seconds to minutes each
-	$(BIN)/python -m pytest -m slow
+test-slow: $(STAMP)   ## the tests that take from some ten seconds to minutes each, in the same way
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow -n 2 --dist loadfile
 
 lint: $(STAMP)   ## ruff (rules and formatting) and the type checker
 	$(BIN)/ruff check .
