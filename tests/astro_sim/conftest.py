@@ -33,7 +33,7 @@ EVERY = [
         "biophysical",
         {**INTERPRETED, "rates": [1.0, 5.0, 20.0], "repetitions": 1, "transient": 0.0, "window": 1.0},
     ),
-    Question("calcium", "biophysical", {**INTERPRETED, "duration": 3.0}),
+    Question("calcium", "biophysical", {**INTERPRETED, "duration": 1.0}),
     Question("gliotransmission", "biophysical", {**INTERPRETED, "rates": [5.0, 20.0], "window": 1.0, "transient": 0.5}),
     Question("waves", "biophysical", {**INTERPRETED, "cells": 5, "duration": 5.0}),
     Question(

@@ -38,6 +38,11 @@ def test_every_experiment_and_model_is_among_those_tested(question):
     assert (question.experiment, question.model) in known
 
 
+def test_stored_settings_make_the_same_dataset_again(dataset, question):
+    again = astro_sim.simulate(question.experiment, question.model, seed=3, **json.loads(dataset.attrs["settings"]))
+    xr.testing.assert_identical(again, dataset)
+
+
 def test_reading_gives_back_what_was_written(dataset, tmp_path):
     path = tmp_path / "sub" / "run.nc"  # the folder is made
     astro_sim.write(dataset, path)
