@@ -71,7 +71,8 @@ class CurveFit:
         Corrected Akaike criterion (infinite when there are too few cycles for the number of parameters) and Bayesian
         criterion, of the curve over its largest sample.
     converged : bool
-        The optimiser stopped at a minimum inside the bounds, where the curvature gives finite standard errors.
+        The optimiser stopped at a minimum inside the bounds, where the curvature gives finite standard errors. With
+        residuals below `EXACT`, no bound lies where they would still be below it.
     """
 
     family: Family
@@ -208,7 +209,12 @@ def fit_curve(
     rss = float(weighted @ weighted)
     deviation = residuals.deviation(weighted, free)
     errors = {name: (found.params[name].stderr or np.nan) * deviation for name in found.params}
-    inside = all(min(p.value - p.min, p.max - p.value) > AT_A_BOUND for p in found.params.values())
+    # Without noise the search ends somewhere among residuals below EXACT: a bound that lies there, too, is reached.
+    valley = EXACT if deviation < EXACT else 0.0
+    inside = all(
+        min(p.value - p.min, p.max - p.value) > AT_A_BOUND + valley * (p.stderr or np.nan)
+        for p in found.params.values()
+    )
     converged = bool(found.success) and inside and bool(np.isfinite([*errors.values()]).all())
     quantile = stats.t.ppf(0.5 + CONFIDENCE / 2, count - free) if count > free else np.nan
 

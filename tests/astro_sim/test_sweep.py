@@ -276,7 +276,9 @@ def killing(monkeypatch, tmp_path):
     return lambda: {path.name: len(path.read_text().split()) for path in tmp_path.iterdir() if path.is_file()}
 
 
-@pytest.mark.parametrize("where", [{"workers": 1}, {"workers": 2}, {"workers": 2, "client": "local"}])
+@pytest.mark.parametrize(
+    "where", [{"workers": 1}, pytest.param({"workers": 2}, marks=pytest.mark.slow), {"workers": 2, "client": "local"}]
+)
 def test_the_same_bytes_whoever_works(where, tmp_path, monkeypatch):
     grid = {"tau_p_l": [30.0, 60.0], "dt": [0.05, 1.0]}
     fixed = {"cycles": 2, "interval": 1.0}

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bridge.families import EXPONENTIAL, FAMILIES, STRETCHED
-from bridge.fitting import fit_curve, fit_slope
+from bridge.families import EXPONENTIAL, FAMILIES, HILL, STRETCHED
+from bridge.fitting import NOISES, fit_curve, fit_slope
 
 
 def curve(family, cycles, **values):
@@ -96,9 +96,20 @@ def test_a_fit_that_ends_at_a_bound_is_reported_and_claims_no_interval(rise):
         assert np.isnan([estimate.stderr, estimate.low, estimate.high]).all()
 
 
-@pytest.mark.parametrize("rise", [np.arange(1.0, 25.0) ** 2, np.r_[np.zeros(12), np.ones(12)]], ids=["convex", "step"])
-def test_the_stretched_fit_reports_its_failures_too(rise):
-    assert not fit_curve(rise, STRETCHED).converged
+@pytest.mark.parametrize("noise", NOISES)
+@pytest.mark.parametrize(
+    ("family", "rise"),
+    [
+        (STRETCHED, np.arange(1.0, 25.0) ** 2),  # the start of a saturation at infinity
+        (STRETCHED, np.arange(1.0, 25.0) ** 1.5),
+        (HILL, np.arange(1.0, 25.0) ** 2),
+        (STRETCHED, np.r_[np.zeros(12), np.ones(12)]),
+    ],
+    ids=["convex", "bent", "convex-hill", "step"],
+)
+def test_families_with_a_shape_report_their_failures_too(family, rise, noise):
+    """Where residuals vanish along a valley to a bound, it does not matter how far the optimiser walked in it."""
+    assert not fit_curve(rise, family, noise).converged
 
 
 def test_five_cycles_leave_no_aicc_for_two_parameters():

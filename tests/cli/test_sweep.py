@@ -170,7 +170,7 @@ def test_a_model_on_brian2_is_swept_in_processes(where, tmp_path, monkeypatch):
 def test_a_failed_point_of_a_swept_choice_is_named(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     words = ["simulate", "stp", "--model", "biophysical", "--out", "x.nc"]
-    words += ["--set", "start=0.1", "--set", "intervals=[0.05]", "--workers", "1"]
+    words += ["--set", "start=0.1", "--set", "intervals=[0.05]", "--set", "target=numpy", "--workers", "1"]
     assert main([*words, "--sweep", 'knockouts=["calcium"],["receptors"]']) == 0
     told = capsys.readouterr().out
     assert "(knockouts 2 = 2 points, 1 failed)" in told

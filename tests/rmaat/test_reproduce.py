@@ -301,7 +301,7 @@ def test_a_run_that_was_stopped_is_told_so(place, tmp_path, monkeypatch):
         list(reproduce(plans, place, out, "lra tiny"))
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM])
 def test_what_ends_reproduce_ends_its_run(place, tmp_path, number):
     """A signal to reproduce alone, as a batch system sends it: the run saves where it stands, and is nobody's then."""
     plans, run = lra(("listops",), ("rmaat",), 1), place.runs / "listops" / "rmaat-0"
