@@ -3,10 +3,11 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+SLOW   ?= slow
 
 .PHONY: demo test test-slow lint format bench docs clean
 
-demo: $(STAMP)   ## simulate, distil, train with AMRB and report, in about two minutes
+demo: $(STAMP)   ## simulate, distil, train with AMRB and report, in two to four minutes
 	rm -rf demo
 	$(BIN)/rmaat demo --out demo
 
@@ -14,7 +15,7 @@ test: $(STAMP)   ## the default suite: two workers of one thread each, which wou
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
 
 test-slow: $(STAMP)   ## the tests that take from some ten seconds to minutes each, in the same way
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "$(SLOW)" -n 2 --dist loadfile
 
 lint: $(STAMP)   ## ruff (rules and formatting) and the type checker
 	$(BIN)/ruff check .

@@ -8,7 +8,7 @@ import analysis
 import astro_sim
 from tests.analysis.browser import SIZES, needs_chromium, opened, require_sound, shot
 
-pytestmark = needs_chromium
+pytestmark = [needs_chromium, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

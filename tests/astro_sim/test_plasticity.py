@@ -210,6 +210,7 @@ def test_stdp_has_no_cycles_for_the_bridge():
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(("preset", "none", "periodic"), [("depressing", 0.54, 0.50), ("facilitating", 0.52, 0.55)])
 def test_long_runs_end_where_expected(preset, none, periodic):
     """Efficacy after 24 cycles of 20 s, without gliotransmission and with releases at 0.1 Hz."""

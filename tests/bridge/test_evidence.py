@@ -57,6 +57,7 @@ def test_a_study_of_coverage_made_again_is_the_same():
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_study_of_selection_made_again_is_the_same_and_near_enough():
     found = family_selection.trials("levels", 12, 0.01)
     for row in settings("levels")[12, 0.01]:
