@@ -53,6 +53,7 @@ def test_noise_repeats_with_the_seed_on_standalone_too():
     assert not np.array_equal(one["h"].values, other["h"].values)
 
 
+@functools.cache
 def final_state(method, dt, duration=1.0):
     """State of a strongly driven unit after ``duration`` seconds without an event."""
     p = process.ProcessParameters(dt=dt, method=method, target="numpy", rho_c=1e-5)  # a low bound on dt
