@@ -208,12 +208,12 @@ def fit_curve(
     weighted = np.asarray(found.residual, dtype=float)
     rss = float(weighted @ weighted)
     deviation = residuals.deviation(weighted, free)
-    errors = {name: (found.params[name].stderr or np.nan) * deviation for name in found.params}
+    flatness = {name: p.stderr or np.nan for name, p in found.params.items()}  # standard errors at a deviation of 1
+    errors = {name: each * deviation for name, each in flatness.items()}
     # Without noise the search ends somewhere among residuals below EXACT: a bound that lies there, too, is reached.
-    valley = EXACT if deviation < EXACT else 0.0
+    reach = EXACT if _exact(found) else 0.0
     inside = all(
-        min(p.value - p.min, p.max - p.value) > AT_A_BOUND + valley * (p.stderr or np.nan)
-        for p in found.params.values()
+        min(p.value - p.min, p.max - p.value) > AT_A_BOUND + reach * flatness[name] for name, p in found.params.items()
     )
     converged = bool(found.success) and inside and bool(np.isfinite([*errors.values()]).all())
     quantile = stats.t.ppf(0.5 + CONFIDENCE / 2, count - free) if count > free else np.nan
@@ -246,9 +246,14 @@ def _best(problem: Problem, starts: Sequence[Sequence[float]]) -> Any:
     found = []
     for start in starts:
         found.append(each := _minimise(problem, start))
-        if each.success and each.chisqr < len(problem.data) * EXACT**2:
+        if each.success and _exact(each):
             break
     return min(found, key=lambda each: each.chisqr)
+
+
+def _exact(found: Any) -> bool:
+    """Whether a minimum leaves as good as nothing."""
+    return bool(found.chisqr < found.ndata * EXACT**2)
 
 
 def _minimise(problem: Problem, start: Sequence[float]) -> Any:
