@@ -21,7 +21,49 @@ from bridge.laws import Laws
 EDGE = 1e-6  # share of the line next to a bound that a start keeps away from: on the bound no gradient leads back
 
 
-class Retention(nn.Module):
+class Constants(nn.Module):
+    """A module with buffers that follow from its settings alone, and so stand in no file.
+
+    They keep their values and their precision whatever is done to the module: made on the meta device and brought to
+    another one, changed in precision, moved, copied, pickled, or loaded tensor by tensor.
+    """
+
+    def constants(self) -> dict[str, Tensor]:
+        """Values of the buffers by name, made anew on the CPU."""
+        raise NotImplementedError
+
+    def register_constants(self) -> None:
+        """Make the buffers where tensors are made now; the settings must be there already."""
+        here = torch.empty(0).device  # the default one, or that of a `with torch.device(...)`
+        for name, value in self._values_on(here).items():
+            self.register_buffer(name, value, persistent=False)
+
+    def restore(self, device: torch.device) -> None:
+        """Give every buffer its value, on this device."""
+        for name, value in self._values_on(device).items():
+            self._buffers[name] = value
+
+    def _values_on(self, device: torch.device) -> dict[str, Tensor]:
+        with torch.device("cpu"):  # on the meta device, or with another default, there would be no values
+            return {name: value.to(device) for name, value in self.constants().items()}
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """What `to`, `half`, `to_empty` and their like go through; it may change device, and nothing else."""
+        before = dict(self._buffers)
+        super()._apply(fn, recurse)
+        if changed := [now for name, now in self._buffers.items() if now is not None and now is not before[name]]:
+            self.restore(changed[0].device)
+        return self
+
+
+def restore_constants(module: nn.Module, device: torch.device) -> None:
+    """Give the constants of all parts of a module their values where a loader has left them without any."""
+    for part in module.modules():
+        if isinstance(part, Constants) and any(value.is_meta for value in part.buffers(recurse=False)):
+            part.restore(device)
+
+
+class Retention(Constants):
     """RetentionFactor and online factors of laws, differentiable in their parameters.
 
     Parameters
@@ -55,28 +97,19 @@ class Retention(nn.Module):
             assert kind is not None
             raise InputError(f"laws.trainable: {kind.kind} laws have no parameters to train")
         self.laws = laws
-        axes = laws.family.parameters
-        values = np.array([laws.parameters[p.name] for p in axes])
+        self.register_constants()
+        self.shift = nn.Parameter(torch.zeros(len(laws.family.parameters))) if trainable else None
+
+    def constants(self) -> dict[str, Tensor]:
+        """Of every parameter: a, l and u - l of the line that it is free on, and its fitted value."""
+        axes, given = self.laws.family.parameters, self.laws.parameters
+        values = np.array([given[p.name] for p in axes])
         low = np.array([float(p.to_line(p.low)) for p in axes])
         width = np.array([float(p.to_line(p.high)) for p in axes]) - low
         line = np.array([float(p.to_line(v)) for p, v in zip(axes, values, strict=True)])
         share = np.clip((line - low) / width, EDGE, 1.0 - EDGE)
-        self._constants = {
-            "start": np.log(share) - np.log1p(-share),
-            "low": low,
-            "width": width,
-            "fixed": values,
-        }
-        for name, value in self._constants.items():
-            self.register_buffer(name, torch.from_numpy(value), persistent=False)
-        self.shift = nn.Parameter(torch.zeros(len(axes))) if trainable else None
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        """A change of precision of the model leaves the constants of the law as they are."""
-        super()._apply(fn, recurse)
-        for name, value in self._constants.items():
-            setattr(self, name, torch.from_numpy(value).to(getattr(self, name).device))
-        return self
+        found = {"start": np.log(share) - np.log1p(-share), "low": low, "width": width, "fixed": values}
+        return {name: torch.from_numpy(value) for name, value in found.items()}
 
     def values(self) -> dict[str, Tensor]:
         """Parameters of the law as they are now, scalars in float64."""

@@ -9,19 +9,19 @@ from torch import Tensor, nn
 
 from astro_sim.common.errors import InputError
 from bridge.laws import Laws
-from bridge.torch import Retention
+from bridge.torch import Constants, Retention
 from rmaat.amrb import Step, affordable, kinds, run_segments
 from rmaat.attention import AstromorphicAttention, Mixer, RelativePosition
 from rmaat.config import RMAATConfig
-from rmaat.memory import factors, update
+from rmaat.memory import factors, require_laws, update
 
 MakeMixer = Callable[[], Mixer]
 
 
 def sinusoids(length: int, width: int) -> Tensor:
     """Sinusoidal positions, (length, width). Source: Vaswani et al. 2017."""
-    rate = torch.exp(torch.arange(0, width, 2) * (-math.log(10_000.0) / width))
-    angle = torch.arange(length)[:, None] * rate
+    even = torch.arange(0, width, 2, dtype=torch.float32)  # whatever torch's default type is when a model is made
+    angle = torch.arange(length)[:, None] * torch.exp(even * (-math.log(10_000.0) / width))
     return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1)[:, :width]
 
 
@@ -59,16 +59,16 @@ class Block(nn.Module):
         return self.norm_feedforward(x + self.dropout(self.feedforward(x)))
 
 
-class Encoder(nn.Module):
+class Encoder(Constants):
     """What both kinds of encoder have: embedding, positions, blocks, and where relative position is used, W."""
 
     positions: Tensor
 
     def __init__(self, config: RMAATConfig, make_mixer: MakeMixer, length: int, memory_rows: int = 0) -> None:
         super().__init__()
-        self.config = config
+        self.config, self.length = config, length
         self.embedding = nn.Embedding(config.vocabulary, config.width)
-        self.register_buffer("positions", sinusoids(length, config.width), persistent=False)
+        self.register_constants()
         mixers = [make_mixer() for _ in range(config.depth)]
         self.relative = None
         if config.relative_position and isinstance(mixers[0], AstromorphicAttention):
@@ -84,13 +84,18 @@ class Encoder(nn.Module):
         self.blocks = nn.ModuleList(Block(mixer, config) for mixer in mixers)
         self.dropout = nn.Dropout(config.dropout)
 
+    def constants(self) -> dict[str, Tensor]:
+        """The positions, in float32."""
+        return {"positions": sinusoids(self.length, self.config.width)}
+
     def shared(self) -> Tensor | None:
         """phi(R), (heads, rows, width / heads): holds no token, so it is computed once a step."""
         return None if self.relative is None else self.relative.features()
 
     def words(self, tokens: Tensor, start: int = 0) -> Tensor:
         """Embedded tokens with their positions, (B, L) -> (B, L, d)."""
-        return self.dropout(self.embedding(tokens) + self.positions[start : start + tokens.shape[1]])
+        rows = self.embedding(tokens)
+        return self.dropout(rows + self.positions[start : start + tokens.shape[1]].to(rows.dtype))
 
 
 class SegmentEncoder(Encoder):
@@ -118,7 +123,7 @@ class SegmentEncoder(Encoder):
     def __init__(self, config: RMAATConfig, make_mixer: MakeMixer, laws: Laws | None) -> None:
         super().__init__(config, make_mixer, config.segment_length, config.memory_tokens)
         self.retention = None if laws is None else Retention(laws, config.trainable_laws)
-        self.factors([1], 1)  # refuses a rule without its laws now, not in the first step
+        require_laws(str(config.memory_rule), self.retention)  # now, not in the first step
         # mem_1: unit rows, as after a block
         self.memory = nn.Parameter(torch.randn(config.memory_tokens, config.width))
         self.write = nn.Parameter(torch.zeros(config.memory_tokens, config.width)) if config.causal else None

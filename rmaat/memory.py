@@ -17,6 +17,12 @@ from astro_sim.common.errors import InputError
 from bridge.torch import Retention
 
 
+def require_laws(rule: str, retention: Retention | None) -> None:
+    """Raise `InputError` for a rule that needs laws, without laws."""
+    if rule != "none" and retention is None:
+        raise InputError(f'memory_rule: {rule!r} needs laws; give some, or choose "none"')
+
+
 def factors(rule: str, retention: Retention | None, totals: Sequence[int], segments: int) -> Tensor:
     """Factor of every example and segment.
 
@@ -40,10 +46,9 @@ def factors(rule: str, retention: Retention | None, totals: Sequence[int], segme
     InputError
         A rule that needs laws, without laws.
     """
-    if rule == "none":
+    require_laws(rule, retention)
+    if rule == "none" or retention is None:
         return torch.ones(len(totals), segments, dtype=torch.float64)
-    if retention is None:
-        raise InputError(f'memory_rule: {rule!r} needs laws; give some, or choose "none"')
     return retention.table(rule, totals, segments)
 
 

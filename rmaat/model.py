@@ -3,7 +3,7 @@
 `rmaat.family` builds all of them by name, RMAAT among them; `rmaat.language` has the one that predicts each next token.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from astro_sim.common.errors import InputError
-from bridge.torch import Retention
+from bridge.torch import Retention, restore_constants
 from rmaat.amrb import Step
 from rmaat.encoder import SegmentEncoder, SequenceEncoder
 from rmaat.heads import ClassificationHead, MatchingHead, last_segment, mean_segments, mean_words
@@ -38,6 +38,16 @@ class Model(Pretrained, nn.Module):
         self.name, self.config, self.encoder = name, encoder.config, encoder
         self._compiled: Step | None = None
         self._whole = False
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """As of any module; a model that was made on the meta device gets its constants, too, with ``assign``."""
+        found = super().load_state_dict(state_dict, strict, assign)
+        restore_constants(self, self.encoder.embedding.weight.device)
+        return found
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without compiled code, which no copy and no other process can take over; there the model runs plainly."""
+        return {**self.__dict__, "_compiled": None}
 
     def segment(self, *arguments: Any, **named: Any) -> tuple[Tensor, Tensor]:
         """One segment, of the form that `rmaat.amrb` carries a memory through: the memory is its first argument."""

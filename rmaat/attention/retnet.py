@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad, silu
 
 from astro_sim.common.errors import InputError
+from bridge.torch import Constants
 from rmaat.attention.features import wide
 from rmaat.attention.mixer import Mixer, Projection, join_heads, only
 from rmaat.attention.scan import decayed_sums
@@ -82,7 +83,7 @@ def retention_reference(q: Tensor, k: Tensor, v: Tensor, decay: Tensor, mask: Te
     return (weights.tril() if causal else weights) @ v
 
 
-class RetNetAttention(Mixer):
+class RetNetAttention(Constants, Mixer):
     """Multi-scale retention with its gate.
 
     Raises
@@ -103,7 +104,11 @@ class RetNetAttention(Mixer):
         self.gate = nn.Linear(width, width, bias=False)
         self.norm = nn.LayerNorm(width // heads, elementwise_affine=False)  # of each head
         self.out = nn.Linear(width, width)
-        self.register_buffer("decay", decays(heads), persistent=False)
+        self.register_constants()
+
+    def constants(self) -> dict[str, Tensor]:
+        """The rates of the heads, in float64: gamma is near 1."""
+        return {"decay": decays(self.heads)}
 
     def forward(
         self, x: Tensor, mask: Tensor | None = None, shared: Tensor | None = None, rows: slice | None = None
