@@ -11,8 +11,11 @@ Importing this module makes ``AutoConfig`` and ``AutoModelForSequenceClassificat
 Without `transformers`, `rmaat.from_pretrained` and `Model.save_pretrained` do the same with folders of their own.
 """
 
+import os
+import re
 from os import PathLike
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, ClassVar, Self
 
 import torch
@@ -20,19 +23,25 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from astro_sim.common.errors import InputError
+from astro_sim.common.errors import InputError, brief
 from bridge.laws import Laws
+from bridge.torch import Constants
 from rmaat.attention.features import wide
 from rmaat.config import RMAATConfig
 from rmaat.family import build_model
 from rmaat.model import SequenceClassifier
-from rmaat.pretrained import MODEL_TYPE, refuse_pickles
+from rmaat.pretrained import CONFIG, MODEL_TYPE, WEIGHTS, refuse_pickles, require_described
+from rmaat.training.checkpoint import order_metadata
+from rmaat.training.processes import started_processes
 
 try:
     from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedConfig, PreTrainedModel
     from transformers.modeling_outputs import SequenceClassifierOutput
 except ImportError:
     raise InputError("rmaat.huggingface: needs transformers 5 or later; pip install 'rmaat[hf]'") from None
+
+# Weights whole or in shards, and the list of the shards: those of an earlier save would be read in place of new ones.
+STALE = re.compile(r"model(-\d{5}-of-\d{5})?\.safetensors(\.index\.json)?")
 
 
 class RMAATPreTrainedConfig(PreTrainedConfig):
@@ -105,9 +114,7 @@ class RMAATForSequenceClassification(PreTrainedModel):
 
     def __init__(self, config: RMAATPreTrainedConfig, model: SequenceClassifier | None = None) -> None:
         super().__init__(config)
-        self.model = _built(config) if model is None else model
-        saved = self.model.state_dict()
-        self._constants = {name: value.clone() for name, value in self.model.named_buffers() if name not in saved}
+        self.model = config.build() if model is None else model
         self.post_init()
 
     @classmethod
@@ -168,17 +175,45 @@ class RMAATForSequenceClassification(PreTrainedModel):
         """The table of tokens."""
         return self.model.encoder.embedding
 
-    def _init_weights(self, module: nn.Module) -> None:
-        """Nothing: the model has initialised itself, by other rules than those of `transformers`."""
+    def set_input_embeddings(self, value: nn.Module) -> None:
+        """Take another table of tokens, and with it another vocabulary.
 
-    @classmethod
-    def get_init_context(cls, *arguments: Any, **named: Any) -> list[Any]:
-        """Contexts in which `from_pretrained` builds the model: those of `transformers` but for the meta device.
-
-        Tensors there have no values, and the constants of a model must have theirs: they stand in no file.
+        Raises
+        ------
+        InputError
+            It is no table of the model's width, or of fewer than 2 tokens.
         """
-        contexts = super().get_init_context(*arguments, **named)
-        return [each for each in contexts if not isinstance(each, torch.device)]
+        model = self.model
+        if not isinstance(value, nn.Embedding) or value.embedding_dim != model.config.width:
+            raise InputError(f"embeddings: expected nn.Embedding of {model.config.width} features, got {brief(value)}")
+        config = model.config.replace(vocabulary=value.num_embeddings)
+        model.encoder.embedding = value
+        model.config = model.encoder.config = config
+        self.config.settings = config.model_dump(mode="json")
+
+    def resize_token_embeddings(
+        self, new_num_tokens: int | None = None, pad_to_multiple_of: int | None = None, mean_resizing: bool = True
+    ) -> nn.Embedding:
+        """Grow or shrink the vocabulary, as in `transformers`; the configuration goes with it.
+
+        Raises
+        ------
+        InputError
+            Before anything is changed: no whole number of tokens from 2, or of a multiple from 1.
+        """
+        for name, value, least in (("tokens", new_num_tokens, 2), ("pad_to_multiple_of", pad_to_multiple_of, 1)):
+            if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < least):
+                raise InputError(f"{name}: expected a whole number from {least}, got {brief(value)}")
+        found = super().resize_token_embeddings(new_num_tokens, pad_to_multiple_of, mean_resizing)
+        assert isinstance(found, nn.Embedding)
+        return found
+
+    def _init_weights(self, module: nn.Module) -> None:
+        """Constants alone: the loader leaves empty tensors in place of what no file holds. Weights are all loaded, or
+        the model has initialised itself, by other rules than those of `transformers`.
+        """
+        if isinstance(module, Constants):
+            module.restore(next(module.buffers(recurse=False)).device)
 
     @classmethod
     def from_pretrained(  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -203,7 +238,7 @@ class RMAATForSequenceClassification(PreTrainedModel):
         try:
             loaded: Any = super().from_pretrained(where, *model_args, **kwargs)
         except SafetensorError as error:
-            raise InputError(f"{where}: weights that are not readable, perhaps truncated ({error})") from None
+            raise InputError(f"{where}: weights that are not readable, perhaps truncated ({brief(error)})") from None
         model, info = loaded
         for key, what in (
             ("mismatched_keys", "of another shape"),
@@ -213,24 +248,55 @@ class RMAATForSequenceClassification(PreTrainedModel):
             if found := info.get(key):
                 names = sorted(each if isinstance(each, str) else each[0] for each in found)
                 raise InputError(f"{where}: tensors {what}: {', '.join(names)}")
-        # The loader puts empty tensors in place of all that no file holds.
-        with torch.no_grad():
-            buffers = dict(model.model.named_buffers())
-            for name, value in model._constants.items():
-                buffers[name].copy_(value)
         return (model, info) if told else model
 
     def save_pretrained(self, save_directory: str | PathLike[str], *arguments: Any, **named: Any) -> None:
         """Write config.json and model.safetensors, as in `transformers`.
 
+        All files are complete before the first one takes its place. (Not so where several processes write one folder
+        together.)
+
         Raises
         ------
         InputError
-            The folder's place is taken by a file.
+            The folder's place is taken by a file; weights that are not those of the model as its configuration
+            describes it (`rmaat.pretrained.require_described`).
         """
-        if Path(save_directory).is_file():  # of which transformers only logs something
-            raise InputError(f"{save_directory}: a file; expected a folder, or a place for one")
-        super().save_pretrained(save_directory, *arguments, **named)
+        folder = Path(save_directory)
+        if not folder.is_dir() and any(path.is_file() for path in (folder, *folder.parents)):
+            raise InputError(f"{folder}: a file; expected a folder, or a place for one")  # of which others only log
+        if not getattr(self, "_hf_peft_config_loaded", False):  # then the adapter alone is saved
+            with torch.device("meta"):
+                described = RMAATForSequenceClassification(self.config)
+            require_described(self.state_dict(), described.state_dict(), self.config.model)
+        if started_processes() > 1:
+            super().save_pretrained(save_directory, *arguments, **named)
+            return
+        folder.mkdir(parents=True, exist_ok=True)
+        if named.get("push_to_hub"):
+            named.setdefault("repo_id", folder.resolve().name)
+        with TemporaryDirectory(prefix=f".{WEIGHTS}.", dir=folder) as temporary:
+            super().save_pretrained(temporary, *arguments, **named)
+            _move_in(Path(temporary), folder)
+
+
+def _move_in(new: Path, folder: Path) -> None:
+    """Let a model's files take their places, config.json last, and the weights of the one before go."""
+    files = sorted(new.iterdir(), key=lambda path: path.name == CONFIG)
+    for path in files:
+        if path.suffix == ".safetensors":
+            order_metadata(path)
+        if (place := folder / path.name).exists() and not place.is_file():
+            raise InputError(f"{place}: exists and is not a regular file")
+        with path.open("rb") as stream:
+            os.fsync(stream.fileno())
+    (folder / CONFIG).unlink(missing_ok=True)  # until the new one is there, the folder is of no model
+    names = {path.name for path in files}
+    for old in folder.glob("model*.safetensors*"):
+        if old.name not in names and STALE.fullmatch(old.name):
+            old.unlink()
+    for path in files:
+        path.replace(folder / path.name)
 
 
 def right_lengths(input_ids: Tensor, attention_mask: Tensor) -> Tensor:
@@ -258,17 +324,6 @@ def _classifier(model: nn.Module) -> SequenceClassifier:
     if not isinstance(model, SequenceClassifier):
         raise InputError(f"{type(model).__name__}: expected a model that classifies (head classify or match)")
     return model
-
-
-def _built(config: RMAATPreTrainedConfig) -> SequenceClassifier:
-    """The model in the type that is the default now, with constants as if it had been converted to that afterwards."""
-    dtype = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float32)
-    try:
-        model = config.build()
-        return model if dtype == torch.float32 else model.to(dtype)  # to float32 it would round constants in float64
-    finally:
-        torch.set_default_dtype(dtype)
 
 
 AutoConfig.register(MODEL_TYPE, RMAATPreTrainedConfig, exist_ok=True)

@@ -8,6 +8,9 @@
 >>> model = rmaat.from_pretrained("FOLDER")  # or "owner/name" on the Hub
 """
 
+from collections.abc import Mapping
+from contextlib import ExitStack
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, cast
 
@@ -15,9 +18,10 @@ import torch
 from huggingface_hub import PyTorchModelHubMixin, snapshot_download
 from huggingface_hub.errors import HFValidationError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from torch import Tensor
 
-from astro_sim.common.errors import InputError
-from astro_sim.common.files import read_json, versions, write_json
+from astro_sim.common.errors import InputError, brief
+from astro_sim.common.files import read_json, versions, whole_file, write_json
 from astro_sim.common.settings import explain
 from bridge.laws import Laws
 from rmaat.config import RMAATConfig
@@ -85,8 +89,9 @@ class Pretrained(
     ) -> str | None:
         """Write config.json, model.safetensors and, of a model with laws, laws.json.
 
-        Files of these names are replaced, others are left alone; config.json comes last, so that a folder that was
-        never finished has none.
+        Files of these names are replaced, others are left alone. All are complete before the first one takes its
+        place, so that a disk that fills up leaves the folder as it was; config.json comes last, so that a folder in
+        which the files of two models may have met has none.
 
         Parameters
         ----------
@@ -112,10 +117,11 @@ class Pretrained(
         ------
         InputError
             A file is in the way, a configuration was given, a model that is not of the family, weights of several
-            types.
+            types, weights that are not those of the model as it is described (`require_described`).
         """
         if config is not None:
             raise InputError("config: expected None; a model writes the configuration that it was built from")
+        self._describe()
         folder = Path(save_directory)
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -130,31 +136,43 @@ class Pretrained(
         name = repo_id or folder.resolve().name
         return self.push_to_hub(name, model_card_kwargs=model_card_kwargs, **push_to_hub_kwargs)
 
-    def _save_pretrained(self, save_directory: Path) -> None:
-        from rmaat.family import get
+    def _describe(self) -> "Description":
+        """What config.json will say; raises `InputError` for a model that could not be loaded from it again."""
+        from rmaat.family import build_model, get
 
         model = cast("Model", self)
-        get(model.name)  # what no name builds could not be loaded again
-        found = {value.dtype for value in model.state_dict().values()}
+        get(model.name)
+        state = model.state_dict()
+        found = {value.dtype for value in state.values()}
         dtype = DTYPES.get(next(iter(found)))
         if len(found) > 1 or dtype is None:
             given = ", ".join(sorted(map(str, found)))
             raise InputError(f"weights: expected one type out of {', '.join(DTYPES.values())}, got {given}")
         laws = None if model.retention is None else model.retention.laws
-        (save_directory / CONFIG).unlink(missing_ok=True)
-        if laws is None:
-            (save_directory / LAWS).unlink(missing_ok=True)  # of the model that was here before
-        else:
-            laws.save(save_directory / LAWS)
-        save_weights(model, save_directory / WEIGHTS, NO_LAWS if laws is None else laws.digest)
-        description = Description(
+        with torch.device("meta"):
+            described = build_model(model.name, model.config, laws)
+        require_described(state, described.state_dict(), model.name)
+        return Description(
             model=model.name,
             config=model.config.model_dump(mode="json"),
             laws_digest=None if laws is None else laws.digest,
             dtype=dtype,
             versions=versions("rmaat", "torch", "safetensors"),
         )
-        write_json(save_directory / CONFIG, description.model_dump(mode="json"))
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        model, description = cast("Model", self), self._describe()
+        config = save_directory / CONFIG
+        with ExitStack() as places:  # which the files take in turn, the last entered first
+            new_config = places.enter_context(whole_file(config))
+            write_json(new_config, description.model_dump(mode="json"))
+            if model.retention is not None:
+                model.retention.laws.save(places.enter_context(whole_file(save_directory / LAWS)))
+            new_weights = places.enter_context(whole_file(save_directory / WEIGHTS))
+            save_weights(model, new_weights, description.laws_digest or NO_LAWS)
+            config.unlink(missing_ok=True)
+            if model.retention is None:
+                (save_directory / LAWS).unlink(missing_ok=True)  # of the model that was here before
 
     @classmethod
     def from_pretrained(
@@ -244,6 +262,43 @@ def from_pretrained(folder_or_repo_id: str | Path, **options: Any) -> "Model":
     return cast("Model", Pretrained.from_pretrained(folder_or_repo_id, **options))
 
 
+def require_described(found: Mapping[str, Tensor], described: Mapping[str, Tensor], name: str) -> None:
+    """Refuse to save weights that could not be loaded again as what they are.
+
+    Parameters
+    ----------
+    found : mapping
+        State of the model as it is.
+    described : mapping
+        State of a model that is made anew as config.json will say, on whatever device.
+    name : str
+        Of the model.
+
+    Raises
+    ------
+    InputError
+        Tensors that are missing, one too many (of a parametrisation or an adapter), of another shape, without values
+        (on the meta device), or that share memory (tied weights).
+    """
+    mend = "expected the model as its configuration describes it, without parametrisations, adapters or resized parts"
+    if names := sorted(found.keys() ^ described.keys()):
+        here = "has" if names[0] in found else "lacks"
+        raise InputError(f"weights: {name!r} {here} {brief(names[0])!r}; {mend}")
+    for each, value in found.items():
+        if value.shape != described[each].shape:
+            got, wanted = [*value.shape], [*described[each].shape]
+            raise InputError(f"weights: {each!r} has the shape {got}, {wanted} is described; {mend}")
+        if value.is_meta:
+            raise InputError(f"weights: {each!r} is on the meta device and has no values")
+    # A shard of a weight has memory of its own.
+    spans = sorted((v.data_ptr(), v.data_ptr() + v.nbytes, each) for each, v in found.items() if type(v) is Tensor)
+    for (_, end, one), (start, _, other) in pairwise(spans):
+        if start < end:
+            raise InputError(
+                f"weights: {one!r} and {other!r} share memory; a folder would hold them as two: untie them"
+            )
+
+
 def _download(model_id: str | Path, options: dict[str, Any]) -> Path:
     """The three files of a repository, all of one commit."""
     if isinstance(model_id, Path):
@@ -253,8 +308,7 @@ def _download(model_id: str | Path, options: dict[str, Any]) -> Path:
     except HFValidationError:
         raise InputError(f"{model_id}: no such folder, and not a name on the Hub (owner/name)") from None
     except Exception as error:  # the Hub's errors, and those of its HTTP client, have no base in common
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise InputError(f"{model_id}: no such folder, and nothing to be had from the Hub ({reason})") from None
+        raise InputError(f"{model_id}: no such folder, and nothing to be had from the Hub ({brief(error)})") from None
 
 
 def refuse_pickles(folder: Path) -> None:
@@ -277,14 +331,16 @@ def _describe(path: Path) -> Description:
     raw = read_json(path, "model configuration")
     if not isinstance(raw, dict) or raw.get("model_type") != MODEL_TYPE:
         found = raw.get("model_type") if isinstance(raw, dict) else raw
-        raise InputError(f"{path}: not the configuration of a model of {MODEL_TYPE} (model_type {found!r})")
+        raise InputError(f"{path}: not the configuration of a model of {MODEL_TYPE} (model_type {brief(found)!r})")
     if "transformers_version" in raw:
         raise InputError(
             f"{path}: written through transformers; expected AutoModelForSequenceClassification.from_pretrained, after "
             "import rmaat.huggingface"
         )
     if raw.get("schema_version") != SCHEMA_VERSION:
-        raise InputError(f"{path}: model schema {raw.get('schema_version')}; this version reads {SCHEMA_VERSION}")
+        raise InputError(
+            f"{path}: model schema {brief(raw.get('schema_version'))}; this version reads {SCHEMA_VERSION}"
+        )
     try:
         return Description.model_validate(raw)
     except ValidationError as error:

@@ -284,6 +284,22 @@ def _write(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str]) -> 
         save_file(tensors, path, metadata)
     except SafetensorError as error:  # what a full disk is told as
         raise OSError(0, str(error), str(path)) from None
+    order_metadata(path)
+
+
+def order_metadata(path: Path) -> None:
+    """Sort the metadata of a safetensors file, so that equal contents are equal bytes.
+
+    Tensors are in order already; of metadata the library keeps none, and what it writes differs between processes.
+    """
+    with path.open("r+b") as file:
+        size = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(size))
+        if about := header.get("__metadata__"):
+            header["__metadata__"] = dict(sorted(about.items()))
+        file.seek(8)
+        # The same text in another order, and the spaces that fill it up to a multiple of 8 bytes.
+        file.write(json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode().ljust(size))
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

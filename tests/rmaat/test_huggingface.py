@@ -5,6 +5,8 @@ import json
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from torch import nn
+from torch.nn.utils import parametrizations
 from transformers import AutoConfig, AutoModelForSequenceClassification
 from transformers.utils import logging
 
@@ -219,3 +221,95 @@ def test_a_file_in_the_way(config, laws, tmp_path):
     (tmp_path / "file").write_text("mine")
     with pytest.raises(InputError, match="file: a file; expected a folder"):
         RMAATForSequenceClassification.wrap(RMAAT(config, laws)).save_pretrained(tmp_path / "file")
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda m: parametrizations.weight_norm(m.model.head[1]), r"'rmaat' (has|lacks) 'model.head.1.param"),
+        (
+            lambda m: setattr(m.model.encoder.blocks[1], "norm_attention", m.model.encoder.blocks[0].norm_attention),
+            "share memory; a folder would hold them as two: untie them",
+        ),
+        (lambda m: setattr(m, "extra", nn.Linear(2, 2)), "'rmaat' has 'extra.bias'"),
+        (lambda m: setattr(m.model.encoder, "embedding", nn.Embedding(20, 8)), r"shape \[20, 8\], \[16, 8\] is desc"),
+        (lambda m: m.config.settings.update(width=4), r"has the shape \[.*8\], \[.*4\] is described"),
+    ],
+)
+def test_what_could_not_be_loaded_again_replaces_nothing(folder, change, message):
+    model, before = load(folder), contents(folder)
+    change(model)
+    with pytest.raises(InputError, match=message):
+        model.save_pretrained(folder)
+    assert contents(folder) == before
+
+
+def test_a_save_that_fails_leaves_the_older_model(folder, monkeypatch):
+    model, before = load(folder), contents(folder)
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("transformers.modeling_utils.safe_save_file", full)
+    with pytest.raises(OSError, match="No space left"):
+        model.save_pretrained(folder)
+    assert contents(folder) == before
+    assert len(list(folder.iterdir())) == len(before)
+
+
+def test_saving_over_another_model(folder, config, laws, inputs):
+    """Plain on top of shards, shards on top of plain, and over what rmaat's own save_pretrained wrote."""
+    model = load(folder)
+    for options in ({"max_shard_size": "2KB"}, {}, {"max_shard_size": "2KB"}):
+        with torch.no_grad():
+            model.model.encoder.memory.add_(1.0)
+        model.save_pretrained(folder, **options)
+        assert (folder / "model.safetensors").exists() == (not options)
+        assert (folder / "model.safetensors.index.json").exists() == bool(options)
+        assert torch.equal(load(folder)(**inputs).logits, model(**inputs).logits)
+    RMAAT(config, laws).save_pretrained(folder.with_name("plain"))
+    model.save_pretrained(folder.with_name("plain"))
+    assert torch.equal(load(folder.with_name("plain"))(**inputs).logits, model(**inputs).logits)
+
+
+@pytest.mark.parametrize("tokens", [30, 10])
+def test_a_vocabulary_can_grow_and_shrink(folder, inputs, tmp_path, tokens):
+    model = load(folder)
+    inputs = {**inputs, "input_ids": inputs["input_ids"].clamp(max=9)}
+    before = model(**inputs).logits
+    model.resize_token_embeddings(tokens)
+    assert torch.equal(model(**inputs).logits, before)
+    last = torch.full((1, 3), tokens - 1)
+    expected = model(last).logits
+    with pytest.raises(InputError, match=f"tokens: expected ids from 0 to {tokens - 1}"):
+        model(last + 1)
+    model.save_pretrained(tmp_path)
+    assert torch.equal(load(tmp_path)(last).logits, expected)
+    assert load(tmp_path).config.settings["vocabulary"] == tokens
+    model.resize_token_embeddings(pad_to_multiple_of=8)
+    assert model.model.config.vocabulary == -(-tokens // 8) * 8
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((0,), "tokens: expected a whole number from 2, got 0"),
+        ((2.5,), "tokens: expected a whole number from 2, got 2.5"),
+        ((True,), "tokens: expected a whole number from 2, got True"),
+        ((20, 0), "pad_to_multiple_of: expected a whole number from 1, got 0"),
+    ],
+)
+def test_no_vocabulary(folder, arguments, message):
+    model = load(folder)
+    before = model.model.encoder.embedding
+    with pytest.raises(InputError, match=message):
+        model.resize_token_embeddings(*arguments)
+    for table in (nn.Embedding(20, 4), nn.Linear(8, 8)):
+        with pytest.raises(InputError, match="embeddings: expected nn.Embedding of 8 features, got"):
+            model.set_input_embeddings(table)
+    assert model.model.encoder.embedding is before
+    assert model.model.config.vocabulary == 16

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from huggingface_hub import HfApi
 from huggingface_hub.hub_mixin import PyTorchModelHubMixin
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+from torch import nn
+from torch.nn.utils import parametrizations
 
 import rmaat
 from astro_sim.common.errors import InputError
@@ -18,6 +21,7 @@ from rmaat.family import MEMBERS, RMAAT, build_model
 from rmaat.language import LanguageModel
 from rmaat.model import Model, SequenceClassifier
 from rmaat.pretrained import Pretrained
+from rmaat.training import checkpoint
 
 FILES = ["config.json", "laws.json", "model.safetensors"]
 
@@ -366,3 +370,106 @@ def test_a_pickle_under_the_name_of_weights(folder, zipped):
     torch.save(model.state_dict(), folder / "model.safetensors", _use_new_zipfile_serialization=zipped)
     with pytest.raises(InputError, match="model.safetensors: a pickle under another name; only safetensors are read"):
         rmaat.from_pretrained(folder)
+
+
+# --- what was there stays whole
+
+
+def tied(model):
+    model.encoder.blocks[1].feedforward[0].weight = model.encoder.blocks[0].feedforward[0].weight
+
+
+def views(model):
+    """Two weights that are the two halves, overlapping in a row, of one tensor."""
+    flat = torch.zeros(3 * 8)
+    norms = [block.norm_attention for block in model.encoder.blocks]
+    norms[0].weight, norms[1].weight = nn.Parameter(flat[:8]), nn.Parameter(flat[4:12])
+
+
+CHANGED = [
+    (tied, "'encoder.blocks.[01].feedforward.0.weight' and 'encoder.blocks.[01].feedforward.0.weight' share memory"),
+    (views, "'encoder.blocks.0.norm_attention.weight' and 'encoder.blocks.1.norm_attention.weight' share memory"),
+    (
+        lambda m: parametrizations.weight_norm(m.head[1]),
+        r"'rmaat' (has|lacks) 'head.1.parametrizations.weight.original0",
+    ),
+    (lambda m: parametrizations.spectral_norm(m.head[1]), r"'rmaat' (has|lacks) 'head.1.param"),
+    (lambda m: m.add_module("adapter", nn.Linear(2, 2)), "'rmaat' has 'adapter.bias'"),
+    (lambda m: setattr(m, "head", nn.Identity()), "'rmaat' lacks 'head.0.bias'"),
+    (
+        lambda m: setattr(m.encoder, "embedding", nn.Embedding(30, 8)),
+        r"embedding.weight' has the shape \[30, 8\], \[16",
+    ),
+    (lambda m: m.to("meta"), "is on the meta device and has no values"),
+]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize(("change", "message"), CHANGED)
+def test_weights_that_could_not_be_loaded_again_replace_nothing(folder, config, laws, change, message):
+    model, before = RMAAT(config, laws), contents(folder)
+    change(model)
+    with pytest.raises(InputError, match=message):
+        model.save_pretrained(folder)
+    assert contents(folder) == before
+    with pytest.raises(InputError, match=message):
+        model.save_pretrained(folder.with_name("new"))
+    assert not folder.with_name("new").exists()
+
+
+@pytest.mark.parametrize("fails", ["laws", "weights"])
+def test_a_disk_that_fills_up_leaves_the_older_model(folder, config, laws, monkeypatch, fails):
+    before = contents(folder)
+
+    def full(*arguments, **named):
+        raise OSError(28, "No space left on device", "somewhere")
+
+    at = {"laws": "bridge.laws.write_text", "weights": "rmaat.training.checkpoint.save_file"}[fails]
+    monkeypatch.setattr(at, full)
+    with pytest.raises(OSError, match="No space left"):
+        RMAAT(config, laws).save_pretrained(folder)
+    assert contents(folder) == before
+
+
+def test_a_folder_in_the_place_of_a_file(folder, config, laws):
+    (folder / "laws.json").unlink()
+    (folder / "laws.json").mkdir()
+    before = (folder / "config.json").read_bytes()
+    with pytest.raises(InputError, match="laws.json: exists and is not a regular file"):
+        RMAAT(config, laws).save_pretrained(folder)
+    assert (folder / "config.json").read_bytes() == before
+    assert names(folder) == FILES
+
+
+def test_files_of_two_models_never_stand_under_one_description(folder, config, laws, monkeypatch):
+    """A process that is killed between two renames: what is left is no model, and says so."""
+    replaced, replace = [], os.replace
+
+    def killed(source, target):
+        if Path(target).name not in FILES:
+            return replace(source, target)
+        replaced.append(Path(target).name)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("astro_sim.common.files.os.replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        RMAAT(config.replace(readout="last"), laws).save_pretrained(folder)
+    assert replaced == ["model.safetensors"]
+    with pytest.raises(InputError, match="config.json: no such model configuration"):
+        rmaat.from_pretrained(folder)
+
+
+def test_equal_weights_are_equal_bytes(tmp_path):
+    """safetensors writes metadata in an order that differs from time to time: 6 orders of 3, so 30 files tell."""
+    tensors, found = {"b": torch.ones(3), "a": torch.zeros(2, 5), "é": torch.ones(1)}, set()
+    for number in range(30):
+        path = tmp_path / f"{number}.safetensors"
+        checkpoint._write_weights(tensors, path, "d", 7)
+        found.add(path.read_bytes())
+    assert len(found) == 1
+    with safe_open(path, "pt") as file:
+        assert file.metadata() == {"format": "pt", "laws_digest": "d", "step": "7"}
+        assert all(torch.equal(file.get_tensor(name), value) for name, value in tensors.items())
