@@ -114,7 +114,7 @@ def unidentified(laws: Laws) -> str | None:
 def noise(law: RetentionLaw) -> str:
     """Where noise is taken to enter, how that is known, and whether the residuals bear it out."""
     largest, saturation = max(map(abs, law.residuals)), law.amplitude.value
-    if negligible(law):
+    if law.negligible:
         return (
             f"The residuals, at most {share(largest, saturation)} of the saturation, are negligible: below "
             f"{share(RESOLUTION, 1)} of the rise they count as no noise."
@@ -122,20 +122,15 @@ def noise(law: RetentionLaw) -> str:
     told = f"Noise is taken to enter through {ENTERS[law.noise]} (how that is known: {law.noise_origin})."
     if law.noise_origin == NO_NOISE:
         told = f"No noise to place: another family follows the curve to within {share(RESOLUTION, 1)} of its rise."
-    limit = 2.0 / math.sqrt(law.fitted_cycles)
+    limit = 1.96 / math.sqrt(law.fitted_cycles)
     told += f" Residuals one cycle apart are correlated by {number(law.autocorrelation, 2)}, "
-    if abs(law.autocorrelation) <= limit:
-        return told + f"within ±2/√{law.fitted_cycles} = {number(limit, 2)}."
+    if not law.correlated:
+        return told + f"within ±1.96/√{law.fitted_cycles} = {number(limit, 2)}."
     return told + (
-        f"beyond 2/√{law.fitted_cycles} = {number(limit, 2)}: the law or the kind of noise is wrong, by residuals of "
-        f"up to {share(largest, saturation)} of the saturation."
+        f"beyond 1.96/√{law.fitted_cycles} = {number(limit, 2)}, the 95 % band of independent ones: the law or the "
+        f"kind of noise is wrong, by residuals of up to {share(largest, saturation)} of the saturation, and the "
+        "intervals and the band are too narrow."
     )
-
-
-def negligible(law: RetentionLaw) -> bool:
-    """Whether the residuals are too small for noise."""
-    size = max(map(abs, law.residuals)) if law.deviation is None else law.deviation
-    return size < RESOLUTION * law.amplitude.value * law.reached
 
 
 def band(laws: Laws) -> str:

@@ -5,10 +5,14 @@ attributes carry where it came from (experiment, model, seed, every setting, ver
 promises stands in `astro_sim.contents`, or, of an experiment of one's own, in the dataset itself; writer and reader
 check it.
 
+Two digests say what a dataset is: ``digest`` covers the question (experiment, model, seed, settings), and
+`content_digest` the answer. In a file the second stands in the attribute ``content_digest``; both are held on reading.
+
 A sweep is one dataset too: the grid in front of the dimensions, its values in the attribute ``sweep``, NaN where a
 point failed (``failure`` says why) or has no entry (``held_DIM`` says where).
 """
 
+import hashlib
 import json
 import operator
 import re
@@ -22,12 +26,16 @@ import h5py
 import numpy as np
 import xarray as xr
 
-from astro_sim.common.errors import InputError, did_you_mean
+from astro_sim.common.errors import InputError, brief, did_you_mean
 from astro_sim.common.files import HDF5, digest, versions, whole_file
+from astro_sim.common.sealed import read_hdf5, seal
 from astro_sim.contents import CONTENTS, Contents, require_readable
 from astro_sim.contents.shared import Dimensions
 
 SCHEMA_VERSION = 1
+CONTENT = "content_digest"
+# Attributes of a variable that readers of netCDF act on, and do not give back.
+DECODED = frozenset({"_FillValue", "missing_value", "scale_factor", "add_offset", "_Unsigned", "dtype", "coordinates"})
 
 # Model -> the packages that integrate it; a model of one's own may use any of them.
 SOLVERS = {"macro": ("numba",), "biophysical": ("Brian2",)}
@@ -72,10 +80,7 @@ def describe(
             raise InputError(
                 f"{experiment}: MEANINGS of {model!r} lack the variable {str(name)!r}; expected its unit and meaning"
             )
-        kept = variable.dtype.kind in "fiubU" or (
-            variable.dtype.kind == "O" and all(isinstance(each, str) for each in variable.values.ravel())
-        )
-        if not kept:
+        if not _is_kept(variable):
             raise InputError(f"{experiment}: variable {str(name)!r} holds {variable.dtype}, expected numbers or text")
         unit, meaning = known[str(name)]
         variable.attrs, variable.encoding = {"units": unit, "long_name": meaning}, {}
@@ -94,25 +99,74 @@ def provenance(
 ) -> dict[str, Any]:
     """The attributes of a dataset; of a sweep if ``grid`` names swept settings and their values."""
     own = own or {}
-    question = {"experiment": experiment, "model": model, "seed": seed, "settings": dict(settings)}
-    if own:
-        question["source"] = own["own_source"]
     title, swept = f"{experiment} experiment, {model} model", {}
     if grid is not None:
-        question["sweep"] = list(grid.items())  # the order of the names is that of the dimensions
         title, swept = f"{title}, sweep of {', '.join(grid)}", {"sweep": json.dumps(dict(grid))}
+    source = own.get("own_source")
     return {
         "title": title,
         "experiment": experiment,
         "model": model,
         "seed": seed,
-        "settings": json.dumps(question["settings"], sort_keys=True),
+        "settings": json.dumps(dict(settings), sort_keys=True),
         **swept,
         **own,
         "versions": json.dumps(versions("rmaat", "numpy", *SOLVERS.get(model, ("numba", "Brian2")), "xarray")),
-        "digest": digest(question),
+        "digest": _question_digest(experiment, model, seed, settings, grid, source),
         "schema_version": SCHEMA_VERSION,
     }
+
+
+def _question_digest(
+    experiment: str,
+    model: str,
+    seed: int,
+    settings: Mapping[str, Any],
+    grid: Mapping[str, list[Any]] | None,
+    source: str | None,
+) -> str:
+    question = {"experiment": experiment, "model": model, "seed": seed, "settings": dict(settings)}
+    if source is not None:
+        question["source"] = source
+    if grid is not None:
+        question["sweep"] = list(grid.items())  # the order of the names is that of the dimensions
+    return digest(question)
+
+
+def content_digest(dataset: xr.Dataset) -> str:
+    """SHA-256 of all that a dataset holds: names, dimensions, values, units, meanings and provenance.
+
+    Two datasets of one question have the same one exactly if their numbers are the same. It does not depend on the
+    order of variables, nor on whether the dataset came from a file.
+    """
+    held = hashlib.sha256()
+    for name in sorted(map(str, dataset.variables)):
+        variable = dataset[name].variable
+        values = variable.values
+        if values.dtype.kind in "OU":
+            kind, content = "text", json.dumps(values.astype(object).tolist()).encode()
+        else:
+            if values.dtype.kind == "f":
+                values = np.where(np.isnan(values), np.array(np.nan, values.dtype), values)  # of many NaNs one
+            values = np.ascontiguousarray(values, values.dtype.newbyteorder("<"))
+            kind, content = values.dtype.str, values.tobytes()
+        about = [name, list(variable.dims), list(variable.shape), kind, name in dataset.coords]
+        held.update(digest([*about, _plain(variable.attrs)]).encode())
+        held.update(len(content).to_bytes(8, "little") + content)
+    held.update(digest(_plain(dataset.attrs)).encode())
+    return held.hexdigest()
+
+
+def _plain(attributes: Mapping[Any, Any]) -> dict[str, Any]:
+    """Attributes as JSON has them, whatever type of number they came in, but for the digest that is made of them."""
+    plain = {}
+    for name, value in attributes.items():
+        if not isinstance(value, str):
+            array = np.asarray(value)
+            value = repr(array.item() if array.size == 1 else array.tolist())
+        plain[str(name)] = value
+    plain.pop(CONTENT, None)
+    return plain
 
 
 def settings_of(dataset: xr.Dataset) -> dict[str, Any]:
@@ -203,9 +257,16 @@ def check(dataset: xr.Dataset, experiment: str | None = None, where: str = "data
             raise InputError(f"{where}: attribute {name!r} is not a JSON object")
     if not isinstance(dataset.attrs["seed"], int | np.integer):
         raise InputError(f"{where}: attribute 'seed' is not a whole number")
-    if not re.fullmatch("[0-9a-f]{64}", str(dataset.attrs["digest"])):
-        raise InputError(f"{where}: attribute 'digest' is not a SHA-256")
     grid, failed = grid_of(dataset, where), np.zeros((), bool)
+    asked = json.loads(dataset.attrs["sweep"]) if grid else None
+    source = dataset.attrs.get("own_source")
+    held = _question_digest(
+        found, str(dataset.attrs["model"]), int(dataset.attrs["seed"]), settings_of(dataset), asked, source
+    )
+    if dataset.attrs["digest"] != held:
+        raise InputError(
+            f"{where}: attribute 'digest' is not that of its experiment, model, seed and settings; one was changed"
+        )
     if grid:
         failed = _failed(dataset, grid, where)
     for name, dims in needed.items():
@@ -309,14 +370,63 @@ def _present(
 
 
 def write(dataset: xr.Dataset, path: str | Path) -> None:
-    """Write a checked dataset as netCDF 4, whole or not at all."""
+    """Write a checked dataset as netCDF 4, whole or not at all.
+
+    Raises
+    ------
+    InputError
+        Refused by `check`; values, names or attributes that netCDF would not give back as they are.
+    """
     check(dataset)
-    # In memory first: HDF5 crashes on a full disk. With checksums, so that a damaged file is noticed when read.
+    _require_storable(dataset)
+    dataset = dataset.drop_encoding().assign_attrs({CONTENT: content_digest(dataset)})
+    # In memory first: HDF5 crashes on a full disk. With checksums, so that damage is noticed by other readers, too.
     encoding = {name: {"fletcher32": True} for name, v in dataset.variables.items() if v.ndim and v.dtype.kind in "fiu"}
     with _without_cluster():
         content = dataset.to_netcdf(engine="h5netcdf", encoding=encoding)
     with whole_file(path) as temporary:
-        temporary.write_bytes(content)
+        temporary.write_bytes(seal(bytes(content)))
+
+
+def _require_storable(dataset: xr.Dataset) -> None:
+    """Refuse what a file would not give back as it is: dates, other objects, attributes that are no text or number."""
+    for name, variable in dataset.variables.items():
+        if not (isinstance(name, str) and name and not {"/", "\0"} & set(name)):
+            raise InputError(f"dataset: variable {name!r}: expected a name without '/'")
+        if not _is_kept(variable):
+            raise InputError(f"dataset: variable {name!r} holds {variable.dtype}, expected numbers or text")
+        if dropped := sorted(DECODED & set(map(str, variable.attrs))):
+            raise InputError(f"dataset: variable {name!r} has the attribute {dropped[0]!r}, which readers would act on")
+    places = {"dataset": dataset.attrs, **{f"variable {n!r}": v.attrs for n, v in dataset.variables.items()}}
+    for where, attributes in places.items():
+        for name, value in attributes.items():
+            kept = isinstance(name, str) and name and not {"/", "\0"} & set(name)
+            if isinstance(value, str):
+                kept = kept and _is_text(value)
+            else:
+                array = np.asarray(value)
+                number = array.dtype.kind in "iuf" and not isinstance(value, bool)
+                kept = kept and number and (array.ndim == 0 or (array.ndim == 1 and array.size > 1))
+            if not kept:
+                raise InputError(
+                    f"{where}: attribute {name!r}: expected text or numbers, got {brief(repr(value))}; "
+                    "json.dumps makes text of anything else"
+                )
+
+
+def _is_kept(variable: xr.Variable) -> bool:
+    """Whether a file gives back values of this kind."""
+    if variable.dtype.kind == "O":
+        values = variable.values.ravel()  # of none it is not known what they would be
+        return values.size > 0 and all(isinstance(each, str) and _is_text(each) for each in values)
+    if variable.dtype.kind == "U":
+        return all(_is_text(str(each)) for each in variable.values.ravel())
+    return variable.dtype.kind in "iub" or variable.dtype in (np.float32, np.float64)
+
+
+def _is_text(text: str) -> bool:
+    """Whether HDF5 can hold a text: no NUL, which ends one, and no half of a surrogate pair."""
+    return "\0" not in text and not any("\ud800" <= each <= "\udfff" for each in text)
 
 
 def _without_cluster() -> AbstractContextManager[Any]:
@@ -348,14 +458,23 @@ def read(path: str | Path, experiment: str | None = None) -> xr.Dataset:
     if sum(map(operator.eq, begin, HDF5)) < len(begin) / 2:  # a byte or two of another value are damage
         raise InputError(f"{path}: not a netCDF 4 (HDF5) file; expected a dataset that rmaat simulate wrote (.nc)")
     try:
-        with h5py.File(path) as file:
+        content = read_hdf5(path)
+        with h5py.File(content) as file:
             file.visititems(_touch)  # h5netcdf prints a traceback where it meets damage
-        with xr.open_dataset(path, engine="h5netcdf", decode_times=False) as stored:
+        with xr.open_dataset(content, engine="h5netcdf", decode_times=False) as stored:
             dataset = stored.load()
     except (OSError, RuntimeError, ValueError, KeyError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{path}: not a readable netCDF file, perhaps truncated ({reason})") from None
-    return check(dataset, experiment, where=str(path))
+        if isinstance(error, OSError) and error.filename is not None:
+            raise  # not of its contents: permissions, for instance
+        raise InputError(f"{path}: not a readable netCDF file, perhaps truncated ({brief(error)})") from None
+    stated = dataset.attrs.pop(CONTENT, None)
+    check(dataset, experiment, where=str(path))
+    if stated is not None and stated != content_digest(dataset):
+        raise InputError(
+            f"{path}: its contents are not those that were written (attribute {CONTENT!r}); in Python, astro_sim.write "
+            "keeps a dataset that was changed on purpose"
+        )
+    return dataset
 
 
 def _touch(_: str, item: h5py.Group | h5py.Dataset) -> None:

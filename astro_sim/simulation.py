@@ -14,7 +14,9 @@ import numpy as np
 import xarray as xr
 
 from astro_sim import experiments
+from astro_sim.common.brian import own_preferences
 from astro_sim.common.errors import InputError
+from astro_sim.common.interrupts import interrupts_heard
 from astro_sim.common.own_file import located
 from astro_sim.common.settings import describe as describe_fields
 from astro_sim.dataset import describe
@@ -145,8 +147,18 @@ def _steps(
 def _run(
     experiment: str | Path, model: str | None, points: Sequence[Mapping[str, Any]], seeds: Sequence[int]
 ) -> list[xr.Dataset | Exception]:
-    """Run every point, those that wait for answers in lockstep."""
-    found = experiments.find(experiment)
+    """Run every point, those that wait for answers in lockstep.
+
+    What is cut short by an interrupt is never given back as if it were whole, and no preference of the user's changes
+    what is computed.
+    """
+    with interrupts_heard(), own_preferences():
+        return _lockstep(experiments.find(experiment), model, points, seeds)
+
+
+def _lockstep(
+    found: experiments.Found, model: str | None, points: Sequence[Mapping[str, Any]], seeds: Sequence[int]
+) -> list[xr.Dataset | Exception]:
     model = found.resolve(model)
     results: list[xr.Dataset | Exception] = [RuntimeError("not run")] * len(points)
     waiting: deque[_Point] = deque()

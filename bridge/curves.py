@@ -15,6 +15,7 @@ FEWEST_CYCLES = 5  # amplitude, time constant and variance leave AICc finite fro
 REPEATED = ("seed", "layout")  # settings whose sweep repeats an experiment rather than asking another question
 OUTER = ("seed", "layout", "repetition")  # independent of one another, which synapses of one network may not be
 FEWEST_UNITS = 5  # replicates from which a spread over them is an estimate (chosen)
+LARGEST = 1e100  # of a curve, and its inverse the smallest: squares of squares are still numbers
 PRIOR = 4.0  # cycles' worth of trust that all cycles scatter alike, against the spread found at each (chosen)
 
 
@@ -118,6 +119,12 @@ def read_curve(dataset: xr.Dataset) -> Curve:
         raise InputError(f"tau_cycle: expected a length above 0 s, got {', '.join(f'{each:g}' for each in tau_cycle)}")
     if variable.attrs.get("units") not in ("1", "a.u."):
         raise InputError(f"p_l_cycle: expected the unit 1 or a.u., got {variable.attrs.get('units')!r}")
+    largest = float(np.abs(replicates).max(initial=0.0))
+    if not largest <= LARGEST or 0 < largest < 1 / LARGEST:
+        raise InputError(
+            f"p_l_cycle: expected values up to {LARGEST:g}, and the largest above {1 / LARGEST:g}, got {largest:g}; give "
+            "the curve in another unit"
+        )
     curve = Curve(
         replicates=replicates,
         averaged=averaged,

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from astro_sim.common.errors import InputError
 from astro_sim.common.files import versions
-from astro_sim.dataset import check, require_single, settings_of, stands_for
+from astro_sim.dataset import check, content_digest, require_single, settings_of, stands_for
 from bridge import residuals
 from bridge.bootstrap import bootstrap
 from bridge.curves import Curve, read_curve
@@ -181,5 +181,6 @@ def _source(dataset: xr.Dataset) -> Source:
         model=str(attributes["model"]),
         seed=int(attributes["seed"]),
         digest=str(attributes["digest"]),
+        contents=content_digest(dataset),
         settings=settings_of(dataset),
     )

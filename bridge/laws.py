@@ -118,7 +118,8 @@ class Laws:
         Returns
         -------
         array, (T,)
-            Positive, sums to 1.
+            Sums to 1. Positive, unless a factor is smaller than a float64 can hold (below 5e-324, which exponential
+            laws reach some 750 time constants from the segment that they favour); then 0. `log_retention` is finite.
 
         Raises
         ------
@@ -130,8 +131,12 @@ class Laws:
         total = _whole(total)
         if self._weights is None:
             return self.family.retention(total, self.parameters)
+        return np.exp(self.log_retention(total))
+
+    def log_retention(self, total: int) -> Array:
+        """Logarithms of RetentionFactor(t, T) for t = 1 .. T: finite where the factor itself is too small to hold."""
         logs = self.log_weights(total)
-        return np.exp(logs - np.logaddexp.reduce(logs))
+        return logs - np.logaddexp.reduce(logs)
 
     def online(self, total: int) -> Array:
         """delta_t / F(t) for t = 1 .. ``total``: the factors of the rule "consolidate", which needs no T in advance.

@@ -4,7 +4,7 @@ import math
 from functools import lru_cache
 from typing import Annotated, Any, Literal, Protocol, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 KIND = "astromorphic-laws"
 SCHEMA_VERSION = 2
@@ -138,6 +138,21 @@ class RetentionLaw(Closed):
     draws: Draws | None = Field(description="null where nothing repeats and there is no noise")
 
     @property
+    def negligible(self) -> bool:
+        """Whether the residuals are too small for noise."""
+        size = max(map(abs, self.residuals)) if self.deviation is None else self.deviation
+        return size < RESOLUTION * self.amplitude.value * self.reached
+
+    @property
+    def correlated(self) -> bool:
+        """Whether there is noise, and residuals one cycle apart go together more than independent ones would.
+
+        Beyond the 95 % band of independent residuals, 1.96 / sqrt(cycles), the law or the kind of noise is wrong, and
+        the intervals and the band of the draws are too narrow.
+        """
+        return not self.negligible and abs(self.autocorrelation) > 1.96 / math.sqrt(self.fitted_cycles)
+
+    @property
     def indistinct(self) -> list[str]:
         """Families with residuals below `RESOLUTION`, in the order of ``candidates``: their parameters alone decide."""
         count = self.fitted_cycles
@@ -163,8 +178,17 @@ class Source(Closed):
     experiment: str
     model: str
     seed: int
-    digest: Digest
+    digest: Digest = Field(description="of the question: experiment, model, seed and settings")
+    contents: Digest | None = Field(
+        None, description="of the answer, `astro_sim.dataset.content_digest`; left out by files older than it"
+    )
     settings: dict[str, Any]
+
+    @model_serializer(mode="wrap")
+    def _without_unknown(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Laws that were fitted before contents had a digest keep the digest that runs name them by."""
+        fields = handler(self)
+        return fields if self.contents is not None else {k: v for k, v in fields.items() if k != "contents"}
 
 
 class LawsDocument(Closed):

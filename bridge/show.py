@@ -29,6 +29,11 @@ def sentences(laws: Laws) -> list[str]:
         f"{'Concave' if law.concave else f'Not concave: the largest increment is that of cycle {law.peak_cycle}'}; "
         f"the curve reached {law.reached:.0%} of the fitted saturation.",
     ]
+    if law.correlated and not set_aside:
+        told.append(
+            f"WARNING: residuals are correlated beyond 1.96 / sqrt({law.fitted_cycles}), the 95 % band of independent "
+            "ones: the law or the kind of noise is wrong, and intervals and band are too narrow."
+        )
     if not law.converged:
         told.append("The fit did NOT converge.")
     if not law.identifiable:

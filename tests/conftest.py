@@ -3,26 +3,20 @@
 import os
 from pathlib import Path
 
-import pytest
 from hypothesis import settings
 
-from astro_sim.common.units import load_brian2
+from astro_sim.common import brian
 
 settings.register_profile("rmaat", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("rmaat")
 
 # In a fresh environment Brian2 compiles some 150 pieces for these tests; without optimisation that takes a third of the
 # time, and the runs here are short. It also locks its cache while one process compiles, so workers have one each.
-load_brian2()
+brian.load_brian2()
 from brian2 import prefs  # noqa: E402
 
-COMPILER = "codegen.cpp.extra_compile_args_gcc", ["-w", "-O0", "-g0"]
-prefs[COMPILER[0]] = COMPILER[1]
+COMPILER = "codegen.cpp.extra_compile_args_gcc"
+prefs[COMPILER] = ["-w", "-O0", "-g0"]
+brian.NUMERICAL = tuple(name for name in brian.NUMERICAL if name != COMPILER)  # runs leave this one as it is
 if worker := os.environ.get("PYTEST_XDIST_WORKER"):
     prefs["codegen.runtime.cython.cache_dir"] = str(Path.home() / ".cython" / f"brian_extensions_{worker}")
-
-
-@pytest.fixture
-def quick_compiler(tmp_path: Path) -> None:
-    """The same for processes that begin in ``tmp_path``: Brian2 reads the preferences that lie there."""
-    (tmp_path / "brian_preferences").write_text("{} = {}\n".format(*COMPILER))

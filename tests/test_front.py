@@ -38,7 +38,6 @@ def blocks(language):
     return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
 
 
-@pytest.mark.usefixtures("quick_compiler")
 @pytest.mark.slow
 def test_the_readmes_commands_work_in_order(tmp_path, monkeypatch):
     commands = [
@@ -62,7 +61,6 @@ def test_the_readmes_commands_work_in_order(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("quick_compiler")
 def test_the_readmes_python_works(tmp_path):
     (code,) = blocks("python")
     done = subprocess.run(

@@ -18,10 +18,11 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from astro_sim.common.brian import load_brian2, own_preferences
 from astro_sim.common.errors import InputError, NumericalError
 from astro_sim.common.progress import Progress
 from astro_sim.common.settings import Settings, quantity
-from astro_sim.common.units import UNITLESS, brian_unit, load_brian2
+from astro_sim.common.units import UNITLESS, brian_unit
 
 Array = NDArray[np.float64]
 Target = Literal["auto", "cython", "cpp_standalone", "numpy"]
@@ -144,6 +145,7 @@ class Session:
         brian2.BrianLogger.suppress_hierarchy("brian2.codegen.generators.base")
         # Brian2's device, preferences and random state belong to the process: one session at a time.
         self._stack.enter_context(_ALONE)
+        self._stack.enter_context(own_preferences())
         state = np.random.get_state()  # noqa: NPY002 - Brian2 draws from the legacy generator
         self._stack.callback(np.random.set_state, state)
         if self.target == "cpp_standalone":

@@ -42,3 +42,14 @@ def require_known(what: str, name: Any, known: Collection[str]) -> None:
         raise InputError(f"{what}: expected a name ({', '.join(known)}), got {type(name).__name__}")
     if name not in known:
         raise InputError(f"unknown {what} {name!r}; {did_you_mean(name, known)}")
+
+
+MOST_ECHOED = 200  # characters of somebody's input in a message
+
+
+def brief(value: Any) -> str:
+    """What was given, for a message: on one line, without its middle where it is long; of an error its first line."""
+    if isinstance(value, BaseException):
+        value = next(iter(str(value).splitlines()), "") or type(value).__name__
+    text = " ".join(str(value).split())
+    return text if len(text) <= MOST_ECHOED else f"{text[: MOST_ECHOED // 2 - 4]} ... ({len(text):,} characters)"

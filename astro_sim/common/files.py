@@ -1,21 +1,31 @@
 """Files that appear whole or not at all, and digests that say what was in them."""
 
+import errno
 import hashlib
 import json
 import os
 import re
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from astro_sim.common.errors import InputError
+from astro_sim.common.errors import InputError, brief
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 HDF5 = b"\x89HDF\r\n\x1a\n"  # how every netCDF 4 file begins
+LONGEST_NAME = 255  # bytes; of ext4, XFS, APFS and NTFS alike
+# What a file system says that has no permissions, no locks, or nothing to wait for.
+UNSUPPORTED = frozenset(
+    {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EPERM, errno.EACCES, errno.ENOLCK, errno.ENOTTY}
+)
 
 
 @contextmanager
@@ -24,20 +34,18 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     path = Path(os.path.realpath(path))  # a link is followed, not replaced
     if path.exists() and not path.is_file():
         raise InputError(f"{path}: exists and is not a regular file")
-    temporary = None
+    temporary = _beside(path, path.suffix)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
-        os.close(handle)
-        temporary = Path(name)
+        # Made here, and only here: with the permissions that the user's umask gives, and never over another's file.
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         yield temporary
-        temporary.chmod(0o666 & ~_umask())
         _to_disk(temporary)
         os.replace(temporary, path)
-    except OSError as error:  # name the file that was asked for, not the temporary one
-        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+    except OSError as error:
+        raise _of(path, error, temporary) from error
     finally:
-        if temporary is not None:
+        with suppress(OSError):  # the file system may be gone by now, which is told already
             temporary.unlink(missing_ok=True)
 
 
@@ -52,29 +60,41 @@ def whole_folder(path: str | Path, replace: bool = False) -> Iterator[Path]:
     """
     path = Path(path)
     require_free(path, replace)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    temporary = _beside(path)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.mkdir()
         yield temporary
-        temporary.chmod(0o777 & ~_umask())
         for inside in (*temporary.rglob("*"), temporary):
             _to_disk(inside)
         if path.exists() and replace:
             # Two renames, so that a crash between them leaves the old folder under a telling name.
-            old = path.with_name(f".{path.name}.old")
+            old = _beside(path, mark="old")
             shutil.rmtree(old, ignore_errors=True)
             os.rename(path, old)
             os.rename(temporary, path)
-            shutil.rmtree(old)
+            shutil.rmtree(old, ignore_errors=True)
         else:
             require_free(path)  # somebody may have made it meanwhile; an empty folder is replaced by the rename
             os.rename(temporary, path)
     except OSError as error:
-        if error.filename is not None and not str(error.filename).startswith(str(temporary)):
-            raise
-        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+        raise _of(path, error, temporary) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _beside(path: Path, suffix: str = "", mark: str = "") -> Path:
+    """A hidden name in the same folder: what `recover` knows again, and no longer than a file's name may be."""
+    ending = f".{mark or secrets.token_hex(4)}{suffix}"
+    name = path.name.encode(errors="surrogateescape")[: LONGEST_NAME - len(ending.encode()) - 1]
+    return path.with_name(f".{name.decode(errors='ignore')}{ending}")
+
+
+def _of(path: Path, error: OSError, temporary: Path) -> OSError:
+    """The same error, told of the file that was asked for and not of the temporary one; of others it stays as it is."""
+    if error.filename is not None and not str(error.filename).startswith(str(temporary)):
+        return error
+    return OSError(error.errno, error.strerror or str(error), str(path))
 
 
 def recover(folder: Path, names: str) -> None:
@@ -98,13 +118,25 @@ def recover(folder: Path, names: str) -> None:
 
 
 def _to_disk(path: Path) -> None:
-    """Wait until a file or folder is on the disk, so that a loss of power after its renaming cannot leave it empty."""
-    if os.name == "posix":  # elsewhere a folder cannot be opened
+    """Wait until a file or folder is on the disk, so that a loss of power after its renaming cannot leave it empty.
+
+    Not every file system can be asked to (some network and FUSE ones cannot), which is no reason to lose the file.
+    """
+    if os.name != "posix":  # elsewhere a folder cannot be opened
+        return
+    try:
         handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+    except OSError as error:
+        if error.errno not in UNSUPPORTED:
+            raise
+        return
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in UNSUPPORTED:
+            raise
+    finally:
+        os.close(handle)
 
 
 @contextmanager
@@ -183,6 +215,40 @@ def read_json(path: str | Path, what: str) -> Any:
         raise InputError(f"{path}: not a {what}: {error}") from None
 
 
+def visible(folder: Path, pattern: str = "*") -> list[Path]:
+    """What lies in a folder, in the order of the names, without what a person does not see there.
+
+    Hidden are names that begin with a dot (a Mac's companions ``._NAME``, an editor's drafts) and a Mac's folder
+    ``__MACOSX`` in unpacked archives. Whatever is gathered as data is gathered through here.
+    """
+    return sorted(path for path in folder.glob(pattern) if is_visible(path.name))
+
+
+def is_visible(name: str) -> bool:
+    """Whether a file or folder of this name is meant to be seen; see `visible`."""
+    return not name.startswith(".") and name != "__MACOSX"
+
+
+def read_array(path: Path, mmap: bool = False) -> "NDArray[Any]":
+    """Read a .npy file, memory-mapped if asked; never a pickle.
+
+    Raises
+    ------
+    InputError
+        No such file, or not a whole array.
+    """
+    import numpy as np  # here, since the front door does without
+
+    try:
+        # An empty array cannot be memory-mapped.
+        return np.load(path, mmap_mode="r" if mmap else None, allow_pickle=False)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such array") from None
+    # A damaged header is text that numpy hands to Python's parser, and what comes out of that is manifold.
+    except Exception as error:
+        raise InputError(f"{path}: not a readable array, perhaps truncated ({brief(error)})") from None
+
+
 def digest(value: Any) -> str:
     """SHA-256 of the canonical JSON of ``value`` (sorted keys, no spaces): the same settings, the same digest."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
@@ -203,9 +269,3 @@ def versions(*packages: str) -> dict[str, str]:
 @cache
 def _version(package: str) -> str:
     return version(package)  # reads the package's metadata: 13 ms for a handful
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -1,7 +1,9 @@
-"""Where a number was measured: the processor, and the commit of the checkout."""
+"""The machine: what a number was measured on, and how much of it a process may use."""
 
+import os
 import platform
 import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -34,3 +36,22 @@ def commit() -> str | None:
         return git("rev-parse", "HEAD") + ("+changes" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return None
+
+
+def cores() -> int:
+    """Cores that this process may use; where the system does not tell that (macOS, Windows), those of the machine."""
+    allowed = getattr(os, "sched_getaffinity", None)
+    return len(allowed(0)) if allowed is not None else os.cpu_count() or 1
+
+
+def peak_memory_mb() -> float:
+    """Largest resident memory of this process so far, 10^6 bytes."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        import psutil
+
+        found = psutil.Process().memory_info()
+        return getattr(found, "peak_wset", found.rss) / 1e6
+    # Linux counts in KiB, macOS in bytes.
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6

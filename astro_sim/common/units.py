@@ -3,12 +3,10 @@
 Brian2 knows the units and checks the dimensions. It is loaded only where a unit is met.
 """
 
-import importlib
 import re
-import signal
-import sys
-import threading
 from typing import Any
+
+from astro_sim.common.brian import load_brian2
 
 # How the field writes them -> Brian2's name. What Brian2 itself calls so (ms, mV, nS, um, ...) needs no entry.
 _NAMES = {
@@ -22,24 +20,6 @@ _NUMBER = re.compile(
 
 # Units that measure nothing physical: a number in them has no other unit to be given in.
 UNITLESS = ("1", "a.u.", "spacing", "1/spacing")
-
-
-_LOADING = threading.Lock()
-
-
-def load_brian2() -> None:
-    """Import Brian2 without the handler for interrupts that it installs.
-
-    That handler cannot be installed from a thread (a worker of dask is one), and ends a run as if it were whole.
-    """
-    with _LOADING:
-        if "brian2" not in sys.modules:
-            kept = signal.signal
-            signal.signal = lambda *_: None
-            try:
-                importlib.import_module("brian2")
-            finally:
-                signal.signal = kept
 
 
 def brian_unit(text: str) -> Any:

@@ -15,10 +15,12 @@ import operator
 
 import numpy as np
 from llvmlite import ir
-from numba import float64, njit, types
+from numba import float64, types
 from numba.core import cgutils
 from numba.core.typing.templates import ConcreteTemplate, infer_global, signature
 from numba.extending import intrinsic, lower_builtin, models, register_model
+
+from astro_sim.common.compiled import compiled
 
 WIDTH = 8  # one AVX-512 register, two of AVX2; LLVM splits it where registers are narrower
 
@@ -176,7 +178,7 @@ def power_of_two(typingctx, shifted):
     return lanes(lanes), generate
 
 
-@njit
+@compiled(cache=False)
 def tanh(x):
     """tanh of every lane, within 4 ulp over all of float64; odd, with NaN and signed zeros kept.
 
@@ -201,7 +203,7 @@ def tanh(x):
     return with_sign(fma(odd, more, q * less) / fma(q, more, odd * less), x)
 
 
-@njit(cache=True)
+@compiled()
 def _tanh_rows(rows):
     for row in range(len(rows)):
         store(rows, row, tanh(load(rows, row)))
@@ -219,7 +221,7 @@ TANH, RECTIFIED, SOFTSIGN, LINEAR = range(4)
 CODES = {"tanh": TANH, "rectified": RECTIFIED, "softsign": SOFTSIGN, "linear": LINEAR}
 
 
-@njit
+@compiled(cache=False)
 def _apply(code, source, first, target, at, count):
     """Non-linearity of ``count`` rows from ``source[first]``, into ``target[at]`` and on."""
     if code == TANH:
@@ -237,7 +239,7 @@ def _apply(code, source, first, target, at, count):
             store(target, at + k, load(source, first + k))
 
 
-@njit
+@compiled(cache=False)
 def _spread(shared, own, f, psi, processes, out, at):
     """sum_kl T_ijkl psi_kl into ``out[at]`` and on; four rows at once, as each sum waits for its own last term."""
     k = 0
@@ -273,7 +275,7 @@ def _spread(shared, own, f, psi, processes, out, at):
         k += 4
 
 
-@njit
+@compiled(cache=False)
 def _derivative(y, inputs, u, shared, own, constants, codes, switches, n, f, out):
     """Right-hand side at ``y`` with the inputs in rows ``u`` and on, into ``out``; ``f`` is scratch."""
     phi, g, theta, psi, kappa = codes
@@ -331,7 +333,7 @@ def _derivative(y, inputs, u, shared, own, constants, codes, switches, n, f, out
             store(out, at_pl + k, (drive - gamma_l * p_l) * rate_pl)
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def advance(y, lengths, counts, ends, inputs, shared, own, constants, codes, switches, n, euler, out):
     """Carry ``y`` through pieces of stretches; see `astro_sim.macro.solver` for what the arrays hold."""
     size = len(y)

@@ -1,7 +1,6 @@
 """Worker processes on this machine. One pipe a worker, so that it is known which job a dying worker had."""
 
 import multiprocessing
-import os
 import signal
 import sys
 from collections import deque
@@ -11,6 +10,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from astro_sim.common.errors import InputError
+from astro_sim.common.machine import cores
 from astro_sim.sweeps.work import LOSSES, Done, Job, attempt, lost, quieten
 
 
@@ -26,7 +26,7 @@ def run(jobs: Sequence[Job], workers: int | None = None, first_alone: bool = Tru
         Start the others when the first job is done: what it compiled lies in the cache then.
     """
     waiting = deque(jobs)
-    wanted = min(workers or len(os.sched_getaffinity(0)), len(waiting))
+    wanted = min(workers or cores(), len(waiting))
     crew: list[_Worker] = []
     ahead = 0 if first_alone else 1  # jobs that must be done before all workers start
     try:

@@ -21,8 +21,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from astro_sim.common.compiled import compiled
 
 Points = NDArray[np.complex128]
 
@@ -131,7 +132,7 @@ def draw(seed: int, index: int, size: int = 32, contours: str = "curv_contour_le
     return Picture(render(size, targets, distractors, markers), label, targets, distractors, markers, room)
 
 
-@njit(cache=True)
+@compiled()
 def grow_targets(generator, starts, units, paddles, seed_distance, room):
     """Place two snakes, a paddle of each in turn.
 
@@ -156,7 +157,7 @@ def grow_targets(generator, starts, units, paddles, seed_distance, room):
                 retreats += 1
 
 
-@njit(cache=True)
+@compiled()
 def start_to_mark(generator, starts, units, paddles, tolerance, room):
     """Draw the target whose start is as far from the one far end as from the other; -1 where neither's is."""
     one, other = starts[2 * paddles - 2 : 2 * paddles] + room.length * units[2 * paddles - 2 : 2 * paddles]
@@ -167,7 +168,7 @@ def start_to_mark(generator, starts, units, paddles, tolerance, room):
     return -1
 
 
-@njit(cache=True)
+@compiled()
 def grow_distractors(generator, starts, units, count, paddles, asked, room):
     """Add up to ``asked`` snakes behind the first ``count`` paddles, in the room left; return how many paddles then."""
     for _ in range(asked):
@@ -187,7 +188,7 @@ def grow_distractors(generator, starts, units, count, paddles, asked, room):
     return count
 
 
-@njit(cache=True)
+@compiled()
 def extend(generator, starts, units, count, last, room):
     """Place paddle ``count`` to follow paddle ``last``; False at a dead end.
 
@@ -206,7 +207,7 @@ def extend(generator, starts, units, count, last, room):
     return False
 
 
-@njit(cache=True)
+@compiled()
 def fits(starts, units, count, beside, room):
     """Whether paddle ``count`` lies within the edges and clear of all before it but ``beside``."""
     start, unit, length = starts[count], units[count], room.length
@@ -231,7 +232,7 @@ def fits(starts, units, count, beside, room):
     return True
 
 
-@njit(cache=True)
+@compiled()
 def squared_distance(point, start, unit, length):
     """From a point to a segment, squared."""
     local = (point - start) * unit.conjugate()
@@ -239,7 +240,7 @@ def squared_distance(point, start, unit, length):
     return beyond**2 + local.imag**2
 
 
-@njit(cache=True)
+@compiled()
 def direction(generator):
     """Any direction, as a complex number of size 1."""
     angle = 2 * np.pi * generator.random()

@@ -1,8 +1,6 @@
 """The training loop: from the state that a checkpoint left to the last step, or to an earlier end."""
 
 import math
-import resource
-import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,6 +13,7 @@ import torch
 from torch import nn
 
 from astro_sim.common.errors import InputError
+from astro_sim.common.machine import peak_memory_mb
 from astro_sim.common.progress import Progress
 from bridge.torch import Retention
 from rmaat.attention.mixer import Projection
@@ -340,5 +339,4 @@ def peak_megabytes(device: torch.device) -> float:
     """Most memory held so far: of the GPU what torch allocated, else what the process has resident; 10^6 bytes."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 1e6
-    # Linux counts in KiB, macOS in bytes.
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
+    return peak_memory_mb()

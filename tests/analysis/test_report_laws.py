@@ -170,12 +170,12 @@ def test_where_noise_enters_and_how_that_is_known(noisy: dict[str, Laws]) -> Non
 
 
 @pytest.mark.parametrize(
-    ("value", "expected"), [(0.4, "within ±2/√24 = 0.41."), (-0.42, "beyond 2/√24 = 0.41: the law")]
+    ("value", "expected"), [(0.39, "within ±1.96/√24 = 0.4."), (-0.41, "beyond 1.96/√24 = 0.4, the 95 % band")]
 )
 def test_autocorrelation_beyond_its_limit_is_flagged(noisy: dict[str, Laws], value: float, expected: str) -> None:
     text = told(changed(noisy["levels"], autocorrelation=value))
     assert f"correlated by {value:.2g}, ".replace("-", "−") + expected in text
-    assert ("the law or the kind of noise is wrong" in text) == (abs(value) > 2 / np.sqrt(24))
+    assert ("the law or the kind of noise is wrong" in text) == (abs(value) > 1.96 / np.sqrt(24))
 
 
 def test_residuals_of_an_exact_fit_are_not_correlated(laws: Laws) -> None:

@@ -194,7 +194,7 @@ def test_nothing_is_left_behind(target, tmp_path, monkeypatch):
 
 def test_loading_brian2_leaves_interrupts_to_python_in_any_thread():
     code = (
-        "import signal, threading; from astro_sim.common.units import load_brian2;"
+        "import signal, threading; from astro_sim.common.brian import load_brian2;"
         "was = signal.getsignal(signal.SIGINT);"
         "t = threading.Thread(target=load_brian2); t.start(); t.join(); import sys;"
         "print('brian2' in sys.modules, signal.getsignal(signal.SIGINT) is was)"
