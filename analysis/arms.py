@@ -1,6 +1,5 @@
 """Runs as arms: what is compared is a model with its settings and laws; runs of one arm differ in their seed alone."""
 
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -11,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from astro_sim.common.errors import InputError
-from astro_sim.common.files import digest, read_json
+from astro_sim.common.files import digest, read_json, walk
 from rmaat.records import RunRecord, is_run, read_right, read_run, unpacked
 
 EXPECTED = "expected run folders, folders of them, or tables that rmaat reproduce wrote (.json)"
@@ -181,11 +180,10 @@ def _candidates(given: Path) -> Iterator[Path]:
         yield given
         return
     runs = []
-    for place, folders, _ in os.walk(given):
-        here = sorted(name for name in folders if not name.startswith("."))
-        inside = [name for name in here if is_run(Path(place) / name)]
-        folders[:] = [name for name in here if name not in inside]
-        runs += [Path(place) / name for name in inside]
+    for at, folders, _ in walk(given):
+        inside = [name for name in folders if is_run(at / name)]
+        folders[:] = [name for name in folders if name not in inside]
+        runs += [at / name for name in inside]
     if not runs:
         raise InputError(f"{given}: no run in this folder; {EXPECTED}")
     yield from sorted(runs)

@@ -1,9 +1,9 @@
 """From the paths on the command line to what they hold: datasets, laws, runs."""
 
 import json
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,9 @@ import xarray as xr
 
 from astro_sim import dataset as datasets
 from astro_sim.common.errors import InputError
+from astro_sim.common.files import walk
 from bridge.laws import Laws
-from bridge.schema import KIND
+from bridge.schema import KIND, Source
 from rmaat.records import RunRecord, is_run, read_run
 
 EXPECTED = "expected a dataset (.nc), laws or a table of results (.json), a run folder, or a folder that holds such"
@@ -40,6 +41,15 @@ class Dataset:
     def digest(self) -> str:
         """Digest of the question that the dataset answers."""
         return str(self.data.attrs["digest"])
+
+    @cached_property
+    def contents(self) -> str:
+        """Digest of the answer."""
+        return datasets.content_digest(self.data)
+
+    def is_source(self, source: Source) -> bool:
+        """Whether laws rest on this very dataset, as far as they say."""
+        return source.digest == self.digest and source.contents in (None, self.contents)
 
 
 @dataclass(frozen=True)
@@ -74,13 +84,17 @@ class Results:
 
 @dataclass
 class Inputs:
-    """Everything that was found, in the order given; folders alphabetically."""
+    """Everything that was found, in the order given; folders alphabetically.
+
+    ``passed_over`` are .nc files in folders that are no datasets of ours.
+    """
 
     datasets: list[Dataset] = field(default_factory=list)
     sweeps: list[Dataset] = field(default_factory=list)
     laws: list[LawsFile] = field(default_factory=list)
     runs: list[RunRecord] = field(default_factory=list)
     tables: list[Results] = field(default_factory=list)
+    passed_over: list[Path] = field(default_factory=list)
 
     def of(self, experiment: str) -> list[Dataset]:
         """Datasets of one experiment."""
@@ -89,7 +103,7 @@ class Inputs:
     def laws_from(self, dataset: Dataset) -> Laws | None:
         """The first laws that rest on this very dataset; None if none do."""
         for each in self.laws:
-            if any(source.digest == dataset.digest for source in each.laws.document.sources):
+            if any(map(dataset.is_source, each.laws.document.sources)):
                 return each.laws
         return None
 
@@ -101,7 +115,8 @@ def collect(paths: Sequence[str | Path]) -> Inputs:
     ----------
     paths : sequence of path
         Datasets (.nc), laws and tables of results (.json), run folders, or folders of such; these are searched to the
-        bottom, without hidden folders, data folders and the insides of runs. What is met twice is taken once.
+        bottom, links followed, without hidden folders, data folders and the insides of runs. What is met twice is
+        taken once. What other programs left there is passed over, and of .nc files it is said.
 
     Returns
     -------
@@ -119,10 +134,16 @@ def collect(paths: Sequence[str | Path]) -> Inputs:
     for given in map(Path, paths):
         taken = 0
         for path in _candidates(given):
-            taken += 1
             if path.resolve() not in seen:
                 seen.add(path.resolve())
-                _take(path, found)
+                try:
+                    _take(path, found)
+                except datasets.ForeignError:
+                    if path == given:
+                        raise
+                    found.passed_over.append(path)
+                    continue
+            taken += 1
         if not taken:
             raise InputError(f"{given}: nothing to report in this folder; {EXPECTED}")
     # Laws inside runs come last: a laws file that was named is the better name for the same laws.
@@ -150,14 +171,12 @@ def _candidates(given: Path) -> Iterator[Path]:
 
 
 def _search(folder: Path) -> Iterator[Path]:
-    for place, folders, files in os.walk(folder):
-        at = Path(place)
-        here = sorted(name for name in folders if not name.startswith(".") and name != "data")
+    for at, folders, files in walk(folder):
+        here = [name for name in folders if name != "data"]
         runs = [name for name in here if is_run(at / name)]
         folders[:] = [name for name in here if name not in runs and not _is_data(at / name)]
-        for name in sorted(files):
-            file = at / name
-            if not name.startswith(".") and (file.suffix == ".nc" or _claims_laws(file) or _claims_results(file)):
+        for file in (at / name for name in files):
+            if file.suffix == ".nc" or _claims_laws(file) or _claims_results(file):
                 yield file
         yield from (at / name for name in runs)
 
@@ -197,7 +216,7 @@ def _peek(path: Path) -> Any:
     """Parsed JSON, or None where there is none; whether that is an error is the caller's to say."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
 
 

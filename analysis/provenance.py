@@ -25,9 +25,9 @@ def provenance(inputs: Inputs, paths: Sequence[str], out: str) -> Section:
         section.add(
             Table(
                 "Seeds, digests and versions of the datasets",
-                ["path", "experiment", "model", "seed", "digest", "versions"],
+                ["path", "experiment", "model", "seed", "digest", "digest of contents", "versions"],
                 [_dataset(each) for each in simulated],
-                ["experiment", "model", "digest", "versions"],
+                ["experiment", "model", "digest", "digest of contents", "versions"],
             )
         )
         section.add(
@@ -38,9 +38,9 @@ def provenance(inputs: Inputs, paths: Sequence[str], out: str) -> Section:
         section.add(
             Table(
                 "Laws files and what they rest on",
-                ["path", "digest", "fitted to (seed, digest)", "versions"],
+                ["path", "digest", "fitted to (seed, digest, digest of contents)", "versions"],
                 [_laws(each) for each in inputs.laws],
-                ["digest", "fitted to (seed, digest)", "versions"],
+                ["digest", "fitted to (seed, digest, digest of contents)", "versions"],
             )
         )
         section.add(*(Code(f"{each.path}: the command that makes it", fit(each, inputs)) for each in inputs.laws))
@@ -50,12 +50,14 @@ def provenance(inputs: Inputs, paths: Sequence[str], out: str) -> Section:
             Table("What was trained, on what, where", ["setting", "value"], _run(run), ["value"]),
             Code(f"{label}: the commands that make it", train(run, inputs)),
         )
+    passed = ", ".join(map(str, inputs.passed_over))
     section.add(
         Heading("This page"),
         Text(
             "Drawn from the files above and nothing else; no clock is read, so the same files give the same "
             "page. Versions: " + _pairs(versions("rmaat", "numpy", "xarray", "plotly", "jinja2"))
         ),
+        *([Text(f"Passed over, since other programs wrote them: {passed}.", note=True)] if passed else []),
         Code("The command that makes this page", _join(["rmaat", "report", *paths, "--out", out])),
     )
     return section
@@ -75,9 +77,10 @@ def simulate(each: Dataset) -> str:
 
 def fit(each: LawsFile, inputs: Inputs) -> str:
     """The command line that makes a laws file; datasets by path where they were given, else by experiment."""
-    given = {dataset.digest: str(dataset.path) for dataset in inputs.datasets}
-    sources = each.laws.document.sources
-    names = [given.get(source.digest, f"{source.experiment}.nc") for source in sources]
+    names = [
+        next((str(dataset.path) for dataset in inputs.datasets if dataset.is_source(source)), f"{source.experiment}.nc")
+        for source in each.laws.document.sources
+    ]
     perturbation = each.laws.document.perturbation
     if perturbation is None:
         return _join(["rmaat", "fit", *names, "--out", str(each.path)])
@@ -127,12 +130,24 @@ def _dataset(each: Dataset) -> list[str]:
     a = each.data.attrs
     made = _pairs(json.loads(a["versions"]))
     source = f" (a file of one's own, SHA-256 {a['own_source'][:12]}…)" if "own_source" in a else ""
-    return [str(each.path), each.experiment + source, str(a["model"]), str(int(a["seed"])), each.digest, made]
+    return [
+        str(each.path),
+        each.experiment + source,
+        str(a["model"]),
+        str(int(a["seed"])),
+        each.digest,
+        each.contents,
+        made,
+    ]
 
 
 def _laws(each: LawsFile) -> list[str]:
     document = each.laws.document
-    rests = "; ".join(f"{source.experiment} ({source.seed}, {source.digest[:12]}…)" for source in document.sources)
+    rests = "; ".join(
+        f"{source.experiment} ({source.seed}, {source.digest[:12]}…, "
+        f"{'not kept' if source.contents is None else f'{source.contents[:12]}…'})"
+        for source in document.sources
+    )
     return [str(each.path), each.laws.digest, rests, _pairs(document.versions)]
 
 

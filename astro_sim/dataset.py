@@ -37,6 +37,10 @@ CONTENT = "content_digest"
 # Attributes of a variable that readers of netCDF act on, and do not give back.
 DECODED = frozenset({"_FillValue", "missing_value", "scale_factor", "add_offset", "_Unsigned", "dtype", "coordinates"})
 
+class ForeignError(InputError):
+    """Not a dataset of ours, broken or whole: another program wrote it."""
+
+
 # Model -> the packages that integrate it; a model of one's own may use any of them.
 SOLVERS = {"macro": ("numba",), "biophysical": ("Brian2",)}
 REQUIRED_ATTRIBUTES = ("experiment", "model", "seed", "settings", "versions", "digest", "schema_version")
@@ -240,7 +244,7 @@ def check(dataset: xr.Dataset, experiment: str | None = None, where: str = "data
         raise InputError(f"{where}: expected an xarray.Dataset, as of astro_sim.read or simulate, got {got}")
     for name in REQUIRED_ATTRIBUTES:
         if name not in dataset.attrs:
-            raise InputError(f"{where}: not a dataset of astro_sim (attribute {name!r} is missing)")
+            raise ForeignError(f"{where}: not a dataset of astro_sim (attribute {name!r} is missing)")
     version = dataset.attrs["schema_version"]
     if not (isinstance(version, int | np.integer) and version == SCHEMA_VERSION):
         raise InputError(f"{where}: dataset schema {version}; this version reads {SCHEMA_VERSION}")
@@ -456,7 +460,7 @@ def read(path: str | Path, experiment: str | None = None) -> xr.Dataset:
     with path.open("rb") as file:
         begin = file.read(len(HDF5))
     if sum(map(operator.eq, begin, HDF5)) < len(begin) / 2:  # a byte or two of another value are damage
-        raise InputError(f"{path}: not a netCDF 4 (HDF5) file; expected a dataset that rmaat simulate wrote (.nc)")
+        raise ForeignError(f"{path}: not a netCDF 4 (HDF5) file; expected a dataset that rmaat simulate wrote (.nc)")
     try:
         content = read_hdf5(path)
         with h5py.File(content) as file:

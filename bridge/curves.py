@@ -122,7 +122,7 @@ def read_curve(dataset: xr.Dataset) -> Curve:
     largest = float(np.abs(replicates).max(initial=0.0))
     if not largest <= LARGEST or 0 < largest < 1 / LARGEST:
         raise InputError(
-            f"p_l_cycle: expected values up to {LARGEST:g}, and the largest above {1 / LARGEST:g}, got {largest:g}; give "
+            f"p_l_cycle: expected values up to {LARGEST:g}, the largest above {1 / LARGEST:g}, got {largest:g}; give "
             "the curve in another unit"
         )
     curve = Curve(

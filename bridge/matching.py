@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy import optimize
 
 from astro_sim.common.errors import InputError
+from astro_sim.common.progress import Progress
 from bridge import exploring
 from bridge.families.family import total_variation
 from bridge.laws import Laws
@@ -118,22 +119,24 @@ def match(
         sets = exploring.points(asked, columns.T)
         found = [_apart(each, aims) for each in exploring.run(model, shared, sets, seed, workers)]
         done["runs"] += len(found)
+        progress.advance(note=f"{len(found)} simulations each")
         done["failed"] += sum(each is None for each in found)
         return np.array([NO_LAW if each is None else float(np.mean([*each.values()])) for each in found])
 
-    found: Any = optimize.differential_evolution(
-        distances,
-        [*zip(low, high, strict=True)],
-        strategy="best1bin",
-        maxiter=int(generations),
-        popsize=MEMBERS,
-        tol=0.0,
-        callback=lambda intermediate_result: bool(intermediate_result.fun < CLOSE),
-        rng=np.random.default_rng(seed),
-        polish=False,
-        vectorized=True,
-        updating="deferred",
-    )
+    with Progress("matching", int(generations) + 1) as progress:
+        found: Any = optimize.differential_evolution(
+            distances,
+            [*zip(low, high, strict=True)],
+            strategy="best1bin",
+            maxiter=int(generations),
+            popsize=MEMBERS,
+            tol=0.0,
+            callback=lambda intermediate_result: bool(intermediate_result.fun < CLOSE),
+            rng=np.random.default_rng(seed),
+            polish=False,
+            vectorized=True,
+            updating="deferred",
+        )
     (parameters,) = exploring.points(asked, found.x[None])
     (best,) = exploring.run(model, shared, [parameters], seed, workers)
     apart = _apart(best, aims)

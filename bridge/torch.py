@@ -151,6 +151,33 @@ class Retention(Constants):
         covered = torch.log(-torch.expm1(family.log_survival(t.double(), values, torch)))  # log F(t)
         return torch.exp(self._log_increments(t.double()) - covered)
 
+    def heard(self, least: float, total: int | None = None, most: int = 2**20) -> int | None:
+        """How many segments a stream takes in before delta_t / F(t) falls below ``least``.
+
+        Parameters
+        ----------
+        least : float
+        total : int, optional
+            Segments of the stream; by default it is endless. Laws that were reversed need it.
+        most : int
+            How far the stream is looked at, but under laws that were reversed.
+
+        Returns
+        -------
+        int or None
+            None where that does not happen.
+        """
+        with torch.no_grad():
+            if total is not None and self.laws.needs_total:
+                return _before(self.online(total) < least)
+            first, end = 1, most if total is None else min(total, most)
+            while first <= end:  # in pieces that double: most laws are through early
+                t = torch.arange(first, min(2 * first + 62, end) + 1, device=self.start.device)
+                if (found := _before(self.online_at(t) < least)) is not None:
+                    return first - 1 + found
+                first += len(t)
+        return None
+
     def table(self, rule: str, totals: Sequence[int], segments: int) -> Tensor:
         """Factors of a batch.
 
@@ -203,3 +230,8 @@ class Retention(Constants):
         family, values = self.laws.family, self.values()
         step = family.log_survival_step(t, values, torch)
         return family.log_survival(t - 1.0, values, torch) + torch.log(-torch.expm1(step))
+
+
+def _before(holds: Tensor) -> int | None:
+    """How many come before the first that holds, if one does."""
+    return int(holds.int().argmax()) if holds.any() else None

@@ -4,7 +4,14 @@ Exit status: 0 on success, 2 on wrong use or bad input (one line on stderr, noth
 when terminated.
 """
 
+import os
 import sys
+
+# `python -m rmaat` looks for modules in the working folder first, where a person may have an analysis.py. The rooms are
+# beside this one, so it must not, unless that is where they are.
+if __name__ == "__main__" and sys.path[0] == os.getcwd() != os.path.dirname(os.path.dirname(os.path.abspath(__file__))):
+    del sys.path[0]
+
 import warnings
 from importlib.metadata import version
 from pathlib import Path
@@ -17,7 +24,7 @@ from astro_sim.common.files import require_suffix, require_writable
 from astro_sim.common.settings import load_toml, parse_assignments
 from astro_sim.contents import EXPERIMENTS
 from rmaat import figure_verb, laws_verbs, reproduce_verbs, run_verbs, tasks
-from rmaat.terminal import HEADER, TASKS, Seed, Set, ended_by_sigterm, print_json, table
+from rmaat.terminal import HEADER, TASKS, Seed, Set, ended_by_sigterm, print_json, require_streams, table
 
 # Typer carries a copy of click or imports it, depending on its version; this is the base of its errors in both.
 UsageError: Any = typer.BadParameter.__mro__[1]
@@ -329,7 +336,7 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder to make.")] = Path("demo"),
     seed: Seed = 0,
 ) -> None:
-    """All of it, small, in two minutes.
+    """All of it, small, in two to four minutes on two cores.
 
     Example: rmaat demo --out demo
     """
@@ -352,9 +359,17 @@ def _overview(datasets: list[Path], laws: Path, run: Path, out: Path) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return the exit status."""
+    require_streams()
     warnings.showwarning = _show_warning
     with ended_by_sigterm() as came:
         status = _run(sys.argv[1:] if arguments is None else arguments)
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:  # who read it has seen enough, as `head` does
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or the interpreter would try again at its end
+        except OSError as error:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            status = _refuse(f"standard output: {error.strerror}")
     return 128 + came[0] if came else status
 
 
@@ -370,8 +385,11 @@ def _run(arguments: list[str]) -> int:
         return _refuse(f"{error.format_message().rstrip('.')}; see {command} --help")
     except (typer.Abort, KeyboardInterrupt):
         return 130
+    except BrokenPipeError:
+        return 0
     except OSError as error:
-        return _refuse(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        told = error.strerror or str(error)
+        return _refuse(f"{error.filename}: {told}" if error.filename else told)
     except MemoryError as error:
         return _refuse(f"not enough memory for these settings ({error})")
     except RuntimeError as error:

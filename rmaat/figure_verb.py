@@ -1,5 +1,6 @@
 """The verb `rmaat figure`: a figure for print, by name."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -27,6 +28,7 @@ def figure(
 
     Example: rmaat figure macro-dynamics --out dynamics.pdf
     """
+    os.environ["MPLBACKEND"] = "agg"  # nothing is shown, so a backend of the user's need not exist
     from analysis.figures import FIGURES, Sources, draw, save
 
     if list_:

@@ -21,6 +21,7 @@ from typing import Any
 from astro_sim.common.errors import InputError, require_known
 from astro_sim.common.files import alone, digest, read_json, write_json
 from astro_sim.common.machine import commit, processor
+from astro_sim.common.progress import on_terminal
 from astro_sim.common.settings import load_toml
 from bridge.laws import Laws
 from rmaat.config import MODELS, RMAATConfig
@@ -367,7 +368,7 @@ def _as_json(settings: Mapping[str, Any]) -> dict[str, Any]:
 def _rmaat(words: Sequence[str]) -> str | None:
     """Run a verb in a process of its own; what it complained of, if it did."""
     # On a terminal its progress line is seen as it comes, elsewhere the last line is kept for the table.
-    stderr = None if sys.stderr.isatty() else subprocess.PIPE
+    stderr = None if on_terminal() else subprocess.PIPE
     command = [sys.executable, "-m", "rmaat", *words]
     with (
         subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=stderr, text=True) as process,

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from astro_sim.common.errors import InputError
+from astro_sim.common.progress import on_terminal
 from astro_sim.common.settings import load_toml, parse_assignments
 from rmaat import tasks
 from rmaat.terminal import HEADER, TASKS, Set, print_json, table
@@ -72,7 +73,7 @@ def train(
     from rmaat.training.stopping import Stopped
 
     # Where there is no progress line, as in the log of a batch job, each validation has a line.
-    tell = None if sys.stderr.isatty() else partial(print, flush=True)
+    tell = None if on_terminal() else partial(print, flush=True)
     try:
         record = run(task, place, loaded, out, model, given, resume, minutes, tell, init_from)
     except Stopped as stopped:

@@ -6,10 +6,11 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from analysis.curves import colour
-from analysis.figures.style import COLUMN, MARKERS, PAGE, SMALL, STYLES, legend, new, only, tidy
+from analysis.figures.style import COLUMN, MARKERS, PAGE, SMALL, STYLES, legend, new, only, plain, tidy
 from astro_sim.common.errors import InputError
 
 
+@plain
 def bifurcation(dataset: xr.Dataset) -> Figure:
     """Draw lowest and highest calcium against IP3, led up and down, and the period of the oscillation.
 
@@ -45,6 +46,7 @@ def bifurcation(dataset: xr.Dataset) -> Figure:
     return figure
 
 
+@plain
 def gliotransmission(dataset: xr.Dataset) -> Figure:
     """Draw release a spike and bound receptors against presynaptic rate, a colour a modulation.
 
@@ -78,6 +80,7 @@ def gliotransmission(dataset: xr.Dataset) -> Figure:
     return figure
 
 
+@plain
 def waves(dataset: xr.Dataset) -> Figure:
     """Draw a calcium wave: calcium over time and cells with the onsets, and onset against distance with its speed.
 

@@ -8,7 +8,21 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.curves import colour, drawn_spread, law_level, retention_curves
-from analysis.figures.style import COLUMN, DARK, MARKERS, PAGE, SMALL, SOFT, STYLES, dots, legend, new, nothing, tidy
+from analysis.figures.style import (
+    COLUMN,
+    DARK,
+    MARKERS,
+    PAGE,
+    SMALL,
+    SOFT,
+    STYLES,
+    dots,
+    legend,
+    new,
+    nothing,
+    plain,
+    tidy,
+)
 from astro_sim.common.errors import InputError
 from bridge.effects import OUTPUTS, Sensitivity
 from bridge.families.family import total_variation
@@ -19,6 +33,7 @@ DEVIATIONS = ("flat", "reversed", "faster", "slower", "random")
 DEVIATION_TOTAL = 16  # T at which a law and its deviations are set side by side
 
 
+@plain
 def ltp_law(laws: Laws) -> Figure:
     """Draw p^l at the ends of cycles with the law through it, its continuation dashed, and what is left below."""
     figure = new(COLUMN, 3.4)
@@ -49,6 +64,7 @@ def draw_law(axes: Axes, laws: Laws) -> None:
     legend(axes, loc="lower right" if data[-1] > data[0] else "upper right")
 
 
+@plain
 def retention(laws: Laws, totals: Sequence[int] = MANY) -> Figure:
     """Draw RetentionFactor(t, T) against t for many T, and its first and last value against T.
 
@@ -94,6 +110,7 @@ def perturbed(laws: Laws) -> str:
     return "" if perturbation is None else f" (perturbed: {perturbation.kind})"
 
 
+@plain
 def deviation(laws: Laws, rows: Sequence[Mapping[str, Any]] = ()) -> Figure:
     """Draw what happens when the law deviates from the simulated one: the factors, and the accuracy of models.
 
@@ -144,6 +161,7 @@ def deviation(laws: Laws, rows: Sequence[Mapping[str, Any]] = ()) -> Figure:
     return figure
 
 
+@plain
 def sensitivity(found: Sensitivity) -> Figure:
     """Draw which biology the law depends on: a bar a parameter, a panel an output, largest effect on the first on top.
 

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from analysis.curves import Array, colour, distinct, per_synapse, thin, through_means
-from analysis.figures.style import COLUMN, PAGE, SMALL, STYLES, legend, legend_above, new, only, shade, tidy
+from analysis.figures.style import COLUMN, PAGE, SMALL, STYLES, legend, legend_above, new, only, plain, shade, tidy
 from astro_sim.common.errors import InputError
 from bridge.laws import PAPER_EXPONENT, Laws
 
@@ -20,6 +20,7 @@ STATES = {
 }
 
 
+@plain
 def macro_dynamics(dataset: xr.Dataset) -> Figure:
     """Draw x, s, p^s and p^l over repeated cycles, a line a neuron or synapse; p^l at the ends of cycles marked.
 
@@ -74,6 +75,7 @@ def _synapses(axes: Axes, time: Array, curves: Array) -> None:
         axes.plot(*thin(time, curve), style, color=colour(k), linewidth=1, label=label)
 
 
+@plain
 def layouts(dataset: xr.Dataset) -> Figure:
     """Draw p^s of every synapse over one cycle, a panel a layout of the processes, with a common axis.
 
@@ -107,6 +109,7 @@ def layouts(dataset: xr.Dataset) -> Figure:
     return figure
 
 
+@plain
 def spatial_decay(dataset: xr.Dataset, laws: Laws | None = None) -> Figure:
     """Draw the peak of p^s of every process against its distance from the one active, logarithmic, with the fit.
 
@@ -136,6 +139,7 @@ def spatial_decay(dataset: xr.Dataset, laws: Laws | None = None) -> Figure:
     return figure
 
 
+@plain
 def calcium_rate(dataset: xr.Dataset, laws: Laws | None = None) -> Figure:
     """Draw calcium against stimulation rate, both logarithmic, with the fitted power and the papers' exponent.
 

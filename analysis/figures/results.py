@@ -12,7 +12,7 @@ from analysis import paper
 from analysis.arms import Found, of_rows
 from analysis.comparison import Difference, compare_results
 from analysis.curves import colour
-from analysis.figures.style import DARK, MARKERS, PAGE, SMALL, SOFT, STYLES, dots, legend, new, nothing, tidy
+from analysis.figures.style import DARK, MARKERS, PAGE, SMALL, SOFT, STYLES, dots, legend, new, nothing, plain, tidy
 from astro_sim.common.errors import InputError
 
 Rows = Sequence[Mapping[str, Any]]
@@ -24,6 +24,7 @@ CHANCE = 1 / 8  # of recall: its values are 8
 BASE = "rmaat"  # the row of ablations that the others differ from
 
 
+@plain
 def lra(rows: Rows) -> Figure:
     """Draw the table of the Long Range Arena: every run, the mean a model, the paper's number, the majority class.
 
@@ -68,6 +69,7 @@ def lra(rows: Rows) -> Figure:
     return figure
 
 
+@plain
 def memory(rows: Rows) -> Figure:
     """Draw the extra memory of a training step against the number of segments, BPTT and AMRB, and AMRB's CPU time.
 
@@ -98,6 +100,7 @@ def memory(rows: Rows) -> Figure:
     return figure
 
 
+@plain
 def throughput(rows: Rows) -> Figure:
     """Draw how fast models train: a bar a model and backward pass, against full attention.
 
@@ -123,6 +126,7 @@ def throughput(rows: Rows) -> Figure:
     return figure
 
 
+@plain
 def ablations(rows: Rows) -> Figure:
     """Draw what each part of RMAAT is worth: accuracy less that of the whole model, a panel a task.
 
@@ -172,6 +176,7 @@ def ablations(rows: Rows) -> Figure:
     return figure
 
 
+@plain
 def recall(rows: Rows) -> Figure:
     """Draw which memory rule carries a value over k segments: from scratch, and beyond the length of a curriculum.
 

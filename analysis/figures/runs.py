@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from analysis.curves import TOTALS, colour, per_synapse, series
 from analysis.figures.laws import draw_law, draw_retention
-from analysis.figures.style import MARKERS, PAGE, SMALL, SOFT, STYLES, legend, new, nothing, shade, tidy
+from analysis.figures.style import MARKERS, PAGE, SMALL, SOFT, STYLES, legend, new, nothing, plain, shade, tidy
 from astro_sim.common.errors import InputError
 from bridge.laws import Laws
 from rmaat.records import RunRecord
@@ -20,6 +20,7 @@ COLUMNS = 8  # pictures of Pathfinder a row
 ANSWERS = {1: "one contour", 0: "two contours"}
 
 
+@plain
 def overview(datasets: Sequence[xr.Dataset], laws: Laws, record: RunRecord | None = None) -> Figure:
     """Draw the whole line in four panels: one cycle, the LTP curve with its law, retention, training.
 
@@ -42,6 +43,7 @@ def overview(datasets: Sequence[xr.Dataset], laws: Laws, record: RunRecord | Non
     return figure
 
 
+@plain
 def influence(records: Sequence[RunRecord]) -> Figure:
     """Draw how far the output moves with each segment, and what is left of the first in the memory after T.
 
@@ -89,6 +91,7 @@ def influence(records: Sequence[RunRecord]) -> Figure:
     return figure
 
 
+@plain
 def pathfinder(pictures: NDArray[np.uint8], labels: NDArray[np.int64]) -> Figure:
     """Draw pictures of Pathfinder: the first positives in the upper row, the first negatives in the lower one.
 

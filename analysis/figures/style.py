@@ -1,10 +1,12 @@
 """What all figures for print share: colours, axes, and how they are written."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import matplotlib
+import matplotlib.style
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -28,6 +30,21 @@ COLUMN, PAGE = 3.5, 7.2  # inches: one and two columns of a journal
 SMALL = 8  # points
 
 
+Drawing = TypeVar("Drawing", bound=Callable[..., Any])
+
+
+def plain(draw: Drawing) -> Drawing:
+    """Draw in matplotlib's own style, whatever the user's matplotlibrc or program has set (LaTeX for letters, say)."""
+
+    @wraps(draw)
+    def drawn(*arguments: Any, **named: Any) -> Any:
+        with matplotlib.style.context("default"):
+            return draw(*arguments, **named)
+
+    return cast(Drawing, drawn)
+
+
+@plain
 def save(figure: Figure, path: str | Path) -> None:
     """Write a figure as PNG, SVG or PDF, whole or not at all; `InputError` on another suffix."""
     require_suffix(path, *METADATA)

@@ -6,7 +6,6 @@ time: they hold the left limit.
 """
 
 import shutil
-import sys
 import tempfile
 import threading
 import warnings
@@ -20,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from astro_sim.common.brian import load_brian2, own_preferences
 from astro_sim.common.errors import InputError, NumericalError
-from astro_sim.common.progress import Progress
+from astro_sim.common.progress import Progress, on_terminal
 from astro_sim.common.settings import Settings, quantity
 from astro_sim.common.units import UNITLESS, brian_unit
 
@@ -272,7 +271,7 @@ class Session:
         network.schedule = SCHEDULE
         length = (round(steps) + 1) * dt * brian2.second
         if self.target == "cpp_standalone":
-            network.run(length, report="stderr" if sys.stderr.isatty() else None, namespace={})
+            network.run(length, report="stderr" if on_terminal() else None, namespace={})
             brian2.device.build(directory=self.folder, compile=True, run=True, debug=False)
             self._require_finite(watched, duration)
             return

@@ -64,7 +64,7 @@ def own_preferences() -> Iterator[None]:
     finally:
         with _COUNTING:
             _inside -= 1
-            if _inside == 0:
+            if _inside == 0 and _foreign:  # else Brian2 was not there when it began, and perhaps still is not
                 _set(_foreign)
                 _foreign.clear()
 

@@ -9,7 +9,9 @@ from contextlib import suppress
 from typing import Any
 
 from numba import njit
-from numba.core import config
+from numba.core import config as numba_config
+
+config: Any = numba_config  # its settings are made when it is loaded, unseen by a type checker
 
 
 def compiled(cache: bool = True, **options: Any) -> Callable[[Callable[..., Any]], Any]:
@@ -21,7 +23,7 @@ def compiled(cache: bool = True, **options: Any) -> Callable[[Callable[..., Any]
     def decorate(function: Callable[..., Any]) -> Any:
         disabled, config.DISABLE_JIT = config.DISABLE_JIT, False
         try:
-            dispatcher = njit(**options)(function)
+            dispatcher: Any = njit(**options)(function)
         finally:
             config.DISABLE_JIT = disabled
         if cache:

@@ -4,13 +4,22 @@ import difflib
 from collections.abc import Collection, Iterable
 from typing import Any
 
+MOST_ECHOED = 200  # characters of somebody's input in a message
+MOST_TOLD = 2_000  # characters of a message
+
 
 class InputError(ValueError):
     """Wrong use or bad input, told in one line: what, where, and what was expected.
 
     The command line prints the message and exits with 2. Anything else that escapes is a defect of ours and keeps
-    its traceback.
+    its traceback. A message of more than `MOST_TOLD` characters, as of a name that is a whole file, loses its middle.
     """
+
+    def __init__(self, message: Any = "") -> None:
+        text = str(message)
+        if len(text) > MOST_TOLD:
+            text = f"{text[: MOST_TOLD // 2]} ... {text[-MOST_TOLD // 4 :]}"
+        super().__init__(text)
 
 
 class NumericalError(InputError):
@@ -28,7 +37,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """
     known = sorted(known)
     near = [each for each in known if each.endswith(f".{name}")]
-    near = near or difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.6)
+    near = near or difflib.get_close_matches(name[:MOST_ECHOED].lower(), known, n=1, cutoff=0.6)
     if near:
         return f"did you mean {near[0]!r}?"
     if any("," in each for each in known):
@@ -41,10 +50,7 @@ def require_known(what: str, name: Any, known: Collection[str]) -> None:
     if not isinstance(name, str):
         raise InputError(f"{what}: expected a name ({', '.join(known)}), got {type(name).__name__}")
     if name not in known:
-        raise InputError(f"unknown {what} {name!r}; {did_you_mean(name, known)}")
-
-
-MOST_ECHOED = 200  # characters of somebody's input in a message
+        raise InputError(f"unknown {what} {brief(repr(name))}; {did_you_mean(name, known)}")
 
 
 def brief(value: Any) -> str:

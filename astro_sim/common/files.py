@@ -203,7 +203,7 @@ def read_json(path: str | Path, what: str) -> Any:
     """Read a JSON file, or raise `InputError` that says which ``what`` is missing or broken, and where."""
     path = Path(path)
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such {what}") from None
     except IsADirectoryError:
@@ -212,7 +212,7 @@ def read_json(path: str | Path, what: str) -> Any:
         found = "a netCDF dataset" if path.read_bytes().startswith(HDF5) else "not text"
         raise InputError(f"{path}: {found}; expected a {what} (JSON)") from None
     except (ValueError, RecursionError) as error:  # broken JSON, endless digits, endless brackets
-        raise InputError(f"{path}: not a {what}: {error}") from None
+        raise InputError(f"{path}: not a {what}: {brief(error)}") from None
 
 
 def visible(folder: Path, pattern: str = "*") -> list[Path]:
@@ -227,6 +227,22 @@ def visible(folder: Path, pattern: str = "*") -> list[Path]:
 def is_visible(name: str) -> bool:
     """Whether a file or folder of this name is meant to be seen; see `visible`."""
     return not name.startswith(".") and name != "__MACOSX"
+
+
+def walk(folder: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
+    """What lies below a folder, as `os.walk`: visible names in order, links followed, no folder twice.
+
+    The list of folders decides where the walk goes on, and may be changed.
+    """
+    seen = set()
+    for place, folders, files in os.walk(folder, followlinks=True):
+        real = os.path.realpath(place)
+        if real in seen:  # a link to a folder above, or a second one to the same
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = sorted(filter(is_visible, folders))
+        yield Path(place), folders, sorted(filter(is_visible, files))
 
 
 def read_array(path: Path, mmap: bool = False) -> "NDArray[Any]":

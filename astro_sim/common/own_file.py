@@ -15,7 +15,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Generic, TypeVar
 
+from astro_sim.common.brian import load_brian2
 from astro_sim.common.errors import InputError, require_known
+from astro_sim.common.interrupts import handlers_refused
 
 
 def is_file_name(name: Any) -> bool:
@@ -116,8 +118,10 @@ def _run(path: Path, code: bytes, name: str) -> ModuleType:
     module.__file__ = whole
     before = sys.modules.get(name)
     sys.modules[name] = module  # where pydantic and dataclasses look up annotations
+    if b"brian2" in code:  # there, or in a function that is called later: its preferences and handlers are not wanted
+        load_brian2()
     try:
-        with chdir("."):  # wherever the file goes, we come back
+        with chdir("."), handlers_refused():  # wherever the file goes, we come back
             exec(compile(code, whole, "exec"), vars(module))
     except (Exception, SystemExit) as error:
         sys.modules.pop(name)

@@ -8,7 +8,7 @@ from typing import Any, Literal, Self, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from astro_sim.common.errors import InputError, did_you_mean
+from astro_sim.common.errors import InputError, brief, did_you_mean
 from astro_sim.common.units import carries_unit, number_in
 
 
@@ -99,7 +99,8 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
     for item in error.errors(include_url=False):
         name = _path(item["loc"], model)
         if item["type"] == "extra_forbidden":
-            parts.append(f"unknown setting {name!r} of {model.__name__}; {did_you_mean(name, model.model_fields)}")
+            told = f"unknown setting {brief(repr(name))} of {model.__name__}"
+            parts.append(f"{told}; {did_you_mean(name, model.model_fields)}")
         elif item["type"] == "missing":
             parts.append(f"{name}: missing")
         elif item["type"] == "value_error":
@@ -109,7 +110,7 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
             expected = expected.partition(", unable to parse")[0].replace(" after validation", "")
             expected = expected.replace("a valid tuple", f"a list, as in {_as_list(item['input'])}")
             unit = model.unit(name) if issubclass(model, Settings) and name in model.model_fields else "1"
-            ending = f"{'' if unit == '1' else f' ({unit})'}, got {item['input']!r}"
+            ending = f"{'' if unit == '1' else f' ({unit})'}, got {brief(repr(item['input']))}"
             expectations.setdefault(name, ([], ending))[0].append(expected)
     parts += [f"{name}: expected {' or '.join(either)}{end}" for name, (either, end) in expectations.items()]
     return "; ".join(parts)
@@ -120,7 +121,7 @@ def _as_list(value: Any) -> str:
     if not isinstance(value, str | int | float) or isinstance(value, bool):
         return '[1, 2] or ["a", "b"]'
     words = [word.strip() for word in str(value).strip("[]").split(",")]  # a shell takes quotes off: ["a"] is [a]
-    return f"[{', '.join(word if _is_number(word) else json.dumps(word) for word in words)}]"
+    return f"[{brief(', '.join(word if _is_number(word) else json.dumps(word) for word in words))}]"
 
 
 def _is_number(word: str) -> bool:
@@ -151,12 +152,12 @@ def parse_assignments(pairs: Iterable[str]) -> dict[str, Any]:
         name, equals, text = pair.partition("=")
         name, text = name.strip(), text.strip()
         if not (equals and name and text):
-            raise InputError(f"--set {pair!r}: expected NAME=VALUE")
+            raise InputError(f"--set {brief(repr(pair))}: expected NAME=VALUE")
         if name in values:
-            raise InputError(f"--set {name}: given twice")
+            raise InputError(f"--set {brief(name)}: given twice")
         try:
             values[name] = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
+        except (ValueError, RecursionError):  # no TOML; or endless digits or brackets, which no setting takes
             values[name] = text
     return values
 
@@ -165,14 +166,15 @@ def load_toml(path: str | Path) -> dict[str, Any]:
     """Read a TOML settings file, or raise `InputError` naming file and line."""
     path = Path(path)
     try:
-        with path.open("rb") as stream:
-            return tomllib.load(stream)
+        return tomllib.loads(path.read_bytes().decode("utf-8-sig"))  # some editors begin a file with a mark
     except FileNotFoundError:
         raise InputError(f"{path}: no such settings file") from None
     except IsADirectoryError:
         raise InputError(f"{path}: a folder; expected a settings file") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not a TOML file: not text in UTF-8 (byte {error.start + 1})") from None
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: not a TOML file: {error}") from None
+        raise InputError(f"{path}: not a TOML file: {brief(error)}") from None
 
 
 def split_settings(
@@ -190,5 +192,5 @@ def split_settings(
     known = [name for model in models for name in model.model_fields]
     for name in values:
         if name not in known:
-            raise InputError(f"unknown setting {name!r}; {did_you_mean(name, [*known, *elsewhere])}")
+            raise InputError(f"unknown setting {brief(repr(name))}; {did_you_mean(name, [*known, *elsewhere])}")
     return [{name: value for name, value in values.items() if name in model.model_fields} for model in models]

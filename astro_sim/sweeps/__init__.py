@@ -2,6 +2,7 @@
 
 import json
 import math
+import multiprocessing
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
@@ -201,7 +202,7 @@ def _running(
         elif client is not None:
             ours = stack.enter_context(cluster.connect(client, workers))
             yield stack.enter_context(closing(cluster.run(jobs, ours, first_alone=not compiled)))
-        elif compiled:
+        elif compiled or multiprocessing.current_process().daemon:  # which may not have processes of its own
             yield in_turn(jobs)
         else:
             yield stack.enter_context(closing(pool.run(jobs, workers)))

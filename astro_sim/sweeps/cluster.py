@@ -1,6 +1,7 @@
 """Workers on other machines, through dask.distributed."""
 
 import logging
+import multiprocessing
 import time
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
@@ -10,7 +11,8 @@ from typing import Any
 from astro_sim.common.errors import InputError
 from astro_sim.sweeps.work import LOSSES, Done, Job, attempt, lost, quieten
 
-PATIENCE = 30  # s, for a scheduler and its first worker
+ANSWER = 5  # s, for a scheduler
+PATIENCE = 30  # s, for its first worker
 PAUSE = 0.02  # s, between looks for what is done
 ALONE = 60  # s, for another worker where the last one has gone
 
@@ -27,6 +29,8 @@ def connect(client: Any, workers: int | None) -> Iterator[Any]:
     if isinstance(client, Client):
         yield client
     elif client == "local":
+        if multiprocessing.current_process().daemon:
+            raise InputError("client: 'local' starts processes, which this one may not; expected an address, or none")
         options: dict[str, Any] = {
             "n_workers": workers,
             "threads_per_worker": 1,
@@ -43,7 +47,7 @@ def connect(client: Any, workers: int | None) -> Iterator[Any]:
             yield ours
     elif isinstance(client, str):
         try:
-            ours = Client(client, timeout=PATIENCE)
+            ours = Client(client, timeout=ANSWER)
         except (OSError, ValueError, TypeError) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise InputError(f"dask: no scheduler answers at {client!r} ({reason})") from None

@@ -63,7 +63,7 @@ class _Worker:
         context = multiprocessing.get_context("spawn")  # a fork would copy locks that threads hold
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=(theirs,), daemon=True)
-        with _without_main():
+        with _without_main(), _interrupts_held():
             self.process.start()
         theirs.close()
         self.job: Job | None = None
@@ -105,6 +105,19 @@ def _serve(pipe: Connection) -> None:
         except EOFError:
             return
         pipe.send(attempt(job))
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Let a process that starts be born deaf to Ctrl-C: until it ignores it, it would answer with a traceback."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

@@ -95,7 +95,7 @@ def lost(job: Job) -> Done:
 
 def quieten() -> None:
     """Keep progress lines of a worker off the terminal: they belong to the driver."""
-    if multiprocessing.parent_process() is not None:
+    if multiprocessing.parent_process() is not None and sys.stderr is not None:
         sys.stderr.isatty = lambda: False
 
 
