@@ -74,6 +74,7 @@ class FoundTask:
             raise located(error, self.path) from error
 
 
+MOST_EXAMPLES = 10**9  # of a split that is generated
 NAMES = ("listops", "text", "recall", "enwik8", "image", "retrieval", "pathfinder")
 
 

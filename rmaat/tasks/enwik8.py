@@ -5,9 +5,7 @@ arXiv 1808.04444). Bytes are cut into windows, and a model starts anew in each: 
 that reaches back to the beginning of the window.
 """
 
-import gzip
-import zipfile
-import zlib
+import codecs
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,10 +13,12 @@ from astro_sim.common.errors import InputError
 from astro_sim.common.progress import track
 from astro_sim.common.settings import Settings, quantity
 from rmaat.tasks import Task
+from rmaat.tasks.sources import as_text, find_packed, unpack
 from rmaat.tasks.storage import Writer
 
 SPLIT = "Al-Rfou et al. 2018"
-NAMES = ("enwik8", "enwik8.gz", "enwik8.zip")
+NAME = "enwik8"
+EXPECTED = f"{NAME}, as it is or packed ({NAME}.zip, .gz, .xz, .bz2)"
 
 
 class Enwik8Settings(Settings):
@@ -30,33 +30,22 @@ class Enwik8Settings(Settings):
     test: int = quantity(5_000_000, "bytes", "after those", SPLIT, ge=0)
 
 
-def read_bytes(source: Path) -> bytes:
-    """The dump, from the file itself, packed or not, or from the folder that holds it."""
-    if source.is_dir():
-        found = [source / name for name in NAMES if (source / name).is_file()]
-        if not found:
-            raise InputError(f"{source}: no enwik8 inside; expected one of {', '.join(NAMES)}")
-        source = found[0]
-    if not source.is_file():
-        raise InputError(f"{source}: no such file; expected {', '.join(NAMES)} or the folder of one")
-    try:
-        if source.suffix == ".gz":
-            with gzip.open(source) as stream:
-                return stream.read()
-        if source.suffix == ".zip":
-            with zipfile.ZipFile(source) as archive:
-                return archive.read("enwik8")
-    except (OSError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:  # encrypted, too
-        raise InputError(f"{source}: not readable as a packed enwik8, perhaps truncated ({error})") from None
-    return source.read_bytes()
+def read_bytes(source: Path, most: int) -> bytes:
+    """The first ``most`` bytes of the dump, from the file itself, packed or not, or from the folder that holds it."""
+    found = find_packed(source, NAME) if source.is_dir() else source
+    if found is None:
+        raise InputError(f"{source}: no enwik8 inside; expected {EXPECTED}")
+    if not found.is_file():
+        raise InputError(f"{found}: no such file; expected {EXPECTED}, or the folder of one")
+    return as_text(unpack(found, NAME, most + len(codecs.BOM_UTF8)), found)[:most]
 
 
 def prepare(settings: Enwik8Settings, source: Path | None, seed: int, writer: Writer) -> str:
     """Cut the dump into splits and windows."""
     if source is None:
-        raise InputError("enwik8: expected --source PATH, the file enwik8 (or .gz, .zip); it cannot be generated")
+        raise InputError("enwik8: expected --source PATH, the file enwik8 (or packed); it cannot be generated")
     sizes = {"train": settings.train, "valid": settings.valid, "test": settings.test}
-    data = read_bytes(source)
+    data = read_bytes(source, sum(sizes.values()))
     if len(data) < sum(sizes.values()):
         raise InputError(
             f"{source}: expected at least {sum(sizes.values()):,} bytes for these splits, got {len(data):,}"

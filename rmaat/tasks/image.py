@@ -7,22 +7,22 @@ not depend on the order of files and copies of a picture stay together.
 The python version of CIFAR-10 is a pickle and is never read.
 """
 
-import gzip
 import hashlib
+import re
 import struct
-import warnings
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from astro_sim.common.errors import InputError
+from astro_sim.common.errors import InputError, brief
+from astro_sim.common.files import is_visible, visible
 from astro_sim.common.progress import track
 from astro_sim.common.settings import Settings, quantity
 from rmaat.tasks import Task
+from rmaat.tasks.pictures import UnreadableError, decode
+from rmaat.tasks.sources import counted, find_packed, first_bytes, gather, kind_of, require_folder, unpack
 from rmaat.tasks.storage import Writer
 
 Pictures = tuple[NDArray[np.uint8], NDArray[np.uint8]]  # pixels (examples, pixels), labels (examples,)
@@ -41,11 +41,13 @@ IDX_FILES = {split: (f"{split}-images-idx3-ubyte", f"{split}-labels-idx1-ubyte")
 # others come in files of the same names.
 FASHION = "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888"
 ENDINGS = (".jpg", ".jpeg", ".png")
-# What pillow raises depends on where a file is broken.
-BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
+# Of pictures that are not read, and refused where they would be left out beside those that are.
+OTHER_PICTURES = re.compile(
+    r"\.(apng|avif|bmp|dib|gif|hei[cf]|ico|j2[ck]|jfif|jp[2efx]|jxl|p[bgnp]m|pcx|psd|qoi|svg|tga|tiff?|webp)", re.I
+)
 WEIGHTS = (0.2989, 0.5870, 0.1140)  # of red, green and blue; rgb_to_grayscale of TensorFlow
 EXPECTED = (
-    f"expected data_batch_1.bin to data_batch_5.bin and {TEST_BATCH} (CIFAR-10, binary version), "
+    f"data_batch_1.bin to data_batch_5.bin and {TEST_BATCH} (CIFAR-10, binary version), "
     f"train-images-idx3-ubyte and its like, packed or not (Fashion-MNIST), or pictures in train/CLASS/ and test/CLASS/"
 )
 
@@ -75,6 +77,8 @@ def read_batch(path: Path) -> Pictures:
     if not path.is_file():
         raise InputError(f"{path}: no such file; expected {', '.join(BATCHES)} and {TEST_BATCH}")
     raw = np.fromfile(path, dtype=np.uint8)
+    if len(raw) and raw[0] >= CLASSES and (kind := kind_of(first_bytes(path))):  # behind a label may stand any bytes
+        raise InputError(f"{path}: {kind}; expected records of {RECORD:,} bytes, not packed")
     if not len(raw) or len(raw) % RECORD:
         raise InputError(
             f"{path}: expected records of {RECORD:,} bytes, got {len(raw) // RECORD:,} of them and "
@@ -94,13 +98,8 @@ def read_batches(root: Path) -> Found:
 
 
 def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
-    """Read an idx file of bytes, packed with gzip or not: two zeros, type 8, number of dimensions, sizes, data."""
-    raw = path.read_bytes()
-    if path.suffix == ".gz":
-        try:
-            raw = gzip.decompress(raw)
-        except (OSError, EOFError, zlib.error) as error:
-            raise InputError(f"{path}: not readable as a gzip file, perhaps truncated ({error})") from None
+    """Read an idx file of bytes, packed or not: two zeros, type 8, number of dimensions, sizes, data."""
+    raw = unpack(path, next(name for pair in IDX_FILES.values() for name in pair if path.name.startswith(name)))
     start = 4 + 4 * dimensions
     magic = bytes((0, 0, 8, dimensions))
     if raw[:4] != magic or len(raw) < start:
@@ -122,7 +121,7 @@ def read_fashion(root: Path) -> Found:
     """Read the idx files of Fashion-MNIST, or of pictures like them."""
     found, mark = [], ""
     for names in IDX_FILES.values():
-        files = [_packed_or_not(root, name) for name in names]
+        files = [_idx_file(root, name) for name in names]
         pictures, labels = read_idx(files[0], 3), read_idx(files[1], 1)
         if pictures.shape[1:] != (IDX_SIDE, IDX_SIDE):
             size = f"{pictures.shape[1]} x {pictures.shape[2]}"
@@ -141,11 +140,10 @@ def read_fashion(root: Path) -> Found:
     return found[0], found[1], known if mark == FASHION else other
 
 
-def _packed_or_not(root: Path, name: str) -> Path:
-    for file in (root / name, root / f"{name}.gz"):
-        if file.is_file():
-            return file
-    raise InputError(f"{root / name}: no such file, nor with .gz; expected images and labels of train and of t10k")
+def _idx_file(root: Path, name: str) -> Path:
+    if (found := find_packed(root, name)) is None:
+        raise InputError(f"{root / name}: no such file, nor with .gz; expected images and labels of train and of t10k")
+    return found
 
 
 def _check_labels(labels: NDArray[np.uint8], path: Path, unit: str) -> None:
@@ -155,13 +153,18 @@ def _check_labels(labels: NDArray[np.uint8], path: Path, unit: str) -> None:
 
 
 def read_folders(root: Path) -> Found:
-    """Read pictures that lie in a folder a class; the classes are numbered in the order of their names."""
+    """Read pictures that lie in a folder a class; the classes are numbered in the order of their names.
+
+    What is no picture, such as a list of names, is passed over; a picture that is not read, be it of another format or
+    beside the folders, is refused.
+    """
     names = _classes(root / "train")
     if len(names) != CLASSES:
         raise InputError(f"{root / 'train'}: expected a folder for each of {CLASSES} classes, got {len(names)}")
     if (others := _classes(root / "test")) != names:
         odd = sorted(set(names) ^ set(others))
-        raise InputError(f"{root / 'test'}: expected the same classes as in train/; not in both: {', '.join(odd)}")
+        odd = brief(", ".join(odd))
+        raise InputError(f"{root / 'test'}: expected the same classes as in train/; not in both: {odd}")
     found, formats = [], set()
     for split in ("train", "test"):
         files = [(file, label) for label, name in enumerate(names) for file in _files(root / split / name)]
@@ -179,36 +182,41 @@ def read_folders(root: Path) -> Found:
 def _classes(folder: Path) -> list[str]:
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; expected pictures in train/CLASS/ and test/CLASS/")
-    return sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    inside = sorted(path for path in folder.iterdir() if is_visible(path.name))
+    beside = [path for path in inside if path.is_file() and (path.suffix.lower() in ENDINGS or _is_data(path))]
+    if beside:
+        raise InputError(f"{folder}: {counted(beside)} would be left out; expected pictures in folders, one a class")
+    return sorted(path.name for path in inside if path.is_dir())
+
+
+def _is_data(path: Path) -> bool:
+    """Whether a file that has no ending of ours is a picture all the same, or packed."""
+    return bool(OTHER_PICTURES.fullmatch(path.suffix) or kind_of(first_bytes(path)))
 
 
 def _files(folder: Path) -> list[Path]:
-    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in ENDINGS)
+    files = gather(folder, ENDINGS, _is_data, "pictures")
     if not files:
         raise InputError(f"{folder}: no pictures ({', '.join('*' + ending for ending in ENDINGS)}) inside")
     return files
 
 
 def read_picture(path: Path) -> tuple[NDArray[np.uint8], str]:
-    """Grey pixels of one picture, and its format, "JPEG" or "PNG"."""
-    if not path.stat().st_size:
+    """Grey pixels of one picture, upright, and its format, "JPEG" or "PNG"."""
+    if not (raw := path.read_bytes()):
         raise InputError(f"{path}: an empty file; expected a picture")
     try:
-        with warnings.catch_warnings():
-            # Of another size it is refused without being unpacked, so that none is too large.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            picture = Image.open(path, formats=("JPEG", "PNG"))
-        with picture:
-            size, mode, kind = picture.size, picture.mode, str(picture.format)
-            pixels = np.asarray(picture) if size == (SIDE, SIDE) else None
-    except BROKEN as error:
-        reason = "" if isinstance(error, Image.UnidentifiedImageError) else f" ({error})"
-        raise InputError(f"{path}: not readable as a JPEG or PNG picture, perhaps truncated{reason}") from None
-    if pixels is None:
-        raise InputError(f"{path}: expected a picture of {SIDE} x {SIDE} pixels, got {size[0]} x {size[1]}")
-    if mode not in ("L", "RGB"):
-        raise InputError(f"{path}: expected a picture of 8 bits, grey or RGB, got the mode {mode}")
-    return (grey(pixels) if mode == "RGB" else pixels).reshape(-1), kind
+        picture = decode(raw, ("JPEG", "PNG"), SIDE)
+    except UnreadableError as error:
+        raise InputError(f"{path}: not readable as a JPEG or PNG picture, perhaps truncated ({error})") from None
+    if picture.pixels is None:
+        raise InputError(
+            f"{path}: expected a picture of {SIDE} x {SIDE} pixels, got {picture.width} x {picture.height}"
+        )
+    if picture.mode not in ("L", "RGB"):
+        raise InputError(f"{path}: expected a picture of 8 bits, grey or RGB, got the mode {picture.mode}")
+    pixels = grey(picture.pixels) if picture.mode == "RGB" else picture.pixels
+    return pixels.reshape(-1), picture.format
 
 
 def recognise(source: Path) -> tuple[Callable[[Path], Found], Path] | None:
@@ -217,7 +225,7 @@ def recognise(source: Path) -> tuple[Callable[[Path], Found], Path] | None:
         if any((folder / name).is_file() for name in (*BATCHES, TEST_BATCH)):
             return read_batches, folder
     names = [name for pair in IDX_FILES.values() for name in pair]
-    if any((source / f"{name}{ending}").is_file() for name in names for ending in ("", ".gz")):
+    if any(find_packed(source, name) for name in names):
         return read_fashion, source
     if (source / "train").is_dir() or (source / "test").is_dir():
         return read_folders, source
@@ -232,12 +240,19 @@ def _refusal(source: Path) -> InputError:
                 f"{folder / 'data_batch_1'}: the python version of CIFAR-10, a pickle, which is never loaded; "
                 "expected the binary version (cifar-10-binary.tar.gz, unpacked)"
             )
-    for near in (source.resolve().parent, *sorted(path for path in source.iterdir() if path.is_dir())):
-        reader, folder = recognise(near) or (None, near)
-        classes = folder / "train"
-        if reader and (reader is not read_folders or (classes.is_dir() and len(_classes(classes)) == CLASSES)):
+    for near in (source.resolve().parent, *(path for path in visible(source) if path.is_dir())):
+        if _would_do(near):
             return InputError(f"{source}: no pictures that this task knows; did you mean --source {near}?")
-    return InputError(f"{source}: no pictures that this task knows; {EXPECTED}")
+    return InputError(f"{source}: no pictures that this task knows; expected {EXPECTED}")
+
+
+def _would_do(folder: Path) -> bool:
+    """Whether a folder that was not asked for holds what this task reads."""
+    try:
+        reader, root = recognise(folder) or (None, folder)
+        return reader is not None and (reader is not read_folders or len(_classes(root / "train")) == CLASSES)
+    except (InputError, OSError):
+        return False
 
 
 def hold_out(marks: list[bytes], known: set[bytes], count: int) -> NDArray[np.bool_]:
@@ -267,9 +282,8 @@ def hold_out(marks: list[bytes], known: set[bytes], count: int) -> NDArray[np.bo
 def prepare(settings: ImageSettings, source: Path | None, seed: int, writer: Writer) -> str:
     """Convert the pictures in ``source``, which is recognised by the files that it holds."""
     if source is None:
-        raise InputError(f"image: expected --source PATH, this task cannot be generated; in it {EXPECTED}")
-    if not source.is_dir():
-        raise InputError(f"{source}: {'not a' if source.exists() else 'no such'} folder; {EXPECTED}")
+        raise InputError(f"image: expected --source PATH, this task cannot be generated; in it expected {EXPECTED}")
+    require_folder(source, EXPECTED)
     reader, folder = recognise(source) or (None, source)
     if reader is None:
         raise _refusal(source)

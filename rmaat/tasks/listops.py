@@ -13,11 +13,12 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from astro_sim.common.errors import InputError
+from astro_sim.common.errors import InputError, brief
 from astro_sim.common.progress import track
 from astro_sim.common.settings import Settings, quantity
-from rmaat.tasks import Task
+from rmaat.tasks import MOST_EXAMPLES, Task
 from rmaat.tasks.rows import tab_rows
+from rmaat.tasks.sources import find_packed, require_folder
 from rmaat.tasks.storage import Writer
 
 LRA = "Long Range Arena (arXiv 2011.04006)"
@@ -36,13 +37,13 @@ END_OF_LINE = "\r\n"  # the release is written by Python's csv module, whose def
 class ListOpsSettings(Settings):
     """Sizes of the splits and shape of the trees; refused where official files are converted."""
 
-    train: int = quantity(96_000, "examples", "training examples", LRA, ge=1)
-    valid: int = quantity(2_000, "examples", "validation examples", LRA, ge=0)
-    test: int = quantity(2_000, "examples", "test examples", LRA, ge=0)
-    min_length: int = quantity(500, "symbols", "trees are longer than this", LRA, ge=1)
-    max_length: int = quantity(2_000, "symbols", "trees are shorter than this", LRA, ge=3)
+    train: int = quantity(96_000, "examples", "training examples", LRA, ge=1, le=MOST_EXAMPLES)
+    valid: int = quantity(2_000, "examples", "validation examples", LRA, ge=0, le=MOST_EXAMPLES)
+    test: int = quantity(2_000, "examples", "test examples", LRA, ge=0, le=MOST_EXAMPLES)
+    min_length: int = quantity(500, "symbols", "trees are longer than this", LRA, ge=1, le=2**20)
+    max_length: int = quantity(2_000, "symbols", "trees are shorter than this", LRA, ge=3, le=2**20)
     max_depth: int = quantity(10, "1", "deepest level of the tree, the root being 1", LRA, ge=2, le=200)
-    max_args: int = quantity(10, "1", "most arguments of an operation", LRA, ge=2)
+    max_args: int = quantity(10, "1", "most arguments of an operation", LRA, ge=2, le=2**20)
 
     def model_post_init(self, _: object) -> None:
         if self.min_length + 1 >= self.max_length:
@@ -158,7 +159,7 @@ def from_source(text: str) -> bytes:
     try:
         return bytes(CODE[word] for word in words)
     except KeyError as error:
-        raise ValueError(f"unknown symbol {error.args[0]!r}") from None
+        raise ValueError(f"unknown symbol {brief(repr(error.args[0]))}") from None
 
 
 def read_tsv(path: Path) -> Iterator[tuple[bytes, int]]:
@@ -176,9 +177,8 @@ def read_tsv(path: Path) -> Iterator[tuple[bytes, int]]:
                 raise InputError(f"{where}: expected the header 'Source<tab>Target'")
             continue
         if target not in DIGITS:
-            raise InputError(
-                f"{where}: expected a target from 0 to 9, got {target.decode(errors='backslashreplace')!r}"
-            )
+            got = brief(repr(target.decode(errors="backslashreplace")))
+            raise InputError(f"{where}: expected a target from 0 to 9, got {got}")
         try:
             codes = from_source(source.decode("ascii"))
             value = evaluate(codes)
@@ -197,7 +197,8 @@ def read_tsv(path: Path) -> Iterator[tuple[bytes, int]]:
 def prepare(settings: ListOpsSettings, source: Path | None, seed: int, writer: Writer) -> str:
     """Convert the release's files in ``source``, or generate splits and write them in the release's format too."""
     if source is not None:
-        root = next((source / each for each in FOLDERS if (source / each / FILES["train"]).is_file()), source)
+        require_folder(source, f"the folder of {', '.join(FILES.values())} of the LRA release")
+        root = next((source / each for each in FOLDERS if find_packed(source / each, FILES["train"])), source)
         for split in reversed(FILES):
             writer.split(split, read_tsv(root / FILES[split]))
         return "files of the LRA release"

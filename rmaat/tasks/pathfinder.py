@@ -10,19 +10,18 @@ LRA (arXiv 2011.04006) takes 80, 10 and 10 % of the lines, in the order that TFD
 the metadata files, by number.
 """
 
-import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from PIL import Image
-
-from astro_sim.common.errors import InputError
+from astro_sim.common.errors import InputError, brief
 from astro_sim.common.progress import track
 from astro_sim.common.settings import Settings, quantity
-from rmaat.tasks import Task, snakes
+from rmaat.tasks import MOST_EXAMPLES, Task, snakes
+from rmaat.tasks.pictures import UnreadableError, decode
+from rmaat.tasks.sources import as_text, gather, require_folder
 from rmaat.tasks.storage import Writer
 
 LRA = "Long Range Arena (arXiv 2011.04006)"
@@ -38,9 +37,9 @@ class PathfinderSettings(Settings):
     contours: Literal["curv_contour_length_14", "curv_contour_length_9", "curv_baseline"] = quantity(
         "curv_contour_length_14", "1", "difficulty: 14, 9 or 6 paddles a contour", LRA
     )
-    train: int = quantity(160_000, "examples", "training examples", LRA, ge=1)
-    valid: int = quantity(20_000, "examples", "validation examples", LRA, ge=0)
-    test: int = quantity(20_000, "examples", "test examples", LRA, ge=0)
+    train: int = quantity(160_000, "examples", "training examples", LRA, ge=1, le=MOST_EXAMPLES)
+    valid: int = quantity(20_000, "examples", "validation examples", LRA, ge=0, le=MOST_EXAMPLES)
+    test: int = quantity(20_000, "examples", "test examples", LRA, ge=0, le=MOST_EXAMPLES)
     skip_unreadable: bool = quantity(
         False, "1", "leave out pictures that are empty or broken, where they would end the conversion", "chosen"
     )
@@ -53,10 +52,6 @@ class Line:
     where: str
     picture: Path
     label: int
-
-
-class UnreadableError(InputError):
-    """A picture that is empty or broken."""
 
 
 def prepare(settings: PathfinderSettings, source: Path | None, seed: int, writer: Writer) -> str:
@@ -99,8 +94,7 @@ def converted(
 
 def find(source: Path, settings: PathfinderSettings) -> Path:
     """Folder of one difficulty, below the release's folder, the one inside it, or pathfinder32 itself."""
-    if not source.is_dir():
-        raise InputError(f"{source}: no such folder; expected the unpacked lra_release")
+    require_folder(source, "the unpacked lra_release")
     size = f"pathfinder{settings.size}"
     parents = [source / "lra_release" / "lra_release", source / "lra_release", source]
     root = next((parent / size for parent in parents if (parent / size).is_dir()), source)
@@ -122,32 +116,36 @@ def read_metadata(folder: Path) -> list[Line]:
     InputError
         File and line, and what was expected there.
     """
-    files = list(folder.glob("*.npy"))
-    if not files:
+    if not folder.is_dir() or not (files := gather(folder, [".npy"], _is_numbered, "metadata")):
         raise InputError(f"{folder}: no metadata; expected the release's files 0.npy, 1.npy, ...")
     for file in files:
         if not (file.stem.isascii() and file.stem.isdecimal()):
             raise InputError(f"{file}: expected a number for a name, as in the release's metadata/0.npy")
     lines = []
     for file in sorted(files, key=lambda file: int(file.stem)):
-        raw = file.read_bytes()
-        if raw.startswith(b"\x93NUMPY"):
-            raise InputError(
-                f"{file}: a numpy array; expected text, as the release's metadata are in spite of the name"
-            )
+        raw = as_text(file.read_bytes(), file, "text, as the release's metadata are in spite of the name")
         for number, text in enumerate(raw.splitlines(), start=1):
             where = f"{file}, line {number}"
             fields = text.decode("ascii", errors="replace").split(" ")
             if len(fields) < 4:
-                raise InputError(f"{where}: expected folder, file, number and label apart by spaces, got {fields!r}")
+                got = brief(repr(fields))
+                raise InputError(f"{where}: expected folder, file, number and label apart by spaces, got {got}")
             if not FOLDER.fullmatch(fields[0]) or not NAME.fullmatch(fields[1]):
-                raise InputError(f"{where}: expected 'imgs/N sample_K.png', got '{fields[0]} {fields[1]}'")
+                got = brief(repr(f"{fields[0]} {fields[1]}"))
+                raise InputError(f"{where}: expected 'imgs/N sample_K.png', got {got}")
             if fields[3] not in ("0", "1"):
-                raise InputError(f"{where}: expected the label 0 or 1 in the fourth field, got {fields[3]!r}")
+                raise InputError(
+                    f"{where}: expected the label 0 or 1 in the fourth field, got {brief(repr(fields[3]))}"
+                )
             lines.append(Line(where, folder.parent / fields[0] / fields[1], int(fields[3])))
     if not lines:
         raise InputError(f"{folder}: the metadata name no pictures")
     return lines
+
+
+def _is_numbered(path: Path) -> bool:
+    """Whether a file without the release's ending is called as if it were one: 3.txt, 3.npy.gz."""
+    return re.match(r"\d+\.", path.name) is not None
 
 
 def read_picture(line: Line, size: int) -> bytes:
@@ -161,28 +159,19 @@ def read_picture(line: Line, size: int) -> bytes:
         The file is missing, or a picture of another kind.
     """
     path = line.picture
-    try:
-        raw = path.read_bytes()
-    except (FileNotFoundError, NotADirectoryError):
-        raise InputError(f"{path}: no such picture; {line.where} names it") from None
+    if not path.is_file():
+        raise InputError(f"{path}: no such picture; {line.where} names it")
     hint = "--set skip_unreadable=true leaves such pictures out"
-    if not raw:
+    if not (raw := path.read_bytes()):
         raise UnreadableError(f"{path}: empty (0 bytes), expected a PNG; {hint}")
-    pixels = None
     try:
-        with Image.open(io.BytesIO(raw), formats=("PNG",)) as image:
-            image.verify()  # the checksums, which decoding passes over
-        with Image.open(io.BytesIO(raw), formats=("PNG",)) as image:
-            (width, height), mode = image.size, image.mode
-            if (width, height, mode) == (size, size, "L"):
-                pixels = image.tobytes()
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # pillow's for a broken PNG
+        found = decode(raw, ("PNG",), size)
+    except UnreadableError as error:
         raise UnreadableError(f"{path}: not a readable PNG, perhaps broken off; {hint} ({error})") from None
-    if pixels is None:
-        raise InputError(
-            f"{path}: expected {size} x {size} pixels of 8 bit grayscale (L), got {width} x {height} of mode {mode}"
-        )
-    return pixels
+    if found.pixels is None or found.mode != "L":
+        got = f"{found.width} x {found.height} of mode {found.mode}"
+        raise InputError(f"{path}: expected {size} x {size} pixels of 8 bit grayscale (L), got {got}")
+    return found.pixels.tobytes()
 
 
 TASK = Task(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from astro_sim.common.errors import InputError
 from astro_sim.common.settings import Settings, quantity
-from rmaat.tasks import Task
+from rmaat.tasks import MOST_EXAMPLES, Task
 from rmaat.tasks.storage import SPLITS, Writer
 
 VALUES, NOISE = 8, 16  # symbols: values from 0, then the mark, the query, and noise
@@ -29,9 +29,9 @@ class RecallSettings(Settings):
     lag: int | None = quantity(
         None, "segments", "from the value to the query; by default the value is in the first segment", "chosen", ge=0
     )
-    train: int = quantity(8_000, "examples", "training sequences", "chosen", ge=1)
-    valid: int = quantity(500, "examples", "validation sequences", "chosen", ge=0)
-    test: int = quantity(1_000, "examples", "test sequences", "chosen", ge=0)
+    train: int = quantity(8_000, "examples", "training sequences", "chosen", ge=1, le=MOST_EXAMPLES)
+    valid: int = quantity(500, "examples", "validation sequences", "chosen", ge=0, le=MOST_EXAMPLES)
+    test: int = quantity(1_000, "examples", "test sequences", "chosen", ge=0, le=MOST_EXAMPLES)
 
     def model_post_init(self, _: object) -> None:
         if self.lag is not None and self.lag >= self.segments:
@@ -72,9 +72,14 @@ def prepare(settings: RecallSettings, source: Path | None, seed: int, writer: Wr
     lag = settings.segments - 1 if settings.lag is None else settings.lag
 
     def rows(place: int, count: int) -> Iterator[tuple[bytes, int]]:
-        symbols, labels = sequences(
-            np.random.default_rng([seed, place]), count, settings.segment, settings.segments, lag
-        )
+        generator = np.random.default_rng([seed, place])
+        try:
+            symbols, labels = sequences(generator, count, settings.segment, settings.segments, lag)
+        except MemoryError:
+            length = settings.segment * settings.segments
+            raise InputError(
+                f"{count:,} sequences of {length:,} symbols do not fit into memory; ask for fewer"
+            ) from None
         for row, label in zip(symbols, labels, strict=True):
             yield row.tobytes(), int(label)
 

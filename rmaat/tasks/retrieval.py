@@ -22,9 +22,10 @@ from astro_sim.common.progress import track
 from astro_sim.common.settings import Settings, quantity
 from rmaat.tasks import Task
 from rmaat.tasks.rows import tab_rows
+from rmaat.tasks.sources import find_packed, require_folder
 from rmaat.tasks.storage import Writer
 from rmaat.tasks.text import LABELS as SENTIMENTS
-from rmaat.tasks.text import held_out, reviews
+from rmaat.tasks.text import held_out, read_review, reviews
 
 LRA = "LRA (arXiv 2011.04006)"
 # Split -> file; the test split first, so that nothing of it is trained on.
@@ -111,9 +112,7 @@ def prepare_stand_in(settings: RetrievalSettings, root: Path, seed: int, writer:
     left_out = dict.fromkeys(FILES, 0)
     for split, files in listed.items():
         for file, sentiment in track(files, f"retrieval, {split}", len(files)):
-            text = file.read_bytes()
-            if not text:
-                raise InputError(f"{file}: an empty document")
+            text = read_review(file)
             name = "valid" if split == "train" and held_out(text, settings.valid_share) else split
             if name == "test":
                 tested.add(text)
@@ -143,10 +142,9 @@ def prepare(settings: RetrievalSettings, source: Path | None, seed: int, writer:
     expected = f"{', '.join(FILES.values())} of the LRA release, or the unpacked aclImdb folder for a stand-in"
     if source is None:
         raise InputError(f"retrieval: expected --source PATH, a folder with {expected}; this task cannot be generated")
-    if not source.is_dir():
-        raise InputError(f"{source}: {'not a' if source.exists() else 'no such'} folder; expected {expected}")
+    require_folder(source, expected)
     for root in (source / folder for folder in FOLDERS):
-        if any((root / file).is_file() for file in FILES.values()):
+        if any(find_packed(root, file) for file in FILES.values()):  # packed ones are told of there
             for split, file in FILES.items():
                 rows = RELEASED[split]
                 writer.split(split, track(read_tsv(root / file, settings.max_bytes), f"retrieval, {split}", rows))

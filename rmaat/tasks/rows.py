@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from astro_sim.common.errors import InputError
+from rmaat.tasks.sources import as_text, find_packed, first_bytes
 
 
 def tab_rows(path: Path, files: Collection[str], fields: Collection[str]) -> Iterator[tuple[str, list[bytes]]]:
@@ -20,11 +21,16 @@ def tab_rows(path: Path, files: Collection[str], fields: Collection[str]) -> Ite
     Raises
     ------
     InputError
-        No such file, or a row with another number of fields.
+        No such file, one that is packed or no text in UTF-8, or a row with another number of fields.
     """
     if not path.is_file():
-        raise InputError(f"{path}: no such file; expected {', '.join(files)} of the LRA release")
+        packed = find_packed(path.parent, path.name)
+        hint = f", but {packed.name}; unpack it" if packed else ""
+        raise InputError(f"{path}: no such file{hint}; expected {', '.join(files)} of the LRA release")
+    head = first_bytes(path)
+    mark = len(head) - len(as_text(head, path))
     with path.open("rb") as lines:
+        lines.seek(mark)
         for number, raw in enumerate(lines, start=1):
             where, found = f"{path}, line {number}", raw.removesuffix(b"\n").removesuffix(b"\r").split(b"\t")
             if len(found) != len(fields):

@@ -12,6 +12,7 @@ from astro_sim.common.errors import InputError
 from astro_sim.common.progress import track
 from astro_sim.common.settings import Settings, quantity
 from rmaat.tasks import Task
+from rmaat.tasks.sources import as_text, gather, require_folder
 from rmaat.tasks.storage import Writer
 
 LABELS = {"neg": 0, "pos": 1}
@@ -27,7 +28,7 @@ class TextSettings(Settings):
 
 
 def reviews(root: Path, split: str) -> list[tuple[Path, int]]:
-    """Files of one split with their labels, in a fixed order."""
+    """Files of one split with their labels, in a fixed order; what lies beside them is no review (see `gather`)."""
     found = []
     for name, label in LABELS.items():
         folder = root / split / name
@@ -35,27 +36,32 @@ def reviews(root: Path, split: str) -> list[tuple[Path, int]]:
             raise InputError(
                 f"{folder}: no such folder; expected train/ and test/ with pos/ and neg/ of the aclImdb release"
             )
-        files = sorted(folder.glob("*.txt"))
+        files = gather(folder, [".txt"], lambda _: True, "reviews")
         if not files:
             raise InputError(f"{folder}: no reviews (*.txt) inside")
         found += [(file, label) for file in files]
     return found
 
 
+def read_review(file: Path) -> bytes:
+    """The bytes of a review."""
+    text = as_text(file.read_bytes(), file)
+    if not text:
+        raise InputError(f"{file}: an empty review")
+    return text
+
+
 def prepare(settings: TextSettings, source: Path | None, seed: int, writer: Writer) -> str:
     """Convert the reviews below ``source`` (the folder that holds train/ and test/, or its parent)."""
     if source is None:
         raise InputError("text: expected --source PATH, the unpacked aclImdb folder; this task cannot be generated")
-    if not source.is_dir():
-        raise InputError(f"{source}: no such folder; expected the unpacked aclImdb folder")
+    require_folder(source, "the unpacked aclImdb folder")
     root = source / "aclImdb" if (source / "aclImdb").is_dir() else source
     train, test = reviews(root, "train"), reviews(root, "test")
 
     def rows(files: list[tuple[Path, int]], asked: bool | None, label: str) -> Iterator[tuple[bytes, int]]:
         for file, sentiment in track(files, f"text, {label}", len(files)):
-            text = file.read_bytes()
-            if not text:
-                raise InputError(f"{file}: an empty review")
+            text = read_review(file)
             if asked is None or held_out(text, settings.valid_share) == asked:
                 yield text[: settings.max_bytes], sentiment
 

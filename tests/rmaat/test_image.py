@@ -1,14 +1,17 @@
 """Image: grey values, the three layouts read as they are, validation by digest, and what is refused."""
 
+import bz2
 import gzip
 import hashlib
+import io
+import lzma
 import shutil
 import struct
 import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from astro_sim.common.errors import InputError
 from rmaat.tasks import image, storage
@@ -162,6 +165,19 @@ def test_fashion_is_read_from_idx_files(fashion, tmp_path, monkeypatch):
     assert again.digest == manifest.digest
 
 
+@pytest.mark.parametrize(
+    ("ending", "pack"),
+    [(".GZ", gzip.compress), ("", gzip.compress), (".xz", lzma.compress), (".bz2", bz2.compress)],
+)
+def test_idx_files_may_be_packed(fashion, tmp_path, ending, pack):
+    digest = storage.prepare("image", tmp_path / "before", SMALL, source=fashion).digest
+    for name in ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"):
+        raw = (fashion / name).read_bytes()
+        (fashion / name).unlink()
+        (fashion / f"{name}{ending}").write_bytes(pack(raw))
+    assert storage.prepare("image", tmp_path / "after", SMALL, source=fashion).digest == digest
+
+
 def draw(folder, names=image.CIFAR_CLASSES, ending="png"):
     """Two pictures a class to train and one to test; the colours of all."""
     generator, drawn = np.random.default_rng(2), {}
@@ -201,6 +217,117 @@ def test_a_folder_a_class(tmp_path):
     draw(tmp_path / "own", [f"class {number}" for number in range(10)])
     own = storage.prepare("image", tmp_path / "d", SMALL, source=tmp_path / "own")
     assert own.content == "pictures of 10 classes from PNG files, grey"
+
+
+def test_what_is_no_picture_is_passed_over(pictures, tmp_path):
+    before = storage.prepare("image", tmp_path / "before", SMALL, source=pictures)
+    folder = pictures / "train" / "cat"
+    for name in ("._0.png", ".2.png", "README.md", "Thumbs.db", "names.csv", "notes"):
+        (folder / name).write_bytes(b"no picture")
+    for place in (folder / "3.png", folder / "__MACOSX", pictures / "train" / "__MACOSX", pictures / "test" / ".cache"):
+        place.mkdir()
+    (folder / "__MACOSX" / "0.png").write_bytes(b"no picture")
+    (pictures / "train" / "._cat").write_bytes(b"no picture")
+    assert storage.prepare("image", tmp_path / "after", SMALL, source=pictures) == before
+
+
+PIXEL = Image.new("RGB", (32, 32))
+
+
+@pytest.mark.parametrize(
+    ("name", "raw", "message"),
+    [
+        ("train/cat/9.webp", b"", "train/cat: 9.webp would be left out; expected pictures as *.jpg, *.jpeg, *.png"),
+        ("train/cat/9.BMP", b"", "train/cat: 9.BMP would be left out; expected pictures as"),
+        (
+            "train/cat/9.png.gz",
+            gzip.compress(b"", mtime=0),
+            "train/cat: 9.png.gz would be left out; expected pictures as",
+        ),
+        ("train/cat/9", b"\x89PNG\r\n\x1a\n", "train/cat: 9 would be left out; expected pictures as"),
+        ("train/cat/more/9.png", b"", "train/cat: more would be left out; expected pictures as"),
+        ("test/9.png", b"", "test: 9.png would be left out; expected pictures in folders, one a class"),
+        ("test/dog.zip", b"PK\3\4", "test: dog.zip would be left out; expected pictures in folders, one a class"),
+    ],
+)
+def test_no_picture_is_left_out_unsaid(pictures, tmp_path, name, raw, message):
+    (pictures / name).parent.mkdir(exist_ok=True)
+    (pictures / name).write_bytes(raw)
+    assert refused(pictures, tmp_path).startswith(f"SOURCE/{message}")
+    if name.endswith(("webp", "BMP")):
+        (pictures / name).with_name("8.tiff").write_bytes(raw)
+        assert "8.tiff and 1 more would be left out" in refused(pictures, tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_pictures_are_turned_as_their_exif_data_ask(tmp_path, kind, orientation):
+    """By the definition: what 8 orientations do to rows and columns."""
+    corners = np.zeros((32, 32), dtype=np.uint8)
+    corners[:16, :16], corners[:16, 16:], corners[16:, :16], corners[16:, 16:] = 250, 180, 110, 40
+    upright = {
+        1: corners, 2: corners[:, ::-1], 3: corners[::-1, ::-1], 4: corners[::-1], 5: corners.T, 6: corners[::-1].T,
+        7: corners[::-1, ::-1].T, 8: corners.T[::-1],
+    }  # fmt: skip
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    Image.fromarray(corners).save(tmp_path / "picture", kind, exif=exif, **({"quality": 100} if kind == "JPEG" else {}))
+    found, _ = image.read_picture(tmp_path / "picture")
+    np.testing.assert_allclose(found.reshape(32, 32).astype(int), upright[orientation], atol=1 if kind == "JPEG" else 0)
+
+
+def deep(png):
+    """The header of a PNG of 8 bits, changed to 16 bits, and rows of twice the length."""
+    rows = zlib.compress(bytes((1 + 32 * 6) * 32))
+    header = png[12:24] + b"\x10" + png[25:29]
+    chunks = (header, b"IDAT" + rows, b"IEND")
+    return png[:8] + b"".join(struct.pack(">I", len(c) - 4) + c + struct.pack(">I", zlib.crc32(c)) for c in chunks)
+
+
+def saved(picture, kind="PNG", **options):
+    stream = io.BytesIO()
+    picture.save(stream, kind, **options)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        (deep(saved(PIXEL)), "expected a picture of 8 bits, grey or RGB, got the mode RGB of 16 bits"),
+        (
+            saved(PIXEL, transparency=(0, 0, 0)),
+            "expected a picture of 8 bits, grey or RGB, got the mode RGB with trans",
+        ),
+        (
+            saved(PIXEL, save_all=True, append_images=[Image.new("RGB", (32, 32), "red")]),
+            "expected a picture of 8 bits, grey or RGB, got the mode RGB in 2 frames",
+        ),
+        (saved(PIXEL.convert("CMYK"), "JPEG"), "expected a picture of 8 bits, grey or RGB, got the mode CMYK"),
+        (saved(PIXEL.convert("P")), "expected a picture of 8 bits, grey or RGB, got the mode P"),
+        (
+            saved(PIXEL, "WEBP"),
+            "not readable as a JPEG or PNG picture, perhaps truncated (it begins as a WebP picture)",
+        ),
+        (
+            saved(PIXEL, "JPEG", exif=b"Exif\0\0II*\0\x08\0\0\0\xff\0"),
+            "not readable as a JPEG or PNG picture, perhaps truncated (",
+        ),
+    ],
+)
+def test_pictures_that_would_lose_something_are_refused(pictures, tmp_path, raw, message):
+    (pictures / "test" / "deer" / "0.png").write_bytes(raw)
+    assert refused(pictures, tmp_path).startswith(f"SOURCE/test/deer/0.png: {message}")
+
+
+def test_packed_batches_are_told(cifar, tmp_path):
+    batch = cifar / "data_batch_3.bin"
+    batch.write_bytes(gzip.compress(batch.read_bytes()))
+    assert refused(cifar, tmp_path) == (
+        "SOURCE/data_batch_3.bin: a gzip file; expected records of 3,073 bytes, not packed"
+    )
+    assert refused(batch, tmp_path).startswith(
+        "SOURCE: a gzip file, not a folder; unpack it; expected data_batch_1.bin"
+    )
 
 
 def refused(source, tmp_path, settings=SMALL):
@@ -252,6 +379,9 @@ def test_a_pickle_is_never_read(tmp_path):
     [
         ("train-images-idx3-ubyte.gz", lambda raw: raw[:-20], "not readable as a gzip file, perhaps truncated ("),
         ("train-images-idx3-ubyte.gz", lambda raw: b"\x1f\x8b" + raw[4:], "not readable as a gzip file, perhaps"),
+        ("train-images-idx3-ubyte.gz", lambda raw: b"", "no packed file, though its name says so; perhaps damaged"),
+        ("t10k-images-idx3-ubyte", lambda raw: gzip.compress(gzip.compress(raw)), "a gzip file within a gzip file; ex"),
+        ("t10k-images-idx3-ubyte", lambda raw: b"7z\xbc\xaf\x27\x1c" + raw, "a 7z archive; expected t10k-images-idx3"),
         (
             "t10k-images-idx3-ubyte",
             lambda raw: raw[:-1],

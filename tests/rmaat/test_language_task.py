@@ -1,9 +1,16 @@
 """Tasks of this room beyond LRA: recall, and enwik8 with its language models trained by the engine."""
 
+import bz2
+import codecs
 import gzip
+import io
+import lzma
 import math
 import random
+import re
 import shutil
+import tarfile
+import warnings
 import zipfile
 
 import numpy as np
@@ -47,41 +54,101 @@ def test_the_dump_is_cut_as_the_field_does(enwik8):
     assert (defaults.train, defaults.valid, defaults.test) == (90_000_000, 5_000_000, 5_000_000)
 
 
-def test_packed_dumps_are_the_same(enwik8, tmp_path):
-    with gzip.open(tmp_path / "enwik8.gz", "wb") as stream:
-        stream.write(DUMP)
-    with zipfile.ZipFile(tmp_path / "other.zip", "w") as archive:
-        archive.writestr("enwik8", DUMP)
+def zipped(*members):
+    """An archive of these names and contents."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # names that stand in it twice
+        for name, raw in members:
+            archive.writestr(name, raw)
+    return packed.getvalue()
+
+
+def tarred(raw):
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        member = tarfile.TarInfo("enwik8")
+        member.size = len(raw)
+        archive.addfile(member, io.BytesIO(raw))
+    return packed.getvalue()
+
+
+def encrypted(raw):
+    locked = bytearray(zipped(("enwik8", raw)))
+    for header, flags in ((b"PK\3\4", 6), (b"PK\1\2", 8)):  # of the file and of its entry; bit 0: encrypted
+        locked[locked.rindex(header) + flags] |= 1
+    return bytes(locked)
+
+
+@pytest.mark.parametrize(
+    ("name", "raw"),
+    [
+        ("enwik8.gz", gzip.compress(DUMP)),
+        ("enwik8.GZ", gzip.compress(DUMP)),
+        ("enwik8", gzip.compress(DUMP)),  # known by its first bytes, whatever it is called
+        ("enwik8.gz", gzip.compress(DUMP[:900]) + gzip.compress(DUMP[900:])),
+        ("enwik8.xz", lzma.compress(DUMP)),
+        ("enwik8.bz2", bz2.compress(DUMP)),
+        ("enwik8.zip", zipped(("enwik8", DUMP))),
+        ("enwik8.zip", zipped(("__MACOSX/._enwik8", b"x"), ("data/", b""), ("data/enwik8", DUMP), ("README", b"x"))),
+        ("enwik8", codecs.BOM_UTF8 + DUMP),
+        ("enwik8", DUMP + b"more"),
+    ],
+)
+def test_packed_dumps_are_the_same(enwik8, tmp_path, name, raw):
+    (tmp_path / "._enwik8").write_bytes(b"a Mac's companion")
+    (tmp_path / name).write_bytes(raw)
     digest = storage.load(enwik8).manifest.digest
-    for number, source in enumerate((tmp_path, tmp_path / "enwik8.gz", tmp_path / "other.zip")):
+    for number, source in enumerate((tmp_path, tmp_path / name)):
         assert storage.prepare("enwik8", tmp_path / f"data{number}", SMALL, source=source).digest == digest
 
 
-def test_bad_dumps_are_refused(tmp_path):
-    (tmp_path / "short").write_bytes(DUMP[:-10])
-    (tmp_path / "broken.gz").write_bytes(gzip.compress(DUMP)[:-20])
-    (tmp_path / "broken.zip").write_bytes(b"PK no archive")
-    with zipfile.ZipFile(tmp_path / "empty.zip", "w") as archive:
-        archive.writestr("another", DUMP)
-    with zipfile.ZipFile(tmp_path / "locked.zip", "w") as archive:
-        archive.writestr("enwik8", DUMP)
-    locked = bytearray((tmp_path / "locked.zip").read_bytes())
-    for header, flags in ((b"PK\3\4", 6), (b"PK\1\2", 8)):  # of the file and of its entry; bit 0: encrypted
-        locked[locked.rindex(header) + flags] |= 1
-    (tmp_path / "locked.zip").write_bytes(locked)
-    for name, message in (
+ORDINARY = "expected enwik8, as it is or packed with gzip, bzip2, xz or zip"
+
+
+@pytest.mark.parametrize(
+    ("name", "raw", "message"),
+    [
+        ("short", DUMP[:-10], "expected at least 2,850 bytes for these splits, got 2,840"),
+        ("a.gz", gzip.compress(DUMP)[:-20], "not readable as a gzip file, perhaps truncated (Compressed file ended"),
+        ("a.gz", gzip.compress(DUMP) + b"more", "not readable as a gzip file, perhaps truncated (Not a gzipped"),
+        ("a.xz", lzma.compress(DUMP)[:-20], "not readable as an xz file, perhaps truncated ("),
+        ("a.bz2", bz2.compress(DUMP)[:-20], "not readable as a bzip2 file, perhaps truncated ("),
+        ("a.zip", b"PK no archive", "no packed file, though its name says so; perhaps damaged or truncated"),
+        ("a.GZ", b"", "no packed file, though its name says so; perhaps damaged or truncated"),
+        ("a.zip", zipped(("enwik8", DUMP))[:-30], "not readable as a zip archive, perhaps truncated ("),
+        ("a.zip", encrypted(DUMP), "not readable as a zip archive, perhaps truncated (File 'enwik8' is encrypted"),
+        ("a.zip", zipped(), "holds no file of the name enwik8, expected one; inside: nothing"),
+        ("a.zip", zipped(("b", DUMP), ("a", DUMP)), "holds no file of the name enwik8, expected one; inside: a, b"),
+        ("a.zip", zipped(("enwik8", DUMP), ("enwik8", DUMP)), "holds 2 files of the name enwik8, expected one"),
+        ("a.tar.gz", gzip.compress(tarred(DUMP)), "a tar archive within a gzip file; expected enwik8"),
+        ("a", tarred(DUMP), f"a tar archive; {ORDINARY}"),
+        ("a", b"\x28\xb5\x2f\xfd" + DUMP, f"a Zstandard file; {ORDINARY}"),
+        ("a", b"7z\xbc\xaf\x27\x1c" + DUMP, f"a 7z archive; {ORDINARY}"),
+        ("a", b"\x89HDF\r\n\x1a\n" + DUMP, f"an HDF5 file; {ORDINARY}"),
+        ("a", b"\x89PNG\r\n\x1a\n" + DUMP, f"a PNG picture; {ORDINARY}"),
+        ("a", b"\x93NUMPY" + DUMP, f"a numpy array; {ORDINARY}"),
+        ("a", DUMP.decode().encode("utf-16"), "a text in UTF-16; expected a text in UTF-8, not packed"),
+    ],
+)
+def test_bad_dumps_are_refused(tmp_path, name, raw, message):
+    (tmp_path / name).write_bytes(raw)
+    with pytest.raises(InputError) as caught:
+        storage.prepare("enwik8", tmp_path / "out", SMALL, source=tmp_path / name)
+    assert str(caught.value).startswith(f"{tmp_path / name}: {message}")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_missing_dumps_are_told(tmp_path):
+    packed = "enwik8, as it is or packed (enwik8.zip, .gz, .xz, .bz2)"
+    (tmp_path / "._enwik8").write_bytes(b"a Mac's companion")
+    for source, message in (
         (None, "enwik8: expected --source PATH"),
-        ("nothing", "no such file; expected enwik8, enwik8.gz, enwik8.zip or the folder of one"),
-        ("", "no enwik8 inside; expected one of enwik8, enwik8.gz, enwik8.zip"),
-        ("short", "expected at least 2,850 bytes for these splits, got 2,840"),
-        ("broken.gz", "not readable as a packed enwik8, perhaps truncated"),
-        ("broken.zip", "not readable as a packed enwik8, perhaps truncated"),
-        ("empty.zip", "not readable as a packed enwik8, perhaps truncated"),
-        ("locked.zip", r"not readable as a packed enwik8, perhaps truncated \(.*encrypted"),
+        (tmp_path / "nothing", f"{tmp_path / 'nothing'}: no such file; expected {packed}, or the folder of one"),
+        (tmp_path, f"{tmp_path}: no enwik8 inside; expected {packed}"),
     ):
-        with pytest.raises(InputError, match=message):
-            storage.prepare("enwik8", tmp_path / "out", SMALL, source=None if name is None else tmp_path / name)
-    assert not (tmp_path / "out").exists()
+        with pytest.raises(InputError, match=re.escape(message)):
+            storage.prepare("enwik8", tmp_path / "out", SMALL, source=source)
 
 
 @pytest.mark.parametrize("model", ["rmaat", "transformer"])
@@ -171,6 +238,8 @@ def test_recall_is_generated_into_a_data_folder(tmp_path):
     data = storage.load(tmp_path / "a", "recall")
     assert data.manifest.vocabulary == recall.SYMBOLS + 1
     assert (data.splits["train"].lengths == 24).all()
+    with pytest.raises(InputError, match="1,000,000,000 sequences of 16,777,216 symbols do not fit into memory"):
+        storage.prepare("recall", tmp_path / "d", RecallSettings(segment=4096, segments=4096, train=10**9))
     with pytest.raises(InputError, match="recall: this task is generated; leave --source out"):
         storage.prepare("recall", tmp_path / "d", settings, source=tmp_path)
     with pytest.raises(InputError, match="lag: expected less than segments = 3, got 3"):

@@ -1,6 +1,9 @@
 """Pathfinder: the pictures we draw, and the release's files read as they are."""
 
+import codecs
+import gzip
 import math
+import re
 import struct
 import zlib
 from itertools import pairwise
@@ -314,6 +317,37 @@ def test_broken_metadata_are_named(release, tmp_path, line, message):
     with pytest.raises(InputError) as caught:
         read(release, tmp_path / "out")
     assert str(caught.value).startswith(f"{file}, line 2: {message}")
+
+
+def test_hidden_metadata_are_passed_over(release, tmp_path):
+    before = read(release, tmp_path / "before")
+    (release / "metadata" / "._9.npy").write_bytes(b"a Mac's companion")
+    (release / "metadata" / "11.npy").mkdir()
+    file = release / "metadata" / "9.npy"
+    file.write_bytes(codecs.BOM_UTF8 + file.read_bytes())
+    assert read(release, tmp_path / "after") == before
+
+
+@pytest.mark.parametrize(
+    ("name", "raw", "message"),
+    [
+        ("11.npy.gz", b"", "metadata: 11.npy.gz would be left out; expected metadata as *.npy"),
+        (
+            "9.npy",
+            gzip.compress(b"", mtime=0),
+            "9.npy: a gzip file; expected text, as the release's metadata are in spite of",
+        ),
+        ("9.npy", "imgs/9".encode("utf-16"), "9.npy: a text in UTF-16; expected text, as the release's metadata are"),
+        ("9.npy", b"a " * 900, "9.npy, line 1: expected 'imgs/N sample_K.png', got 'a a'"),
+        ("9.npy", b"imgs/9 s.png 1 " + b"x" * 900, "9.npy, line 1: expected the label 0 or 1 in the fourth field, got"),
+        ("9.npy", b"x" * 900, "9.npy, line 1: expected folder, file, number and label apart by spaces, got ['xxx"),
+    ],
+)
+def test_metadata_that_are_no_text_are_told(release, tmp_path, name, raw, message):
+    (release / "metadata" / name).write_bytes(raw)
+    with pytest.raises(InputError, match=re.escape(message)) as caught:
+        read(release, tmp_path / "out")
+    assert len(str(caught.value).replace(str(release), "")) < 300
 
 
 def test_metadata_are_never_unpickled(release, tmp_path):

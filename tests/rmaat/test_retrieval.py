@@ -1,5 +1,7 @@
 """Retrieval: the release's files read as they are, pairs of halves of reviews, and two towers in a model."""
 
+import codecs
+import gzip
 import shutil
 from collections import Counter
 from random import Random
@@ -12,7 +14,7 @@ import rmaat
 from astro_sim.common.errors import InputError
 from rmaat.config import RMAATConfig
 from rmaat.tasks import retrieval, storage
-from rmaat.tasks.retrieval import RetrievalSettings, halves
+from rmaat.tasks.retrieval import FILES, RetrievalSettings, halves
 from rmaat.tasks.text import TextSettings
 from rmaat.training.engine import train
 from rmaat.training.evaluation import evaluate
@@ -145,6 +147,31 @@ def test_missing_files_are_named(release, tmp_path):
         assert either in message
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda raw: raw.decode("latin-1").encode("utf-16"), "a text in UTF-16; expected a text in UTF-8, not packed"),
+        (lambda raw: raw.decode("latin-1").encode("utf-16-be"), "a text in UTF-16 or UTF-32, or no text; expected"),
+        (lambda raw: raw.decode("latin-1").encode("utf-32"), "a text in UTF-32; expected a text in UTF-8, not packed"),
+        (gzip.compress, "a gzip file; expected a text in UTF-8, not packed"),
+    ],
+)
+def test_files_that_are_no_plain_text_are_told(release, tmp_path, change, message):
+    """A byte-order mark of UTF-8 is no part of the first field."""
+    digest = storage.prepare("retrieval", tmp_path / "before", source=release).digest
+    file = release / "new_aan_pairs.eval.tsv"
+    raw = file.read_bytes()
+    file.write_bytes(codecs.BOM_UTF8 + raw)
+    assert storage.prepare("retrieval", tmp_path / "after", source=release).digest == digest
+    file.write_bytes(change(raw))
+    assert refused(release, tmp_path).startswith(f"SOURCE/new_aan_pairs.eval.tsv: {message}")
+    for each in FILES.values():
+        (release / each).rename(release / f"{each}.GZ")
+    assert refused(release, tmp_path).startswith(
+        "SOURCE/new_aan_pairs.test.tsv: no such file, but new_aan_pairs.test.tsv.GZ; unpack it; expected"
+    )
+
+
 def test_halves_are_cut_at_the_space_nearest_to_the_middle():
     assert halves(b"abcd efgh") == (b"abcd", b"efgh")
     assert halves(b"a bcdefgh") == (b"a", b"bcdefgh")
@@ -253,9 +280,16 @@ def test_copies_of_test_reviews_are_left_out_of_training(imdb, tmp_path):
     assert after.splits["test"] == before.splits["test"]
 
 
+def test_hidden_files_are_no_reviews(imdb, tmp_path):
+    before = storage.prepare("retrieval", tmp_path / "before", source=imdb)
+    for number in range(8):  # enough to be paired
+        (imdb / "train" / "pos" / f"._0{number}_1.txt").write_text(f"companion {number} of a Mac's " * 10)
+    assert storage.prepare("retrieval", tmp_path / "after", source=imdb) == before
+
+
 def test_stand_in_names_what_is_missing(imdb, tmp_path):
     (imdb / "test" / "pos" / "01_1.txt").write_bytes(b"")
-    assert refused(imdb, tmp_path) == "SOURCE/test/pos/01_1.txt: an empty document"
+    assert refused(imdb, tmp_path) == "SOURCE/test/pos/01_1.txt: an empty review"
     shutil.rmtree(imdb / "test" / "pos")
     assert refused(imdb, tmp_path).startswith("SOURCE/test/pos: no such folder; expected train/ and test/")
     assert refused(imdb / "train", tmp_path).startswith("SOURCE: neither is inside; expected")
