@@ -15,14 +15,14 @@ from itertools import pairwise
 from operator import index
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from astro_sim.common.errors import InputError, did_you_mean, require_known
-from astro_sim.common.files import digest, file_digest, read_json, whole_folder, write_json
+from astro_sim.common.errors import InputError, brief, did_you_mean, require_known
+from astro_sim.common.files import digest, file_digest, read_array, read_json, whole_folder, write_json
 from astro_sim.common.own_file import located
 from astro_sim.common.settings import Settings, explain
 from rmaat import tasks
@@ -60,14 +60,27 @@ class Manifest(BaseModel):
     task: str
     origin: Literal["generated", "converted"]
     content: str = Field(description="what the data are, in one line")
-    seed: int
+    seed: int = Field(ge=0)
     settings: dict[str, Any]
-    vocabulary: int = Field(ge=2, description="symbols and the padding")
-    classes: int | None = Field(ge=2, description="none where each next symbol is asked for")
+    vocabulary: int = Field(ge=2, le=2**32 + 1, description="symbols and the padding")
+    classes: int | None = Field(ge=2, lt=2**63, description="none where each next symbol is asked for")
     towers: Literal[1, 2] = Field(description="sequences of an example")
     splits: dict[str, SplitSummary]
     digest: str
     own_source: str = Field("", description="SHA-256 of a task's file of one's own, else nothing")
+
+    @field_validator("splits")
+    @classmethod
+    def _are_known(cls, splits: dict[str, SplitSummary]) -> dict[str, SplitSummary]:
+        for name in splits:  # they are names of files, too
+            require_known("split", name, SPLITS)
+        return splits
+
+    @model_validator(mode="after")
+    def _has_a_head(self) -> Self:
+        if self.classes is None and self.towers == 2:
+            raise ValueError("towers: expected 1 where each next symbol is asked for, got 2")
+        return self
 
     @property
     def head(self) -> Literal["classify", "match", "language"]:
@@ -125,7 +138,7 @@ def prepare(
     try:
         asked = settings.model_dump(mode="json", exclude=set(idle))
     except ValueError as error:  # of a type of one's own
-        raise InputError(f"{task}: settings: cannot be kept as JSON ({error})") from None
+        raise InputError(f"{task}: settings: cannot be kept as JSON ({brief(error)})") from None
     with whole_folder(out) as folder:
         writer = Writer(folder.absolute(), chosen)
         try:
@@ -133,8 +146,11 @@ def prepare(
                 content = chosen.prepare(settings, None if source is None else Path(source), seed, writer)
             splits = writer.finish()
             if not (isinstance(content, str) and content.strip()):
-                raise InputError(f"prepare: expected it to say in one line what the data are, got {content!r}")
+                raise InputError(f"prepare: expected it to say in one line what the data are, got {_told(content)}")
         except (Exception, SystemExit) as error:
+            if isinstance(error, OSError) and str(error.filename).startswith(str(writer.folder)):
+                # Nobody has named the folder in the making.
+                raise OSError(error.errno, error.strerror or str(error), str(out)) from error
             if not found.path:
                 raise
             raise located(error, found.path, task) from error
@@ -150,16 +166,17 @@ def prepare(
             classes=chosen.classes,
             towers=chosen.towers,
             splits=splits,
-            digest=digest({name: split.digest for name, split in splits.items()} | _counts(found)),
+            digest=_digest(splits, chosen.symbols, chosen.classes, bool(found.path)),
             own_source=found.source,
         )
         write_json(folder / "manifest.json", manifest.model_dump(mode="json"))
     return manifest
 
 
-def _counts(found: tasks.FoundTask) -> dict[str, int | None]:
-    """What the digest covers besides the arrays: one's own file may count other symbols and classes tomorrow."""
-    return {"symbols": found.task.symbols, "classes": found.task.classes} if found.path else {}
+def _digest(splits: Mapping[str, SplitSummary], symbols: int, classes: int | None, own: bool) -> str:
+    """Of all arrays, and of the counts of a file of one's own: it may count other symbols and classes tomorrow."""
+    counts = {"symbols": symbols, "classes": classes} if own else {}
+    return digest({name: split.digest for name, split in splits.items()} | counts)
 
 
 class Writer:
@@ -227,13 +244,8 @@ class Writer:
         }
         for part, array in arrays.items():
             np.save(self.folder / f"{name}.{part}.npy", array)
-        values, counts = np.unique(arrays["labels"], return_counts=True)
         self.splits[name] = SplitSummary(
-            examples=len(labels),
-            tokens=len(tokens),
-            shortest=min(lengths, default=0),
-            longest=max(lengths, default=0),
-            labels={str(value): int(count) for value, count in zip(values, counts, strict=True)},
+            **_counts(arrays["tokens"], arrays["offsets"], arrays["labels"]),
             left_out=left_out,
             digest=_split_digest(self.folder, name),
         )
@@ -284,7 +296,7 @@ class Writer:
         except TypeError:
             found = -1
         if not 0 <= found <= most:
-            raise InputError(f"expected a label, a whole number from 0 to {most}, got {label!r}")
+            raise InputError(f"expected a label, a whole number from 0 to {most}, got {_told(label)}")
         return found
 
 
@@ -292,7 +304,7 @@ def _told(value: Any) -> str:
     """What something is, for a message: of an array its type and shape."""
     if hasattr(value, "dtype") and hasattr(value, "shape"):
         return f"{value.dtype} {tuple(value.shape)}"
-    return f"{value!r}" if isinstance(value, int | float | str | None) else type(value).__name__
+    return brief(repr(value)) if isinstance(value, int | float | str | None) else type(value).__name__
 
 
 def _mark(parts: Iterable[bytes]) -> bytes:
@@ -404,15 +416,22 @@ def load(path: str | Path, task: str | None = None) -> Data:
     if not isinstance(raw, dict) or raw.get("kind") != KIND:
         raise InputError(f"{file}: not a data manifest")
     if raw.get("schema_version") != SCHEMA_VERSION:
-        raise InputError(f"{file}: data schema {raw.get('schema_version')}; this version reads {SCHEMA_VERSION}")
+        found = brief(repr(raw.get("schema_version")))
+        raise InputError(f"{file}: data schema {found}; this version reads {SCHEMA_VERSION}")
     try:
         manifest = Manifest.model_validate(raw)
+        digest(manifest.settings)  # which a run records
     except ValidationError as error:
-        raise InputError(f"{file}: {explain(error, Manifest)}") from None
+        raise InputError(f"{file}: {brief(explain(error, Manifest))}") from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{file}: settings: expected what JSON can hold ({brief(error)})") from None
     if task is not None and manifest.task != task:
-        raise InputError(f"{path}: holds the task {manifest.task!r}, expected {task!r}")
+        raise InputError(f"{path}: holds the task {brief(repr(manifest.task))}, expected {task!r}")
     if "train" not in manifest.splits or not manifest.splits["train"].examples:
         raise InputError(f"{file}: the training split is missing or empty")
+    own = bool(manifest.own_source)
+    if manifest.digest != _digest(manifest.splits, manifest.vocabulary - 1, manifest.classes, own):
+        raise InputError(f"{file}: the digest of all splits does not hold; convert or generate the data again")
     return Data(path, manifest, {name: _open(path, name, manifest) for name in manifest.splits})
 
 
@@ -427,13 +446,11 @@ def _open(path: Path, name: str, manifest: Manifest) -> Split:
     arrays, described = {}, manifest.splits[name]
     for part in PARTS:
         file = path / f"{name}.{part}.npy"
-        try:
-            # An empty array cannot be memory-mapped.
-            arrays[part] = np.load(file, mmap_mode="r" if described.tokens else None, allow_pickle=False)
-        except FileNotFoundError:
-            raise InputError(f"{file}: missing; convert or generate the data again") from None
-        except (ValueError, OSError, EOFError) as error:
-            raise InputError(f"{file}: not a readable array, perhaps truncated ({error})") from None
+        if not file.is_file():
+            raise InputError(f"{file}: missing; convert or generate the data again")
+        arrays[part] = read_array(file, mmap=described.tokens > 0)  # an empty array cannot be memory-mapped
+        if not isinstance(arrays[part], np.ndarray):
+            raise InputError(f"{file}: an archive of arrays; expected one, convert or generate the data again")
     split = Split(name, **arrays, towers=manifest.towers)
     types = symbol_type(manifest.vocabulary - 1), np.int64, np.int64
     if any(array.ndim != 1 or array.dtype != each for array, each in zip(arrays.values(), types, strict=True)):
@@ -442,12 +459,31 @@ def _open(path: Path, name: str, manifest: Manifest) -> Split:
         raise InputError(f"{path}: the split {name!r} does not have the size that manifest.json states")
     sound = len(split.offsets) == split.towers * len(split) + 1
     sound = sound and split.offsets[0] == 0 and split.offsets[-1] == len(split.tokens)
-    sound = sound and (np.diff(split.offsets) > 0).all() and split.tokens.max(initial=0) < manifest.vocabulary - 1
+    sound = sound and (split.offsets[1:] > split.offsets[:-1]).all()  # a difference could overflow
+    sound = sound and split.tokens.max(initial=0) < manifest.vocabulary - 1
     if not (sound and ((split.labels >= 0) & (split.labels < (manifest.classes or 1))).all()):
         raise InputError(f"{path}: the arrays of the split {name!r} do not fit together; convert or generate again")
+    counts = _counts(split.tokens, split.offsets, split.labels)
+    if counts != described.model_dump(include=set(counts)):
+        raise InputError(f"{path}: the split {name!r} does not have the counts that manifest.json states")
     if _split_digest(path, name) != described.digest:
         raise InputError(f"{path}: the digest of the split {name!r} does not hold; the arrays were changed")
     return split
+
+
+def _counts(
+    tokens: NDArray[np.unsignedinteger], offsets: NDArray[np.int64], labels: NDArray[np.int64]
+) -> dict[str, Any]:
+    """What is counted of a split, as in `SplitSummary`."""
+    lengths = np.diff(offsets)
+    values, counts = np.unique(labels, return_counts=True)
+    return {
+        "examples": len(labels),
+        "tokens": len(tokens),
+        "shortest": int(lengths.min()) if len(lengths) else 0,
+        "longest": int(lengths.max(initial=0)),
+        "labels": {str(value): int(count) for value, count in zip(values, counts, strict=True)},
+    }
 
 
 def _split_digest(folder: Path, name: str) -> str:

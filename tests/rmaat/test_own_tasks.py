@@ -1,5 +1,6 @@
 """Tasks in files of one's own: data of any vocabulary, trained on without the file, and what is refused in one line."""
 
+import errno
 import re
 from hashlib import sha256
 from pathlib import Path
@@ -159,6 +160,17 @@ def test_a_split_that_a_task_gives_up_leaves_nothing(halves):
                                      "    except ValueError:\n        pass\n    generator"))  # fmt: skip
     storage.prepare(halves, "out")
     assert {path.name.split(".")[0] for path in Path("out").iterdir()} == {"manifest", *storage.SPLITS}
+
+
+def test_a_full_disk_is_told_of_the_folder_that_was_asked_for(halves, monkeypatch):
+    """And not of the one in the making, which nobody named."""
+
+    def full(file, array):
+        raise OSError(errno.ENOSPC, "No space left on device", str(file))
+
+    monkeypatch.setattr(storage.np, "save", full)
+    with pytest.raises(OSError, match=r"No space left on device: 'out'$"):
+        storage.prepare(halves, "out")
 
 
 def test_what_another_split_has_is_told(halves, capsys):

@@ -1,8 +1,14 @@
 """ListOps and Text: the grammar, the release's files read as they are, and data folders."""
 
+import codecs
 import errno
+import gzip
 import json
+import lzma
+import math
+import os
 import random
+import re
 import shutil
 from collections import deque
 
@@ -191,6 +197,35 @@ def test_broken_lines_are_named(tmp_path, line, message):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["lra"]  # nothing written
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda raw: raw.decode().encode("utf-16"), "a text in UTF-16; expected a text in UTF-8, not packed"),
+        (lambda raw: raw.decode().encode("utf-16-le"), "a text in UTF-16 or UTF-32, or no text; expected a text in"),
+        (lzma.compress, "an xz file; expected a text in UTF-8, not packed"),
+        (lambda raw: b"x" * 1_000 + raw, ", line 1: expected the header 'Source<tab>Target'"),
+        (lambda raw: raw.replace(b"\t3", b"\t" + b"3" * 1_000), ", line 2: expected a target from 0 to 9, got '333"),
+        (lambda raw: raw.replace(b"[MIN", b"[MIN" * 1_000), ", line 2: not a ListOps tree: unknown symbol '[MIN"),
+    ],
+)
+def test_a_mark_is_taken_off_and_other_encodings_are_told(tmp_path, change, message):
+    source, good = tmp_path / "lra", b"Source\tTarget\n( ( ( [MIN 3 ) 4 ) ] )\t3\n"
+    source.mkdir()
+    for name in listops.FILES.values():
+        (source / name).write_bytes(codecs.BOM_UTF8 + good.replace(b"4", str(len(name) % 10).encode()))
+    manifest = storage.prepare("listops", tmp_path / "marked", source=source)
+    assert manifest.splits["test"].examples == 1
+    (source / "basic_val.tsv").write_bytes(change(good))
+    with pytest.raises(InputError) as caught:
+        storage.prepare("listops", tmp_path / "out", source=source)
+    told = str(caught.value).removeprefix(f"{source / 'basic_val.tsv'}").removeprefix(": ")
+    assert told.startswith(message)
+    assert len(told) < 300
+    (source / "basic_val.tsv").rename(source / "basic_val.tsv.gz")
+    with pytest.raises(InputError, match=r"basic_val.tsv: no such file, but basic_val.tsv.gz; unpack it; expected"):
+        storage.prepare("listops", tmp_path / "out", source=source)
+
+
 def test_missing_header_and_files_are_named(tmp_path):
     (tmp_path / "lra").mkdir()
     with pytest.raises(InputError, match=r"basic_test.tsv: no such file; expected basic_train.tsv, basic_val.tsv"):
@@ -296,11 +331,76 @@ def test_a_full_disk_leaves_the_data_that_were_there(listops, tmp_path, monkeypa
     assert storage.load(tmp_path / "earlier").manifest.task == "listops"
 
 
+def test_what_is_no_review_is_passed_over(tmp_path):
+    """A Mac's companions and an editor's drafts, folders, what tells of the data, and what a system leaves behind."""
+    root = reviews(tmp_path / "aclImdb")
+    before = storage.prepare("text", tmp_path / "before", source=root)
+    folder = root / "train" / "pos"
+    for name in ("._0_1.txt", ".1_7.txt", "README", "README.txt", "LICENSE.md", "Thumbs.db", "desktop.ini"):
+        (folder / name).write_bytes(b"no review")
+    for name in ("__MACOSX", "x.txt"):
+        (folder / name).mkdir()
+    (folder / "__MACOSX" / "0_1.txt").write_bytes(b"no review")
+    assert storage.prepare("text", tmp_path / "after", source=root) == before
+    (folder / "0_1.txt").rename(folder / "0_1.TXT")
+    (folder / "0_1.TXT").write_bytes(codecs.BOM_UTF8 + (folder / "0_1.TXT").read_bytes())
+    assert storage.prepare("text", tmp_path / "again", source=root) == before
+
+
+def put(name, raw):
+    """A change of a folder: a file in it."""
+
+    def change(folder):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(raw)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (put("0_7.text", b"good"), "pos: 0_7.text would be left out; expected reviews as *.txt"),
+        (put("0_7", b"good"), "pos: 0_7 would be left out; expected reviews as *.txt"),
+        (put("0_7.txt.gz", b""), "pos: 0_7.txt.gz would be left out; expected reviews as *.txt"),
+        (put("more/0_7.txt", b"good"), "pos: more would be left out; expected reviews as *.txt"),
+        (lambda folder: [put(f"{n}_7.text", b"")(folder) for n in range(3)], "pos: 0_7.text and 2 more would be left"),
+        (lambda folder: (folder / "0_7.txt").symlink_to("nowhere"), "0_7.txt: not a regular file, or a link to none"),
+        (lambda folder: os.mkfifo(folder / "0_7.txt"), "0_7.txt: not a regular file, or a link to none"),
+        (put("0_7.txt", gzip.compress(b"good", mtime=0)), "0_7.txt: a gzip file; expected a text in UTF-8, not packed"),
+        (put("0_7.txt", "good".encode("utf-16")), "0_7.txt: a text in UTF-16; expected a text in UTF-8, not packed"),
+        (put("0_7.txt", codecs.BOM_UTF8), "0_7.txt: an empty review"),
+    ],
+)
+@pytest.mark.parametrize("task", ["text", "retrieval"])
+def test_no_review_is_left_out_unsaid(tmp_path, task, change, message):
+    root = reviews(tmp_path / "aclImdb")
+    change(root / "train" / "pos")
+    with pytest.raises(InputError, match=re.escape(message)):
+        storage.prepare(task, tmp_path / "out", source=root)
+    assert [path.name for path in tmp_path.iterdir()] == ["aclImdb"]
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may read everything")
+@pytest.mark.parametrize("hidden", ["", "train/pos", "train/pos/0_1.txt"])
+def test_what_cannot_be_read_is_told_as_such(tmp_path, hidden):
+    root = reviews(tmp_path / "aclImdb")
+    (root / hidden).chmod(0)
+    try:
+        with pytest.raises(PermissionError, match=re.escape(f"Permission denied: '{root / hidden}'")):
+            storage.prepare("text", tmp_path / "out", source=root)
+    finally:
+        (root / hidden).chmod(0o700)
+
+
 def test_text_names_what_is_missing(tmp_path):
     with pytest.raises(InputError, match="text: expected --source PATH"):
         storage.prepare("text", tmp_path / "out", TextSettings())
     with pytest.raises(InputError, match="nowhere: no such folder; expected the unpacked aclImdb folder"):
         storage.prepare("text", tmp_path / "out", TextSettings(), source=tmp_path / "nowhere")
+    (tmp_path / "aclImdb_v1.tar.gz").write_bytes(gzip.compress(b"a tar archive"))
+    with pytest.raises(InputError, match="aclImdb_v1.tar.gz: a gzip file, not a folder; unpack it; expected the unp"):
+        storage.prepare("text", tmp_path / "out", source=tmp_path / "aclImdb_v1.tar.gz")
     root = reviews(tmp_path / "aclImdb")
     (root / "test" / "pos" / "1_1.txt").write_bytes(b"")
     with pytest.raises(InputError, match=r"1_1.txt: an empty review"):
@@ -339,20 +439,106 @@ def test_data_folder_is_checked(listops, tmp_path):
     np.save(copy / "test.labels.npy", labels.astype(float))
     with pytest.raises(InputError, match="the arrays of the split 'test' are of another type"):
         storage.load(copy)
-    manifest = json.loads((copy / "manifest.json").read_text())
-    for change, message in (
-        ({"splits": {}}, "the training split is missing or empty"),
-        ({"vocabulary": "16"}, "vocabulary: expected a valid integer, got '16'"),
-        ({"colour": 1}, "unknown setting 'colour' of Manifest"),
+
+
+def test_arrays_that_are_none_are_told(listops, tmp_path):
+    """Though their digests hold: damaged headers, another order of bytes, archives, sizes that nothing could hold."""
+    copy = tmp_path / "copy"
+    shutil.copytree(listops, copy)
+    file = copy / "train.labels.npy"
+    labels, raw = np.load(file), file.read_bytes()
+    saved = {}
+    for name, array in (
+        ("wide", labels.astype(">i8")),
+        ("scalar", np.array(3)),
+        ("table", np.asfortranarray(np.stack([labels, labels]))),
+        ("fields", np.zeros(64, [("a", "<i8")])),
     ):
-        (copy / "manifest.json").write_text(json.dumps({**manifest, **change}))
-        with pytest.raises(InputError, match=message):
+        np.save(tmp_path / f"{name}.npy", array)
+        saved[name] = (tmp_path / f"{name}.npy").read_bytes()
+    np.savez(tmp_path / "archive.npz", labels)
+    unreadable = r"train.labels.npy: not a readable array, perhaps truncated \("
+    other_type = "the arrays of the split 'train' are of another type"
+    for changed, message in (
+        (raw.replace(b"{'descr'", b"{{((((('"), unreadable),  # which Python's tokenizer gives up on
+        (raw.replace(b"(64,)", b"(10000000000000,)"), unreadable),
+        (raw.replace(b"'<i8'", b"'|O' "), unreadable),
+        (b"", unreadable),
+        ((tmp_path / "archive.npz").read_bytes(), "train.labels.npy: an archive of arrays; expected one"),
+        (saved["wide"], other_type),
+        (saved["scalar"], other_type),
+        (saved["table"], other_type),
+        (saved["fields"], other_type),
+    ):
+        file.write_bytes(changed)
+        with pytest.raises(InputError, match=message) as caught:
             storage.load(copy)
-    (copy / "manifest.json").write_text(json.dumps({**manifest, "schema_version": 9}))
-    with pytest.raises(InputError, match="data schema 9; this version reads 2"):
-        storage.load(copy)
-    (copy / "manifest.json").write_text(json.dumps({"kind": "other"}))
-    with pytest.raises(InputError, match="not a data manifest"):
+        assert "\n" not in str(caught.value)
+
+
+SPLIT = {"examples": 0, "tokens": 0, "shortest": 0, "longest": 0, "labels": {}, "left_out": 0, "digest": ""}
+TOO_LONG = "x" * 5_000
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"splits": {}}, "the training split is missing or empty"),
+        ({("splits", "../train"): SPLIT}, "unknown split '../train'; did you mean 'train'?"),
+        (
+            {("splits", "train", "longest"): 3},
+            "copy: the split 'train' does not have the counts that manifest.json states",
+        ),
+        (
+            {("splits", "train", "labels"): {"0": 64}},
+            "the split 'train' does not have the counts that manifest.json states",
+        ),
+        (
+            {("splits", "test", "digest"): "0"},
+            "the digest of all splits does not hold; convert or generate the data again",
+        ),
+        ({"digest": TOO_LONG}, "the digest of all splits does not hold; convert or generate the data again"),
+        ({"vocabulary": "16"}, "vocabulary: expected a valid integer, got '16'"),
+        ({"vocabulary": 10**30}, "vocabulary: expected less than or equal to 4294967297, got 1000000000000000000000"),
+        ({"classes": 10**30}, "classes: expected less than 9223372036854775808, got 1000000000000000000000000000000"),
+        ({"classes": None, "towers": 2}, "towers: expected 1 where each next symbol is asked for, got 2"),
+        ({"classes": math.nan}, "classes: expected a valid integer, got nan"),
+        ({"settings": {"train": math.nan}}, "settings: expected what JSON can hold (Out of range float values are not"),
+        ({"settings": TOO_LONG}, "settings: expected a valid dictionary, got 'xxx"),
+        ({"colour": 1}, "unknown setting 'colour' of Manifest"),
+        ({TOO_LONG: 1}, "unknown setting 'xxx"),
+        ({"task": TOO_LONG}, "copy: holds the task 'xxx"),
+        ({"schema_version": 9}, "data schema 9; this version reads 2"),
+        ({"schema_version": TOO_LONG}, "data schema 'xxx"),
+        ({"kind": "other"}, "not a data manifest"),
+    ],
+)
+def test_manifests_are_checked(listops, tmp_path, change, message):
+    """In one line, which repeats little of what is there."""
+    copy = tmp_path / "copy"
+    shutil.copytree(listops, copy)
+    manifest = json.loads((copy / "manifest.json").read_text())
+    for place, value in change.items():
+        *path, last = [place] if isinstance(place, str) else place
+        inside = manifest
+        for each in path:
+            inside = inside[each]
+        inside[last] = value
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(InputError, match=re.escape(message)) as caught:
+        storage.load(copy, "listops")
+    told = str(caught.value).replace(str(copy), "copy")
+    assert len(told) < 300
+    assert "\n" not in told
+
+
+def test_brackets_within_brackets_are_told(listops, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(listops, copy)
+    brackets = "[" * 100_000 + "]" * 100_000
+    text = (copy / "manifest.json").read_text().replace('"settings": {', f'"settings": {{"a": {brackets},')
+    (copy / "manifest.json").write_text(text)
+    with pytest.raises(InputError, match="manifest.json: not a data manifest: maximum recursion depth exceeded"):
         storage.load(copy)
 
 
