@@ -180,7 +180,7 @@ def _cut(model: Model, tokens: Tensor, lengths: Tensor | None) -> Cut:
 def _streamed(model: Model, cut: Cut, each: Callable[[Stream], None] = lambda stream: None) -> tuple[Stream, Tensor]:
     """Run a batch through a stream; the stream, and logits: of the class, or of the last token of each row."""
     totals = torch.tensor(cut.counts, device=cut.tokens.device)
-    stream, pieces = model.stream(len(cut.tokens), totals), []
+    stream, pieces = Stream(model, len(cut.tokens), totals, warn=False), []
     for t in range(cut.segments):
         span = cut.span(t)
         real = None if cut.lengths is None else (cut.lengths - span.start).clamp(0, span.stop - span.start)

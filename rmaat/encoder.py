@@ -6,12 +6,15 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import layer_norm
+from torch.nn.modules.dropout import _DropoutNd
 
 from astro_sim.common.errors import InputError
 from bridge.laws import Laws
 from bridge.torch import Constants, Retention
 from rmaat.amrb import Step, affordable, kinds, run_segments
 from rmaat.attention import AstromorphicAttention, Mixer, RelativePosition
+from rmaat.attention.features import wide
 from rmaat.config import RMAATConfig
 from rmaat.memory import factors, require_laws, update
 
@@ -35,6 +38,7 @@ class Block(nn.Module):
     def __init__(self, mixer: Mixer, config: RMAATConfig) -> None:
         super().__init__()
         self.attention = mixer
+        mixer.wide_result = True
         self.norm_attention = nn.LayerNorm(config.width)
         self.feedforward = nn.Sequential(
             nn.Linear(config.width, config.feedforward),
@@ -55,7 +59,12 @@ class Block(nn.Module):
         return self._finish(x, y), state
 
     def _finish(self, x: Tensor, y: Tensor) -> Tensor:
-        x = self.norm_attention(x + self.dropout(y))
+        rows = x + self.dropout(y)
+        norm = self.norm_attention
+        if rows.dtype == norm.weight.dtype:
+            x = norm(rows)
+        else:  # in float16, where the mixer's result is wide
+            x = layer_norm(rows, norm.normalized_shape, wide(norm.weight), wide(norm.bias), norm.eps).to(x.dtype)
         return self.norm_feedforward(x + self.dropout(self.feedforward(x)))
 
 
@@ -217,7 +226,8 @@ class SegmentEncoder(Encoder):
             if kind not in self._kept:
                 self._kept[kind] = affordable(step, memory, segments, c.replay_mb)
             keep = self._kept[kind]
-        draws = c.dropout > 0 and self.training
+        # Whatever the configuration says: somebody may have changed a part, or put it in training alone.
+        draws = any(isinstance(part, _DropoutNd) and part.training and part.p > 0 for part in self.modules())
         return run_segments(step, memory, segments, c.backward, keep, c.truncate_after, draws)
 
 

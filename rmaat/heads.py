@@ -1,22 +1,28 @@
-"""From what an encoder makes of a sequence to what the task asks: readouts and heads."""
+"""From what an encoder makes of a sequence to what the task asks: readouts and heads.
+
+Sums over rows and segments are formed in float32 at least: in half precision they would overflow.
+"""
 
 import torch
 from torch import Tensor, nn
+
+from rmaat.attention.features import wide
 
 
 def mean_words(words: Tensor, real: Tensor | None) -> Tensor:
     """Mean over the rows that are real, (..., L, d) -> (..., d); 0 where there is none."""
     if real is None:
-        return words.mean(-2)
-    return torch.where(real[..., None], words, 0.0).sum(-2) / real.sum(-1, keepdim=True).clamp(min=1)
+        return wide(words).mean(-2).to(words.dtype)
+    total = torch.where(real[..., None], wide(words), 0.0).sum(-2)
+    return (total / real.sum(-1, keepdim=True).clamp(min=1)).to(words.dtype)
 
 
 def mean_segments(seen: Tensor, totals: Tensor | None) -> Tensor:
     """Mean over the segments of each example, (B, T, d) -> (B, d); ``totals`` is None where all have T."""
     if totals is None:
-        return seen.mean(1)
+        return wide(seen).mean(1).to(seen.dtype)
     active = torch.arange(seen.shape[1], device=seen.device) < totals[:, None]
-    return torch.where(active[..., None], seen, 0.0).sum(1) / totals[:, None]
+    return (torch.where(active[..., None], wide(seen), 0.0).sum(1) / totals[:, None]).to(seen.dtype)
 
 
 def last_segment(seen: Tensor, totals: Tensor | None) -> Tensor:

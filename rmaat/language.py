@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, pad
 
-from astro_sim.common.errors import InputError
+from astro_sim.common.errors import InputError, brief
 from rmaat.attention.features import wide
 from rmaat.encoder import SegmentEncoder, SequenceEncoder
 from rmaat.model import Cut, Model, evaluating
@@ -118,7 +118,7 @@ class LanguageModel(Model):
         Parameters
         ----------
         prompt : Tensor of int64, (batch, length)
-            May be empty: (batch, 0).
+            Without padding, so all of one length. May be empty: (batch, 0).
         count : int
             Tokens to write.
         temperature : float
@@ -138,17 +138,23 @@ class LanguageModel(Model):
         Raises
         ------
         InputError
-            A count below 1, a negative temperature, a top_k below 1, ids out of range, a rule that needs T without it.
+            A count below 1, a negative temperature, a top_k below 1, ids out of range or of padding, a rule that needs
+            T without it.
         """
         from rmaat.streaming import Decoder
 
-        whole = isinstance(count, int) and isinstance(top_k, int | None)
+        whole = isinstance(count, int) and isinstance(top_k, int | None) and isinstance(temperature, int | float)
         if not whole or count < 1 or not 0 <= temperature < math.inf or (top_k is not None and top_k < 1):
             raise InputError(
                 "expected whole numbers count and top_k from 1 and a finite temperature from 0, "
-                f"got {count}, {top_k} and {temperature}"
+                f"got {brief(count)}, {brief(top_k)} and {brief(temperature)}"
             )
-        self.check_tokens(prompt if prompt.numel() else pad(prompt, (1, 0)), None)  # an empty prompt is one, too
+        if seed is not None and (not isinstance(seed, int) or not -(2**63) <= seed < 2**63):
+            raise InputError(f"seed: expected a whole number of 64 bits, got {brief(seed)}")
+        empty = isinstance(prompt, Tensor) and prompt.ndim == 2 and not prompt.shape[1]
+        self.check_tokens(pad(prompt, (1, 0)) if empty else prompt, None)  # an empty prompt is one, too
+        if (prompt == 0).any():
+            raise InputError("prompt: holds the id 0, which is padding; expected prompts of one length without any")
         generator = None if seed is None else torch.Generator(prompt.device).manual_seed(seed)
         written = []
         with evaluating(self):

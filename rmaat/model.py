@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from astro_sim.common.errors import InputError
+from astro_sim.common.errors import InputError, brief
 from bridge.torch import Retention, restore_constants
 from rmaat.amrb import Step
+from rmaat.checks import kind_of, refuse_tracing
 from rmaat.encoder import SegmentEncoder, SequenceEncoder
 from rmaat.heads import ClassificationHead, MatchingHead, last_segment, mean_segments, mean_words
 from rmaat.pretrained import Pretrained
@@ -102,12 +103,20 @@ class Model(Pretrained, nn.Module):
             raise InputError(f"the model {self.name!r} has no segments and no memory")
         return self.encoder
 
+    def __dir__(self) -> list[str]:
+        """What the model has, for those that look at all of it, as torch.jit does."""
+        names = list(super().__dir__())
+        return names if isinstance(self.encoder, SegmentEncoder) else [name for name in names if name != "recurrent"]
+
     def check_tokens(self, tokens: Tensor, lengths: Tensor | None) -> Tensor | None:
         """Refuse ids out of range and lengths that do not fit; lengths where some are short, else None."""
-        if tokens.ndim != 2 or tokens.shape[0] < 1 or tokens.shape[1] < 1 or tokens.dtype != torch.int64:
-            raise InputError(
-                f"tokens: expected int64 of shape (batch, length), got {tokens.dtype} {tuple(tokens.shape)}"
-            )
+        refuse_tracing()
+        if not isinstance(tokens, Tensor) or tokens.ndim != 2 or tokens.dtype != torch.int64 or not tokens.numel():
+            raise InputError(f"tokens: expected int64 of shape (batch, length), got {kind_of(tokens)}")
+        table = self.encoder.embedding
+        # A part that accelerate moves has its own hook, which moves the tokens, too.
+        if tokens.device != table.weight.device and not hasattr(table, "_hf_hook"):
+            raise InputError(f"tokens: are on {tokens.device}, expected {table.weight.device}, where the model is")
         low, high = (int(value) for value in tokens.aminmax())
         if low < 0 or high >= self.config.vocabulary:
             raise InputError(f"tokens: expected ids from 0 to {self.config.vocabulary - 1}, got {low} to {high}")
@@ -119,10 +128,13 @@ class Model(Pretrained, nn.Module):
 
 def check_lengths(lengths: Tensor, tokens: Tensor, least: int) -> Tensor:
     """``lengths`` as int64 beside ``tokens``, or `InputError`: another shape, no whole numbers, or out of range."""
-    longest, whole = tokens.shape[-1], not (lengths.is_floating_point() or lengths.dtype == torch.bool)
+    longest, count = tokens.shape[-1], tokens.shape[:-1].numel()
+    what = f"lengths: expected {count} whole numbers from {least} to {longest}, got"
+    if not isinstance(lengths, Tensor):
+        raise InputError(f"{what} {brief(lengths)}")
+    whole = not (lengths.is_floating_point() or lengths.is_complex() or lengths.dtype == torch.bool)
     if lengths.shape != tokens.shape[:-1] or not whole or int(lengths.min()) < least or int(lengths.max()) > longest:
-        what = f"{tokens.shape[:-1].numel()} whole numbers from {least} to {longest}"
-        raise InputError(f"lengths: expected {what}, got {lengths.tolist()}")
+        raise InputError(f"{what} {brief(lengths.tolist())}")
     return lengths.to(tokens.device, torch.int64)
 
 
@@ -236,8 +248,9 @@ class SequenceClassifier(Model):
             Ids out of range, another type or shape, lengths that do not fit.
         """
         if self.config.head == "match":
-            if tokens.ndim != 3 or tokens.shape[1] != 2:
-                raise InputError(f"tokens: expected pairs, (batch, 2, length), got {tuple(tokens.shape)}")
+            if not isinstance(tokens, Tensor) or tokens.ndim != 3 or tokens.shape[1] != 2:
+                got = tuple(tokens.shape) if isinstance(tokens, Tensor) else kind_of(tokens)
+                raise InputError(f"tokens: expected pairs, (batch, 2, length), got {got}")
             flat_lengths = None if lengths is None else check_lengths(lengths, tokens, 1).flatten()
             flat = self.features(tokens.flatten(0, 1), flat_lengths)
             return self.head(flat.unflatten(0, (-1, 2)))
@@ -273,7 +286,7 @@ class SequenceClassifier(Model):
             return after, after.new_zeros(len(after), c.width)
         if rows is None:
             # "scale" shrinks what it hands on, towards 0 in long sequences; the head reads it before that.
-            return after, (after if c.memory_rule == "consolidate" else written).mean(1)
+            return after, mean_words(after if c.memory_rule == "consolidate" else written, None)
         return after, mean_words(rows, real)
 
     def _recurrent(self, cut: Cut) -> Tensor:

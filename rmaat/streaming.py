@@ -4,23 +4,39 @@
 made anew for each segment.)
 """
 
+import hashlib
+import json
+import warnings
 from collections.abc import Mapping
 from typing import Any, Self
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from astro_sim.common.errors import InputError
+from astro_sim.common.errors import InputError, brief
+from rmaat.attention.features import wide
+from rmaat.checks import kind_of
 from rmaat.encoder import SegmentEncoder
 from rmaat.language import LanguageModel
 from rmaat.model import Model, SequenceClassifier, check_lengths, real_rows
+
+HEARD = 1e-3  # share of a segment that enters the memory; below it a stream is said to have stopped listening
+SMALL = 4096  # numbers of a parameter that tells models apart; larger ones would take too long to be read each time
+# Settings that change nothing of what a stream computes.
+IDLE = ("dropout", "backward", "kept_segments", "replay_mb", "truncate_after")
+
+
+class StreamWarning(UserWarning):
+    """A stream goes on and takes in nothing any more."""
 
 
 class Stream:
     """A model at work on sequences that arrive a segment at a time; `Model.stream` makes one.
 
-    Held between segments: M memory rows, how many segments each row has seen, and the (batch, width) that the head
-    will read (of a language model: the last token). With gradients on, the graph behind them too, until `detach`.
+    Held between segments: M memory rows, how many segments each row has seen and whether its sequence has ended, and
+    the (batch, width) that the head will read (of a language model: the last token). With gradients on, the graph
+    behind them too, until `detach`.
 
     Parameters
     ----------
@@ -30,26 +46,51 @@ class Stream:
         Rows.
     total : int or Tensor of int64, (batch,), optional
         T of every row, in advance. The rule "scale" needs it, and so do laws that were reversed.
+    warn : bool
+        Whether to say, once, when the rule "consolidate" leaves less than `HEARD` of a segment: now if ``total`` goes
+        so far, else with the push that does.
 
     Raises
     ------
     InputError
         A model without segments, pairs, a rule that needs T without it, a T that is no number of segments.
+
+    Warns
+    -----
+    StreamWarning
     """
 
-    def __init__(self, model: Model, batch: int = 1, total: int | Tensor | None = None) -> None:
+    def __init__(self, model: Model, batch: int = 1, total: int | Tensor | None = None, warn: bool = True) -> None:
         encoder = model.recurrent
         if model.config.head == "match":
             raise InputError("stream: pairs have two streams; expected the head classify or language")
-        if batch < 1:
-            raise InputError(f"batch: expected at least 1, got {batch}")
+        _require_batch(batch)
         self.model, self.encoder, self.batch = model, encoder, batch
         self._total = _totals(encoder, total, batch)
         self.memory = encoder.begin(batch)
         device = self.memory.device
         self.segments = torch.zeros(batch, dtype=torch.int64, device=device)
-        self.seen = torch.zeros(batch, model.config.width, dtype=self.memory.dtype, device=device)
+        self.seen = wide(torch.zeros(batch, model.config.width, dtype=self.memory.dtype, device=device))  # a sum
         self.last = torch.zeros(batch, 1, dtype=torch.int64, device=device)
+        self.ended = torch.zeros(batch, dtype=torch.bool, device=device)
+        self._warn = warn and model.config.memory_rule == "consolidate"
+        if self._warn and self._total is not None and encoder.retention is not None:
+            heard = encoder.retention.heard(HEARD, int(self._total.max()))
+            if heard is not None:
+                self._say_deaf(heard, 4)
+
+    def _say_deaf(self, heard: int, level: int) -> None:
+        """Warn once; ``level`` counts the calls from here up to the user's."""
+        self._warn = False
+        retention = self.encoder.retention
+        assert retention is not None
+        warnings.warn(
+            f"stream: after {heard} segments less than {HEARD:g} of a segment enters the memory (memory_rule "
+            f"'consolidate', {retention.laws.family.name} law); expected a reset before, a law that falls more slowly, "
+            "or the rule 'none'",
+            StreamWarning,
+            stacklevel=level,
+        )
 
     def push(self, tokens: Tensor, lengths: Tensor | None = None) -> Tensor | None:
         """Take the next segment of every row.
@@ -57,7 +98,7 @@ class Stream:
         Parameters
         ----------
         tokens : Tensor of int64, (batch, length)
-            At most ``segment_length``; shorter ones where a sequence ends.
+            At most ``segment_length``; fewer where a sequence ends, which then takes no more until its `reset`.
         lengths : Tensor of int64, (batch,), optional
             Real tokens of every row, 0 where it has none this time.
 
@@ -69,18 +110,29 @@ class Stream:
         Raises
         ------
         InputError
-            Ids out of range, a segment that is too long or of another batch, more segments than T.
+            Ids out of range, a segment that is too long or of another batch, more segments than T, tokens for a row
+            whose last segment was not a full one.
         """
-        active, real = None, None
+        active, real, size = None, None, self.model.config.segment_length
         self.model.check_tokens(tokens, None)
         if len(tokens) != self.batch:
             raise InputError(f"tokens: expected {self.batch} rows, got {len(tokens)}")
+        if tokens.shape[1] > size:
+            raise InputError(f"segment: expected at most {size} tokens, got {tokens.shape[1]}")
         if lengths is not None:
             lengths = check_lengths(lengths, tokens, 0)
             if int(lengths.min()) < tokens.shape[1]:
                 real = real_rows(lengths, 0, tokens.shape[1])
                 active = lengths > 0
+        counts = torch.full_like(self.segments, tokens.shape[1]) if lengths is None else lengths
+        if (again := self.ended & (counts > 0)).any():
+            raise InputError(
+                f"tokens: the sequence of row {int(again.int().argmax())} ended with a segment of fewer than {size} "
+                "tokens; expected full segments up to the last one, or a reset of the row"
+            )
         factor = factor_at(self.encoder, self.segments, self._total, active)
+        if self._warn and (deaf := (factor < HEARD) & (counts > 0)).any():
+            self._say_deaf(int(self.segments[deaf].min()), 3)
         shared = self.encoder.shared()
         now = torch.ones_like(self.segments) if active is None else active.long()
         logits = None
@@ -92,9 +144,10 @@ class Stream:
             self.last = torch.where(now[:, None] > 0, last, self.last)
         else:
             memory, seen = self.model.segment(self.memory, tokens, real, factor, active, shared)
-            seen = self.seen + seen if self.model.config.readout == "mean" else seen
+            seen = self.seen + seen if self.model.config.readout == "mean" else seen.to(self.seen.dtype)
             self.seen = torch.where(now[:, None] > 0, seen, self.seen)
         self.memory, self.segments = memory, self.segments + now
+        self.ended = self.ended | ((counts > 0) & (counts < size))
         return logits
 
     def logits(self) -> Tensor:
@@ -114,7 +167,7 @@ class Stream:
             row = next(i for i in range(self.batch) if counts[i] != totals[i])
             raise InputError(f"T: row {row} was announced with {totals[row]} segments and has seen {counts[row]}")
         seen = self.seen / self.segments[:, None] if self.model.config.readout == "mean" else self.seen
-        return self.model.head(seen)
+        return self.model.head(seen.to(self.memory.dtype))
 
     def detach(self) -> Self:
         """Cut the gradient here (truncated back-propagation through time)."""
@@ -128,9 +181,10 @@ class Stream:
         for a T for some rows alone where the others have none.
         """
         device = self.segments.device
-        chosen = torch.ones(self.batch, dtype=torch.bool, device=device) if rows is None else rows.to(device)
-        if chosen.shape != (self.batch,) or chosen.dtype != torch.bool:
-            raise InputError(f"rows: expected bool of shape ({self.batch},), got {chosen.dtype} {tuple(chosen.shape)}")
+        chosen = torch.ones(self.batch, dtype=torch.bool) if rows is None else rows
+        if not isinstance(chosen, Tensor) or chosen.shape != (self.batch,) or chosen.dtype != torch.bool:
+            raise InputError(f"rows: expected bool of shape ({self.batch},), got {kind_of(chosen)}")
+        chosen = chosen.to(device)
         if total is not None:
             new = _totals(self.encoder, total, self.batch)
             if new is None or (self._total is None and not chosen.all()):
@@ -141,14 +195,15 @@ class Stream:
             torch.where(chosen.view(-1, *[1] * (part.ndim - 1)), 0, part)
             for part in (self.segments, self.seen, self.last)
         )
+        self.ended = self.ended & ~chosen
         return self
 
     def state_dict(self) -> dict[str, Tensor]:
         """What is held, as tensors without gradient; fit for safetensors."""
-        state = {"memory": self.memory, "segments": self.segments, "seen": self.seen, "last": self.last}
+        state = {name: getattr(self, name) for name in ("memory", "segments", "seen", "last", "ended")}
         if self._total is not None:
             state["total"] = self._total
-        return {name: value.detach().clone() for name, value in state.items()}
+        return {**{name: value.detach().clone() for name, value in state.items()}, "model": identity(self.model)}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> Self:
         """Go on where another stream of this model stood.
@@ -156,23 +211,57 @@ class Stream:
         Raises
         ------
         InputError
-            Parts that are missing, unknown, or of another shape.
+            Parts that are missing, unknown, or of another shape; a state of another model, or of no stream.
         """
         own = self.state_dict()
-        if state.keys() != own.keys():
-            raise InputError(f"state: expected {', '.join(sorted(own))}, got {', '.join(sorted(state))}")
+        if not isinstance(state, Mapping) or state.keys() != own.keys():
+            got = ", ".join(sorted(map(str, state))) if isinstance(state, Mapping) else type(state).__name__
+            raise InputError(f"state: expected {', '.join(sorted(own))}, got {brief(got)}")
         for name, value in own.items():
-            if state[name].shape != value.shape or state[name].dtype != value.dtype:
-                raise InputError(
-                    f"state: {name} is {state[name].dtype} {tuple(state[name].shape)}, "
-                    f"expected {value.dtype} {tuple(value.shape)}"
-                )
+            found = state[name]
+            if not isinstance(found, Tensor) or found.shape != value.shape or found.dtype != value.dtype:
+                raise InputError(f"state: {name} is {kind_of(found)}, expected {kind_of(value)}")
+        if not torch.equal(state["model"].cpu(), own["model"]):
+            raise InputError(
+                "state: of another model (its settings, its laws or its weights are not those of this one)"
+            )
         device = self.segments.device
-        self.memory, self.segments, self.seen, self.last = (
-            state[name].to(device) for name in ("memory", "segments", "seen", "last")
+        parts = {name: value.to(device) for name, value in state.items() if name != "model"}
+        self._require_sound(parts)
+        self.memory, self.segments, self.seen, self.last, self.ended = (
+            parts[name] for name in ("memory", "segments", "seen", "last", "ended")
         )
-        self._total = state["total"].to(device) if "total" in state else None
+        self._total = parts.get("total")
         return self
+
+    def _require_sound(self, state: Mapping[str, Tensor]) -> None:
+        """Raise `InputError` for values that no stream has."""
+        segments, last, high = state["segments"], state["last"], self.model.config.vocabulary - 1
+        total = state.get("total", segments.clamp(min=1))
+        for name, holds, what in (
+            ("segments", segments >= 0, "counts from 0"),
+            ("last", (last >= 0) & (last <= high), f"ids from 0 to {high}"),
+            ("memory", state["memory"].isfinite(), "finite numbers"),
+            ("seen", state["seen"].isfinite(), "finite numbers"),
+            ("ended", ~state["ended"] | (segments > 0), "no end before a first segment"),
+            ("total", (total >= 1) & (total >= segments), "T from 1, and no more segments than T"),
+        ):
+            if not holds.all():
+                raise InputError(f"state: {name}: expected {what}")
+
+
+def identity(model: Model) -> Tensor:
+    """What tells a model from others, uint8 (32,): of its name, settings, laws and small parameters, SHA-256."""
+    settings = {name: value for name, value in model.config.model_dump(mode="json").items() if name not in IDLE}
+    laws = None if model.retention is None else model.retention.laws.digest
+    found = hashlib.sha256(json.dumps([model.name, settings, laws], sort_keys=True).encode())
+    always = (model.recurrent.memory, model.recurrent.write)
+    for name, value in model.named_parameters():
+        if value.numel() <= SMALL or any(value is each for each in always):
+            whole = getattr(value, "full_tensor", lambda value=value: value)()  # of a sharded one
+            found.update(name.encode())
+            found.update(whole.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+    return torch.from_numpy(np.frombuffer(found.digest(), dtype=np.uint8).copy())
 
 
 class Decoder:
@@ -184,10 +273,18 @@ class Decoder:
     batch : int
     total : int, optional
         T in segments, where the memory rule needs it.
+
+    Raises
+    ------
+    InputError
+        Another model, no rows, a rule that needs T without it, a T that is no number of segments.
     """
 
     def __init__(self, model: LanguageModel, batch: int, total: int | None = None) -> None:
-        self.model, self.encoder = model, model.encoder
+        if not isinstance(model, LanguageModel):
+            raise InputError(f"decoder: expected a language model, got {type(model).__name__}")
+        _require_batch(batch)
+        self.model, self.encoder, self.batch = model, model.encoder, batch
         self.place = 0  # tokens of the present segment, or of the sequence
         self.states: list[Any] = [None] * len(self.encoder.blocks)
         shared = self.encoder.shared()
@@ -199,7 +296,15 @@ class Decoder:
             self.segments = torch.zeros(batch, dtype=torch.int64, device=self.memory.device)
 
     def feed(self, inputs: Tensor) -> Tensor:
-        """Take further inputs, (batch, n) -> logits of what follows each, (batch, n, vocabulary)."""
+        """Take further inputs, (batch, n) -> logits of what follows each, (batch, n, vocabulary).
+
+        The ids themselves are not looked at: on a GPU that would hold up every token. Raises `InputError` for another
+        shape or type, and beyond the last segment, or ``max_length``, of the model.
+        """
+        if not isinstance(inputs, Tensor) or inputs.ndim != 2 or inputs.dtype != torch.int64 or not inputs.numel():
+            raise InputError(f"inputs: expected int64 of shape ({self.batch}, n), got {kind_of(inputs)}")
+        if len(inputs) != self.batch:
+            raise InputError(f"inputs: expected {self.batch} rows, got {len(inputs)}")
         size = self.model.config.segment_length if self.memory is not None else self.model.config.max_length
         results = []
         while inputs.shape[1]:
@@ -258,6 +363,11 @@ def factor_at(encoder: SegmentEncoder, segments: Tensor, total: Tensor | None, a
     return table.gather(1, torch.minimum(segments, total - 1)[:, None])[:, 0]
 
 
+def _require_batch(batch: Any) -> None:
+    if not isinstance(batch, int) or batch < 1:
+        raise InputError(f"batch: expected at least 1, got {brief(batch)}")
+
+
 def _totals(encoder: SegmentEncoder, total: int | Tensor | None, batch: int) -> Tensor | None:
     rule, device = encoder.config.memory_rule, encoder.memory.device
     reversed_laws = rule == "consolidate" and encoder.retention is not None and encoder.retention.laws.needs_total
@@ -267,10 +377,10 @@ def _totals(encoder: SegmentEncoder, total: int | Tensor | None, batch: int) -> 
             raise InputError(f"T: {why} the number of segments in advance; expected total")
         return None
     if not isinstance(total, int | Tensor) or (isinstance(total, Tensor) and not total.numel()):
-        raise InputError(f"T: expected a whole number of segments from 1, got {total!r}")
+        raise InputError(f"T: expected a whole number of segments from 1, got {brief(total)}")
     counts = torch.as_tensor(total, device=device)
     if counts.is_floating_point() or counts.dtype == torch.bool or int(counts.min()) < 1:
-        raise InputError(f"T: expected a whole number of segments from 1, got {total}")
+        raise InputError(f"T: expected a whole number of segments from 1, got {brief(total)}")
     if counts.ndim and counts.shape != (batch,):
         raise InputError(f"T: expected one number or {batch} of them, got shape {tuple(counts.shape)}")
     return counts.to(torch.int64).expand(batch).clone()

@@ -16,6 +16,7 @@ Without the feedback factor P = 1 / C, y_n = phi(q_n) act(H / m).
 Sources: RMAAT (arXiv 2601.00426), AT (arXiv 2312.10925). `astromorphic_reference` is this text as code.
 """
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -25,6 +26,7 @@ from astro_sim.common.errors import InputError
 from rmaat.attention.features import feature_map, power, reciprocal, wide
 from rmaat.attention.mixer import LinearTimeAttention
 from rmaat.attention.scan import causal_read
+from rmaat.checks import kind_of, require_mask
 
 
 class Rule(NamedTuple):
@@ -48,7 +50,11 @@ class Rule(NamedTuple):
     feedback: bool = True
 
     def check(self, causal: bool) -> None:
-        """Raise `InputError` for a sigmoid with causal attention."""
+        """Raise `InputError` for constants that cannot be, and for a sigmoid with causal attention."""
+        if not math.isfinite(self.exponent):
+            raise InputError(f"exponent: expected a finite number, got {self.exponent}")
+        if self.m_scale is not None and not 0 < self.m_scale < math.inf:
+            raise InputError(f"m_scale: expected a finite number above 0, got {self.m_scale}")
         if self.sigmoid and causal:
             raise InputError("sigmoid: not with causal attention, where every row has its own H")
 
@@ -101,6 +107,7 @@ def astromorphic(
         return astromorphic_causal(q, k, v, phi_r, mask, rule, chunk)[0]
     with torch.autocast(q.device.type, enabled=False):
         q = wide(q)
+        require_mask(mask, k.shape[0], k.shape[2])
         if mask is not None and q.shape[2] == k.shape[2]:
             q = torch.where(mask[:, None, :, None], q, 0.0)
         queries = feature_map(q)
@@ -143,6 +150,7 @@ def astromorphic_causal(
     """
     with torch.autocast(q.device.type, enabled=False):
         q = wide(q)
+        require_mask(mask, k.shape[0], k.shape[2])
         queries = feature_map(q if mask is None else torch.where(mask[:, None, :, None], q, 0.0))
         keys, write, v = _write(k, v, phi_r, mask)
         before, total, seen = (None, 0.0, 0) if state is None else state
@@ -162,6 +170,8 @@ def astromorphic_causal(
 def _write(k: Tensor, v: Tensor, phi_r: Tensor | None, mask: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
     """phi(K), phi(K) + phi(R) and V, each 0 outside the mask."""
     k, v = wide(k), wide(v)
+    if phi_r is not None and phi_r.shape != k.shape[1:]:  # which might spread over rows or heads
+        raise InputError(f"shared: expected phi(R) of shape {tuple(k.shape[1:])}, got {kind_of(phi_r)}")
     if mask is None:
         keys = feature_map(k)
         return keys, keys if phi_r is None else keys + phi_r, v

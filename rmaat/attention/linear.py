@@ -13,6 +13,7 @@ from torch import Tensor
 from rmaat.attention.features import feature_map, reciprocal, wide
 from rmaat.attention.mixer import LinearTimeAttention
 from rmaat.attention.scan import causal_read
+from rmaat.checks import require_mask
 
 State = tuple[Tensor, Tensor]  # H (B, h, m, d_v) and z (B, h, 1, m) of the rows so far
 
@@ -49,6 +50,7 @@ def linear_attention(
     """
     with torch.autocast(q.device.type, enabled=False):
         q, k, v = wide(q), wide(k), wide(v)
+        require_mask(mask, k.shape[0], k.shape[2])
         if mask is not None:
             w = mask[:, None, :, None]
             q = torch.where(w, q, 0.0) if q.shape == k.shape else q  # before phi: NaN has no way back

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from astro_sim.common.errors import InputError
+from rmaat.attention.features import wide
+from rmaat.checks import kind_of, refuse_tracing, require_counts, require_mask
 
 
 class Mixer(nn.Module):
@@ -17,13 +19,23 @@ class Mixer(nn.Module):
         ``width`` must be a multiple of ``heads``.
     causal : bool
         Row n sees rows up to n.
+
+    Attributes
+    ----------
+    wide_result : bool
+        Leave the result of rows in float16 in float32: it may be larger than float16 holds, and whoever adds it to
+        something and divides by the size of the sum, as a block does, needs it before it is rounded. Off by default.
     """
+
+    out: nn.Linear  # what all variants end with
 
     def __init__(self, width: int, heads: int, causal: bool = False) -> None:
         super().__init__()
+        require_counts(1, width=width, heads=heads)
         if width % heads:
             raise InputError(f"width: expected a multiple of heads = {heads}, got {width}")
         self.width, self.heads, self.causal = width, heads, causal
+        self.wide_result = False
 
     def forward(
         self, x: Tensor, mask: Tensor | None = None, shared: Tensor | None = None, rows: slice | None = None
@@ -65,6 +77,29 @@ class Mixer(nn.Module):
         state : object
         """
         raise NotImplementedError
+
+    def check(self, x: Tensor, mask: Tensor | None = None) -> None:
+        """Raise `InputError` for rows that are none of this mixer's, or a mask that is none of theirs."""
+        refuse_tracing()
+        if not isinstance(x, Tensor) or x.ndim != 3 or x.shape[-1] != self.width or not x.numel():
+            raise InputError(f"rows: expected shape (batch, rows, {self.width}), each from 1, got {kind_of(x)}")
+        wanted = self.out.weight.dtype
+        if x.dtype != wanted and not torch.is_autocast_enabled(x.device.type):
+            raise InputError(f"rows: expected {wanted}, which the weights have, got {x.dtype}")
+        require_mask(mask, *x.shape[:2])
+
+    def emit(self, y: Tensor, x: Tensor) -> Tensor:
+        """Project what was mixed out of the rows x; where products are formed in float16, in float32 nevertheless."""
+        device = x.device.type
+        under = torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device) == torch.float16
+        if not under and x.dtype != torch.float16:
+            return self.out(y.to(x.dtype))
+        with torch.autocast(device, enabled=False):
+            return nn.functional.linear(wide(y), wide(self.out.weight), wide(self.out.bias))
+
+    def _narrow(self, y: Tensor, x: Tensor) -> Tensor:
+        """The result in the type of the rows, unless it is to stay wide."""
+        return y if self.wide_result or y.dtype == x.dtype or x.dtype != torch.float16 else y.to(x.dtype)
 
     def _require_causal(self) -> None:
         if not self.causal:
@@ -124,14 +159,16 @@ class LinearTimeAttention(Mixer):
         self, x: Tensor, mask: Tensor | None = None, shared: Tensor | None = None, rows: slice | None = None
     ) -> Tensor:
         """See `Mixer.forward`; ``shared`` is phi(R)."""
+        self.check(x, mask)
         q, k, v = self.project(only(x, mask), None if self.causal else rows)
         y, _ = self.attend(q, k, v, shared, mask, None)
         y = y[:, :, rows] if self.causal and rows is not None else y
-        return self.out(join_heads(y).to(x.dtype))
+        return self._narrow(self.emit(join_heads(y), x), x)
 
     def extend(self, x: Tensor, state: Any = None, shared: Tensor | None = None) -> tuple[Tensor, Any]:
         """See `Mixer.extend`."""
         self._require_causal()
+        self.check(x)
         q, k, v = self.project(x)
         y, state = self.attend(q, k, v, shared, None, state)
-        return self.out(join_heads(y).to(x.dtype)), state
+        return self._narrow(self.emit(join_heads(y), x), x), state

@@ -3,11 +3,15 @@ r"""Relative position R = W^T (W B W^T), learned through W, in O(N m log N) and 
 Source: RMAAT (arXiv 2601.00426).
 """
 
+import math
+
 import torch
 from torch import Tensor, nn
 
-from rmaat.attention.features import feature_map
+from astro_sim.common.errors import InputError
+from rmaat.attention.features import feature_map, wide
 from rmaat.attention.scan import exponential_kernel
+from rmaat.checks import refuse_tracing, require_counts
 
 
 class RelativePosition(nn.Module):
@@ -24,25 +28,37 @@ class RelativePosition(nn.Module):
         Rows of a full segment; a shorter one leaves tokens out at the end.
     decay : float
         Per token.
+
+    Raises
+    ------
+    InputError
+        No heads, features or rows, or a decay that is negative or not finite.
     """
 
     def __init__(
         self, heads: int, features: int, memory_rows: int, tokens: int, decay: float, write_rows: int = 0
     ) -> None:
         super().__init__()
+        require_counts(1, heads=heads, features=features)
+        require_counts(0, memory_rows=memory_rows, tokens=tokens, write_rows=write_rows)
+        if not 0 <= decay < math.inf:
+            raise InputError(f"decay: expected a finite number from 0, got {decay}")
         rows = memory_rows + tokens + write_rows
+        require_counts(1, rows=rows)
         self.memory_rows, self.tokens, self.decay = memory_rows, tokens, decay
         # R is cubic in W: this spread keeps its entries of order one.
         self.weight = nn.Parameter(torch.randn(heads, features, rows) * rows**-0.5)
 
     def forward(self) -> Tensor:
-        """R, (heads, rows, features), in the weights' own precision whatever the autocast: it is cubic in them."""
+        """R, (heads, rows, features), at least in float32 whatever the autocast: it is cubic in the weights."""
+        refuse_tracing()
         with torch.autocast(self.weight.device.type, enabled=False):
-            w = self.weight.transpose(1, 2)  # (h, N, m)
+            weight = wide(self.weight)
+            w = weight.transpose(1, 2)  # (h, N, m)
             end = self.memory_rows + self.tokens
             read, tokens, write = w[:, : self.memory_rows], w[:, self.memory_rows : end], w[:, end:]
             smoothed = torch.cat([read, exponential_kernel(tokens, self.decay), write], dim=1)  # B W^T
-            return w @ (self.weight @ smoothed)  # W^T D, D = W B W^T
+            return w @ (weight @ smoothed)  # W^T D, D = W B W^T
 
     def features(self) -> Tensor:
         """phi(R): what `AstromorphicAttention` takes."""

@@ -114,6 +114,7 @@ class RetNetAttention(Constants, Mixer):
         self, x: Tensor, mask: Tensor | None = None, shared: Tensor | None = None, rows: slice | None = None
     ) -> Tensor:
         """See `Mixer.forward`."""
+        self.check(x, mask)
         x = only(x, mask)
         q, k, v = self._project(x, 0)
         with torch.autocast(x.device.type, enabled=False):
@@ -128,6 +129,7 @@ class RetNetAttention(Constants, Mixer):
     def extend(self, x: Tensor, state: State | None = None, shared: Tensor | None = None) -> tuple[Tensor, State]:
         """See `Mixer.extend`."""
         self._require_causal()
+        self.check(x)
         before, start = (None, 0) if state is None else state
         q, k, v = self._project(x, start)
         with torch.autocast(x.device.type, enabled=False):

@@ -34,6 +34,7 @@ class SoftmaxAttention(Mixer):
         self, x: Tensor, mask: Tensor | None = None, shared: Tensor | None = None, rows: slice | None = None
     ) -> Tensor:
         """See `Mixer.forward`."""
+        self.check(x, mask)
         q, k, v = self.project(only(x, mask), rows)
         seen = None if mask is None else mask[:, None, None, :]  # (B, 1, 1, N)
         if not self.causal:
@@ -51,6 +52,7 @@ class SoftmaxAttention(Mixer):
     def extend(self, x: Tensor, state: State | None = None, shared: Tensor | None = None) -> tuple[Tensor, State]:
         """See `Mixer.extend`; the state grows by a key and a value a row."""
         self._require_causal()
+        self.check(x)
         q, k, v = self.project(x)
         if state is not None:
             k, v = torch.cat([state[0], k], dim=2), torch.cat([state[1], v], dim=2)

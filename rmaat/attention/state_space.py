@@ -16,6 +16,7 @@ from torch.nn.functional import gelu, glu, pad
 
 from rmaat.attention.features import wide
 from rmaat.attention.mixer import Mixer, only
+from rmaat.checks import require_counts
 
 State = Tensor  # h, complex (B, d, n)
 STEPS = (1e-3, 1e-1)  # dt at the start, spread evenly in its logarithm; Gu et al. 2022
@@ -63,6 +64,7 @@ class DiagonalStateSpace(Mixer):
 
     def __init__(self, width: int, heads: int, causal: bool = False, states: int = 16) -> None:
         super().__init__(width, heads, causal)
+        require_counts(1, states=states)
         low, high = (math.log(value) for value in STEPS)
         self.log_step = nn.Parameter(low + (high - low) * torch.rand(width))
         self.log_decay = nn.Parameter(torch.full((width, states), math.log(0.5)))  # -Re A
@@ -76,6 +78,7 @@ class DiagonalStateSpace(Mixer):
         self, x: Tensor, mask: Tensor | None = None, shared: Tensor | None = None, rows: slice | None = None
     ) -> Tensor:
         """See `Mixer.forward`."""
+        self.check(x, mask)
         u = wide(only(x, mask))
         with torch.autocast(x.device.type, enabled=False):
             length = x.shape[1]
@@ -87,11 +90,12 @@ class DiagonalStateSpace(Mixer):
             spectrum = torch.fft.rfft(u.transpose(1, 2), n=2 * length) * torch.fft.rfft(both)
             y = torch.fft.irfft(spectrum, n=2 * length)[..., :length].transpose(1, 2) + self.skip * u
         y = y if rows is None else y[:, rows]
-        return glu(self.out(gelu(y).to(x.dtype)), dim=-1)
+        return self._narrow(glu(self.emit(gelu(y), x), dim=-1), x)
 
     def extend(self, x: Tensor, state: State | None = None, shared: Tensor | None = None) -> tuple[Tensor, State]:
         """See `Mixer.extend`."""
         self._require_causal()
+        self.check(x)
         u = wide(x)
         with torch.autocast(x.device.type, enabled=False):
             step, drive = self._discrete()
@@ -102,7 +106,7 @@ class DiagonalStateSpace(Mixer):
                 state = turn * state + drive * now[..., None]
                 outputs.append(2.0 * (c * state).sum(-1).real + self.skip * now)
             y = torch.stack(outputs, dim=1)
-        return glu(self.out(gelu(y).to(x.dtype)), dim=-1), state
+        return self._narrow(glu(self.emit(gelu(y), x), dim=-1), x), state
 
     def _discrete(self) -> tuple[Tensor, Tensor]:
         """dt A and (exp(dt A) - 1) / A, complex (d, n)."""

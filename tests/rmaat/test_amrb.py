@@ -1,11 +1,15 @@
 """AMRB: the same gradients as back-propagation through time, in a fraction of the memory."""
 
+import warnings
+from functools import partial
+
 import pytest
 import torch
+from torch import nn
 from torch.nn.functional import cross_entropy
 
 from astro_sim.common.errors import InputError
-from rmaat.amrb import affordable, bytes_kept, run_segments
+from rmaat.amrb import affordable, bytes_kept, kinds, run_segments
 from rmaat.config import RMAATConfig
 from rmaat.diagnostics import peak_extra_bytes
 from rmaat.family import MEMBERS, RMAAT, build_model
@@ -292,8 +296,172 @@ def test_a_memory_limit_holds_whatever_the_padding(head):
         ({"backward": "replay"}, "backward: expected 'amrb', 'bptt' or 'truncated', got 'replay'"),
         ({"keep": -1}, "expected keep from 0 and truncate_after from 1, got -1 and 1"),
         ({"truncate_after": 0}, "expected keep from 0 and truncate_after from 1, got 1 and 0"),
+        ({"keep": 1.5}, "expected keep from 0 and truncate_after from 1, got 1.5 and 1"),
+        ({"truncate_after": None}, "expected keep from 0 and truncate_after from 1, got 1 and None"),
     ],
 )
 def test_bad_settings_of_a_replay_are_refused(given, message):
     with pytest.raises(InputError, match=message):
         run_segments(lambda m: (m, m), torch.zeros(1), [()], **given)
+
+
+# --- steps of one's own
+
+
+class Own(nn.Module):
+    """A memory of two tensors in a dict, one of them of whole numbers, beside a number."""
+
+    def __init__(self, *more):
+        super().__init__()
+        self.read, self.more = nn.Linear(4, 4), nn.Sequential(*more)
+
+    def forward(self, memory, x):
+        (state, seen), count = memory["parts"], memory["count"]
+        state = self.more(torch.tanh(self.read(state + x)))
+        return {"parts": (state, seen + 1), "count": count + 1}, state.sum(1)
+
+
+def start():
+    return {"parts": (torch.zeros(6, 4, requires_grad=True), torch.zeros(6, dtype=torch.int64)), "count": 0}
+
+
+def own_run(make, backward, call=None, **options):
+    """Gradients, buffers, and what comes out."""
+    torch.manual_seed(0)
+    module = make()
+    segments = [(torch.randn(6, 4),) for _ in range(5)]
+    torch.manual_seed(1)
+    memory, outputs = run_segments(call(module) if call else module, first := start(), segments, backward, **options)
+    (memory["parts"][0].square().sum() + torch.stack(outputs).square().sum()).backward()
+    gradients = {name: parameter.grad for name, parameter in module.named_parameters()}
+    gradients["mem_1"] = first["parts"][0].grad
+    return gradients, {name: value.clone() for name, value in module.named_buffers()}, memory
+
+
+def equal(one, other):
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def spectral():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # the older form changes its buffers in the forward pass, too
+        return nn.utils.spectral_norm(nn.Linear(4, 4))
+
+
+class Holder:
+    def __init__(self, module):
+        self.inside = [module]
+
+    def run(self, *arguments):
+        return self.inside[0](*arguments)
+
+
+def closure(module):
+    def step(memory, x):
+        return module(memory, x)
+
+    return step
+
+
+def itself(module):
+    return module
+
+
+CALLS = [itself, lambda module: module.forward, closure, partial, lambda module: Holder(module).run]
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Own(nn.Dropout(0.3)),
+        lambda: Own(nn.BatchNorm1d(4), nn.Dropout(0.3)),
+        lambda: Own(nn.BatchNorm1d(4, momentum=None)),
+        lambda: Own(spectral()),
+        lambda: Own(nn.utils.parametrizations.spectral_norm(nn.Linear(4, 4))),
+    ],
+)
+def test_memories_of_any_form_and_buffers_that_a_step_changes(make, call):
+    """Gradients are those of BPTT to the bit, and a replay leaves the running statistics as the forward pass did."""
+    expected, buffers, after = own_run(make, "bptt")
+    assert (after["count"], after["parts"][1].tolist()) == (5, [5] * 6)
+    for keep in (0, 2):
+        found, others, memory = own_run(make, "amrb", call, keep=keep)
+        assert equal(found, expected)
+        assert equal(others, buffers)
+        assert torch.equal(memory["parts"][0], after["parts"][0])
+    cut, _, _ = own_run(make, "truncated", call)
+    assert not equal(cut, expected)
+
+
+def test_a_budget_for_memories_of_any_form():
+    torch.manual_seed(0)
+    module = Own(nn.BatchNorm1d(4))
+    before = {name: value.clone() for name, value in module.named_buffers()}
+    segments = [(torch.randn(6, 4),) for _ in range(4)] + [(torch.randn(6, 1),)]
+    assert len(kinds(segments)) == 2
+    assert len(kinds([({"x": torch.zeros(2)}, [1]), ({"x": torch.ones(2)}, [1]), ({"x": torch.ones(2)}, [2])])) == 2
+    found = [bytes_kept(call(module), start(), segments[0]) for call in CALLS]
+    assert set(found) == {found[0]}  # parameters are known, however the step reaches them
+    # tanh's output, BatchNorm's input being the same, and four numbers of its statistics twice: 6 * 4 * 4 and 2 * 16
+    assert 6 * 4 * 4 <= found[0] <= 3 * 6 * 4 * 4 + 2 * 16
+    assert equal(dict(module.named_buffers()), before)
+    assert affordable(module, start(), segments, 1.0) == 5
+    many = segments[:1] * 4_000  # whose memories alone, of 96 + 48 bytes, take 0.6 MB
+    with pytest.raises(InputError, match="replay_mb: expected at least 0.6 for segments of this size"):
+        affordable(module, start(), many, 0.5)
+    for megabytes in (0, -1.0, float("nan"), "2"):
+        with pytest.raises(InputError, match="megabytes: expected a number above 0, got"):
+            affordable(module, start(), segments, megabytes)
+
+
+@pytest.mark.parametrize("place", [0, 2])
+def test_a_step_that_draws_though_it_was_said_not_to(place):
+    """Its replay would draw other masks: gradients were off by 0.04, without a word."""
+
+    def step(memory, x, drop):
+        memory = torch.tanh(memory + x)
+        return nn.functional.dropout(memory, 0.5) if drop else memory, memory.sum()
+
+    memory = torch.zeros(2, 3, requires_grad=True)
+    segments = [(torch.ones(2, 3), t == place) for t in range(4)]
+    with pytest.raises(InputError, match="draws: the step draws random numbers .* expected draws=True"):
+        run_segments(step, memory, segments, draws=False)
+    for options in ({"draws": True}, {"draws": False, "backward": "bptt"}):
+        run_segments(step, memory, segments, **options)
+    run_segments(step, memory, [(x, False) for x, _ in segments], draws=False)
+
+
+@pytest.mark.parametrize("evaluated", [True, False])
+def test_dropout_that_was_put_in_by_hand(config, laws, batch, evaluated):
+    """It is on though the configuration has none, or though the model is evaluated."""
+    found = []
+    for backward in ("amrb", "bptt"):
+        torch.manual_seed(1)
+        model = RMAAT(config.replace(backward=backward, kept_segments=0 if backward == "amrb" else None), laws)
+        model.train(not evaluated)
+        model.encoder.blocks[0].dropout.train().p = 0.4
+        torch.manual_seed(2)
+        model(*batch).square().sum().backward()
+        found.append({name: parameter.grad for name, parameter in model.named_parameters()})
+    assert equal(*found)
+
+
+@pytest.mark.parametrize(
+    ("step", "segments", "message"),
+    [
+        (lambda m, x: (m, x), torch.ones(3, 2), "segments: expected a tuple of arguments for each"),
+        (lambda m, x: (m, x), [torch.ones(1)], r"segments: expected a tuple of arguments for each, \(x,\)"),
+        (lambda m, x: m, [(torch.ones(1),)], "step: expected a memory and an output in return, got Tensor"),
+        (lambda m, x: (m, x, x), [(torch.ones(1),)], "step: expected a memory and an output in return, got tuple"),
+        (lambda m, x: None, [(torch.ones(1),)] * 3, "step: expected a memory and an output in return, got NoneType"),
+    ],
+)
+def test_steps_and_segments_that_are_none(step, segments, message):
+    with pytest.raises(InputError, match=message):
+        run_segments(step, torch.zeros(2), segments)
+
+
+def test_no_segments_at_all():
+    memory = torch.zeros(2)
+    assert run_segments(lambda m: (m, m), memory, []) == (memory, [])

@@ -5,9 +5,10 @@ import torch
 from safetensors.torch import load, save
 
 from astro_sim.common.errors import InputError
+from bridge.torch import Retention
 from rmaat.diagnostics import peak_extra_bytes
 from rmaat.family import MEMBERS, build_model
-from rmaat.streaming import Decoder
+from rmaat.streaming import HEARD, Decoder, StreamWarning
 
 RECURRENT = [name for name, member in MEMBERS.items() if member.recurrent]
 RULES = ["scale", "consolidate", "none"]
@@ -116,6 +117,9 @@ def test_what_a_stream_holds_does_not_grow(config, laws):
                 stream.push(part)
 
         push(2)
+        if rule == "consolidate":  # said once, before it is measured
+            with pytest.warns(StreamWarning, match="after 31 segments"):
+                push(40)
         few, many = peak_extra_bytes(lambda: push(10)), peak_extra_bytes(lambda: push(200))
         assert abs(many - few) < 1_000
         assert torch.isfinite(stream.logits()).all()
@@ -182,7 +186,9 @@ def test_bad_use_is_refused(config, laws):
     with pytest.raises(InputError, match=r"rows: expected bool of shape \(2,\), got torch.int64 \(2,\)"):
         stream.reset(torch.tensor([1, 0]))
     state = stream.state_dict()
-    with pytest.raises(InputError, match="state: expected last, memory, seen, segments, total, got last"):
+    with pytest.raises(InputError, match=r"rows: expected bool of shape \(2,\), got list"):
+        stream.reset([True, False])
+    with pytest.raises(InputError, match="state: expected ended, last, memory, model, seen, segments, total, got last"):
         stream.load_state_dict({"last": state["last"]})
     with pytest.raises(InputError, match=r"state: memory is torch.float64 \(1, 3, 8\), expected torch.float64 \(2, 3"):
         stream.load_state_dict({**state, "memory": state["memory"][:1]})
@@ -205,3 +211,159 @@ def test_a_decoder_is_the_whole_sequence(config, laws, name):
     decoder = Decoder(model, 2, 5 if model.config.memory_rule == "scale" else None)
     pieces = [decoder.feed(part) for part in (*inputs[:, :14].split(1, dim=1), inputs[:, 14:])]
     torch.testing.assert_close(torch.cat(pieces, dim=1), model(tokens), rtol=0, atol=1e-12)
+
+
+@torch.no_grad()
+def test_a_short_segment_ends_a_sequence(config, laws):
+    """What came after it made 1.15 of difference to the whole-sequence call, and was taken without a word."""
+    model = made(config, laws, memory_rule="none")
+    six, four = torch.ones(2, 6, dtype=torch.int64), torch.ones(2, 4, dtype=torch.int64)
+    stream = model.stream(2)
+    stream.push(six, torch.tensor([6, 4]))
+    stream.push(six, torch.tensor([6, 0]))  # nothing for the row that has ended
+    before = stream.state_dict()
+    for tokens, lengths in ((six, None), (four, None), (six, torch.tensor([0, 1]))):
+        with pytest.raises(
+            InputError, match="tokens: the sequence of row 1 ended with a segment of fewer than 6 tokens"
+        ):
+            stream.push(tokens, lengths)
+    assert all(torch.equal(value, before[name]) for name, value in stream.state_dict().items())
+    again = model.stream(2).load_state_dict(before)
+    with pytest.raises(InputError, match="the sequence of row 1 ended"):
+        again.push(six)
+    again.reset(torch.tensor([True, False]))
+    with pytest.raises(InputError, match="the sequence of row 1 ended"):
+        again.push(six)
+    again.reset(torch.tensor([False, True])).push(four)
+    with pytest.raises(InputError, match="the sequence of row 0 ended"):
+        again.push(six)
+    torch.testing.assert_close(again.logits()[1], model(four)[1], rtol=0, atol=1e-12)
+    language = made(config, laws, head="language").stream(1)
+    language.push(four[:1])
+    with pytest.raises(InputError, match="the sequence of row 0 ended"):
+        language.push(four[:1])
+
+
+def shifted(model):
+    model.retention.shift.data.add_(0.1)
+    return model
+
+
+def other_weights(model):
+    model.encoder.memory.data.mul_(2.0)
+    return model
+
+
+@torch.no_grad()
+def test_a_state_belongs_to_its_model(config, laws, other_laws):
+    """Another rule, other laws, another readout or other weights go on from it wrongly; how a model trains does not."""
+    config = config.replace(trainable_laws=True, memory_rule="consolidate")
+    stream = made(config, laws).stream(1)
+    stream.push(torch.ones(1, 6, dtype=torch.int64))
+    state = load(save(stream.state_dict()))
+    for other in (
+        made(config, laws, memory_rule="none", trainable_laws=False),
+        made(config, laws, readout="last"),
+        made(config, laws, feedback=False),
+        made(config, other_laws),
+        made(config, laws, "rmt"),
+        shifted(made(config, laws)),
+        other_weights(made(config, laws)),
+    ):
+        with pytest.raises(InputError, match="state: of another model"):
+            other.stream(1).load_state_dict(state)
+    for same in (made(config, laws, backward="bptt", dropout=0.3), made(config, laws, truncate_after=3)):
+        assert same.stream(1).load_state_dict(state).segments.tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    ("part", "value", "message"),
+    [
+        ("segments", -1, "segments: expected counts from 0"),
+        ("segments", 9, "total: expected T from 1, and no more segments than T"),
+        ("total", 0, "total: expected T from 1"),
+        ("last", 16, "last: expected ids from 0 to 15"),
+        ("last", -1, "last: expected ids from 0 to 15"),
+        ("memory", float("nan"), "memory: expected finite numbers"),
+        ("seen", float("inf"), "seen: expected finite numbers"),
+        ("ended", True, "ended: expected no end before a first segment"),
+    ],
+)
+def test_a_state_of_no_stream(config, laws, part, value, message):
+    stream = made(config, laws, memory_rule="scale").stream(2, 4)
+    before = stream.state_dict()
+    state = stream.state_dict()
+    state[part].view(-1)[0] = value
+    with pytest.raises(InputError, match=f"state: {message}"):
+        stream.load_state_dict(state)
+    for wrong in (before[part].tolist(), before[part].to(torch.complex64)):
+        with pytest.raises(InputError, match=f"state: {part} is (list|torch.complex64)"):
+            stream.load_state_dict({**before, part: wrong})
+    for wrong in (None, [1], {}):
+        with pytest.raises(InputError, match="state: expected ended, last, memory, model, seen, segments, total, got"):
+            stream.load_state_dict(wrong)
+    assert all(torch.equal(value, before[name]) for name, value in stream.state_dict().items())
+
+
+@torch.no_grad()
+def test_a_stream_that_stops_listening_says_so_once(config, laws):
+    """At the push that reaches it, of the row that does; the number is that of the law's own factors."""
+    model, part = made(config, laws, memory_rule="consolidate"), torch.ones(2, 6, dtype=torch.int64)
+    heard = int((laws.online(100) < HEARD).argmax())
+    assert laws.online(100)[heard] < HEARD <= laws.online(100)[heard - 1]
+    assert model.retention.heard(HEARD) == heard
+    stream = model.stream(2)
+    for t in range(heard):  # warnings are errors here
+        stream.push(part, torch.tensor([6, 6 if t > 3 else 0]))
+    with pytest.warns(
+        StreamWarning, match=f"after {heard} segments less than 0.001 of a segment .* exponential law"
+    ) as told:
+        stream.push(part)
+    assert told[0].filename == __file__
+    for _ in range(10):
+        stream.push(part)
+    with pytest.warns(StreamWarning, match=f"after {heard} segments") as told:
+        model.stream(2, torch.tensor([3, heard + 1]))
+    assert told[0].filename == __file__
+    model.stream(2, heard)
+    for rule in ("scale", "none"):
+        made(config, laws, memory_rule=rule).stream(2, 10_000)
+
+
+def test_how_long_a_law_is_listened_to(laws):
+    for law, expected in ((laws.perturbed("flat"), 1_000), (laws, 31)):
+        assert Retention(law).heard(HEARD) == expected
+        assert Retention(law).heard(HEARD, total=expected) is None
+        assert Retention(law).heard(HEARD, total=expected + 1) == expected
+    turned = laws.perturbed("reversed")
+    below = turned.online(400) < 0.15
+    expected = int(below.argmax()) if below.any() else None
+    assert Retention(turned).heard(0.15, total=400) == expected
+
+
+@torch.no_grad()
+def test_prompts_and_inputs_that_are_none(config, laws):
+    model = made(config, laws, head="language", memory_rule="none")
+    for prompt in ([[3, 4, 0]], [[0, 3, 4]], [[3, 0, 4]]):
+        with pytest.raises(
+            InputError, match="prompt: holds the id 0, which is padding; expected prompts of one length"
+        ):
+            model.generate(torch.tensor(prompt), 2)
+    with pytest.raises(InputError, match="tokens: expected int64 of shape .*, got list"):
+        model.generate([[3, 4]], 2)
+    for seed in (2**64, 1.5, "one"):
+        with pytest.raises(InputError, match="seed: expected a whole number of 64 bits, got"):
+            model.generate(torch.ones(1, 2, dtype=torch.int64), 2, seed=seed)
+    with pytest.raises(InputError, match="finite temperature from 0, got 2, None and warm"):
+        model.generate(torch.ones(1, 2, dtype=torch.int64), 2, temperature="warm")
+    assert model.generate(torch.empty(2, 0, dtype=torch.int64), 3, seed=1).shape == (2, 3)
+    decoder = Decoder(model, 2)
+    for inputs in (torch.ones(2, 0, dtype=torch.int64), torch.ones(2, 3), torch.ones(2, dtype=torch.int64), [[1]]):
+        with pytest.raises(InputError, match=r"inputs: expected int64 of shape \(2, n\), got"):
+            decoder.feed(inputs)
+    with pytest.raises(InputError, match="inputs: expected 2 rows, got 1"):
+        decoder.feed(torch.ones(1, 3, dtype=torch.int64))
+    with pytest.raises(InputError, match="decoder: expected a language model, got RMAAT"):
+        Decoder(made(config, laws), 2)
+    with pytest.raises(InputError, match="batch: expected at least 1, got 0"):
+        Decoder(model, 0)
