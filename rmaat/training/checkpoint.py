@@ -9,6 +9,7 @@ A checkpoint is a folder that appears whole or not at all; the newest two are ke
 """
 
 import json
+import re
 import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,14 +20,17 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from astro_sim.common.errors import InputError
+from astro_sim.common.errors import InputError, brief
 from astro_sim.common.files import read_json, recover, whole_file, whole_folder, write_json
-from rmaat.records import WEIGHTS, checkpoints
+from rmaat.records import WEIGHTS, checkpoints, is_count, is_number, step_of
 from rmaat.training.processes import Processes, like, whole
 
 KEPT = 2
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
+_BEST = {"step", "loss", "accuracy"}
 SCHEMA_VERSION = 2
+# What the sums over a run hold once a line was logged; a share of the places and of the segments is told at the end.
+TOTALS = frozenset({"tokens", "places", "segments", "idle_segments", "seconds", "waited", "memory_mb"})
 # Parts that may be new, as the head, where other weights begin a run. The law always is, since how far it was moved is
 # told from where that run's laws put it. The others depend on how a segment is laid out.
 LAW = "retention law"
@@ -90,7 +94,7 @@ def load_weights(model: nn.Module, path: Path, laws_digest: str) -> int | None:
     """
     tensors, metadata = _read(path)
     if metadata.get("laws_digest") != laws_digest:
-        found = str(metadata.get("laws_digest"))[:12]
+        found = brief(metadata.get("laws_digest"))[:12]
         raise InputError(f"{path}: made with other laws (digest {found}, these have {laws_digest[:12]})")
     expected = model.state_dict()
     for name, value in expected.items():
@@ -101,10 +105,10 @@ def load_weights(model: nn.Module, path: Path, laws_digest: str) -> int | None:
         if tensors[name].dtype != value.dtype:
             raise InputError(f"{path}: {name!r} is {tensors[name].dtype}, expected {value.dtype}")
     if extra := set(tensors) - set(expected):
-        raise InputError(f"{path}: tensors that the model does not have: {', '.join(sorted(extra))}")
+        raise InputError(f"{path}: tensors that the model does not have: {brief(', '.join(sorted(extra)))}")
     model.load_state_dict({name: like(tensors[name], value) for name, value in expected.items()})
     step = metadata.get("step", "")
-    return int(step) if step.isascii() and step.isdigit() else None
+    return int(step) if re.fullmatch("[0-9]{1,15}", step) else None
 
 
 def begin_with(model: nn.Module, path: Path) -> list[str]:
@@ -208,14 +212,18 @@ def _read_state(folder: Path, laws_digest: str) -> tuple[State, int]:
     found = read_json(path, "checkpoint state")
     version = found.get("schema_version") if isinstance(found, dict) else None
     if version != SCHEMA_VERSION:
-        raise InputError(f"{folder}: checkpoint schema {version}; this version reads {SCHEMA_VERSION}")
+        raise InputError(f"{folder}: checkpoint schema {brief(version)}; this version reads {SCHEMA_VERSION}")
     parts: dict[str, Any] = {name: found.get(name) for name in State.__dataclass_fields__}
     best = parts["best"]
     sound = all(_is_sums(parts[name]) for name in ("sums", "totals")) and isinstance(found.get("laws_digest"), str)
-    sound = sound and (best is None or (_is_sums(best) and {"step", "loss", "accuracy"} <= best.keys()))
-    counts = (parts["step"], parts["misses"], found.get("optimizer_tensors"))
-    if not (sound and all(isinstance(count, int) and count >= 0 for count in counts)):
+    sound = sound and (best is None or (_is_sums(best) and is_count(best.get("step")) and best.keys() >= _BEST))
+    if not (sound and all(map(is_count, (parts["step"], parts["misses"], found.get("optimizer_tensors"))))):
         raise InputError(f"{path}: expected step, optimizer_tensors, sums, totals, best, misses and laws_digest")
+    totals = parts["totals"]
+    if totals and not (totals.keys() >= TOTALS and totals["places"] > 0 and totals["segments"] > 0):
+        raise InputError(f"{path}: totals: expected {', '.join(sorted(TOTALS))}")
+    if parts["step"] != step_of(folder):
+        raise InputError(f"{path}: is of step {parts['step']}, its folder of step {step_of(folder)}")
     if found["laws_digest"] != laws_digest:
         was = found["laws_digest"][:12]
         raise InputError(f"{folder}: made with other laws (digest {was}, these have {laws_digest[:12]})")
@@ -223,7 +231,7 @@ def _read_state(folder: Path, laws_digest: str) -> tuple[State, int]:
 
 
 def _is_sums(value: Any) -> bool:
-    return isinstance(value, dict) and all(isinstance(each, int | float) for each in value.values())
+    return isinstance(value, dict) and all(map(is_number, value.values()))
 
 
 def _numbered(name: str, tensors: list[Tensor]) -> dict[str, Tensor]:
@@ -244,7 +252,11 @@ def _load_moments(
         found = {key: moments[f"{name}.{key}"] for key in MOMENTS if f"{name}.{key}" in moments}
         if not found:
             continue
-        if len(found) < len(MOMENTS) or any(found[key].shape != parameter.shape for key in MOMENTS[1:]):
+        fits = len(found) == len(MOMENTS) and all(
+            found[key].shape == parameter.shape and found[key].dtype == parameter.dtype for key in MOMENTS[1:]
+        )
+        # Of none, or not a number, the first step would make weights that are not numbers either.
+        if not (fits and found["step"].shape == () and float(found["step"]) >= 1):
             raise InputError(f"{file}: the moments of {name!r} do not fit the model")
         # AdamW counts its steps on the CPU, and keeps the moments where the parameter is.
         optimizer.state[parameter] = {
@@ -252,10 +264,13 @@ def _load_moments(
         }
     # A process that was not there before keeps the random state it began with.
     mine = "" if processes.main else f".{processes.rank}"
-    if (cpu := moments.get(f"random.cpu{mine}")) is not None:
-        torch.set_rng_state(cpu)
-    if (cuda := moments.get(f"random.cuda{mine}")) is not None and processes.device.type == "cuda":
-        torch.cuda.set_rng_state(cuda, processes.device)
+    try:
+        if (cpu := moments.get(f"random.cpu{mine}")) is not None:
+            torch.set_rng_state(cpu)
+        if (cuda := moments.get(f"random.cuda{mine}")) is not None and processes.device.type == "cuda":
+            torch.cuda.set_rng_state(cuda, processes.device)
+    except (RuntimeError, TypeError) as error:
+        raise InputError(f"{file}: not a random state ({brief(error)})") from None
 
 
 def stored_weights(run: Path, which: str, laws_digest: str) -> Path:
@@ -309,4 +324,4 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     except FileNotFoundError:
         raise InputError(f"{path}: no such weights") from None
     except (SafetensorError, OSError, json.JSONDecodeError) as error:
-        raise InputError(f"{path}: not a readable safetensors file, perhaps truncated ({error})") from None
+        raise InputError(f"{path}: not a readable safetensors file, perhaps truncated ({brief(error)})") from None

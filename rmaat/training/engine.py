@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from astro_sim.common.errors import InputError
+from astro_sim.common.errors import InputError, brief
 from astro_sim.common.files import alone, file_digest, require_free, versions, whole_folder, write_json
 from astro_sim.common.machine import commit, processor
 from astro_sim.common.settings import Settings
@@ -30,9 +30,6 @@ from rmaat.training.loop import Loop, trainable
 from rmaat.training.processes import Processes, denormals_dropped
 from rmaat.training.settings import DECIDED, LawSettings, TrainSettings, build_settings, flatten
 
-KINDS: dict[str, type[Settings]] = {
-    "settings": TrainSettings, "laws": LawSettings, "model_config": RMAATConfig, "model_settings": RMAATConfig,
-}  # fmt: skip
 # What must be as it was for a resumed run to end with the same bits.
 EXACT = {"machine": ("device", "threads", "processes"), "versions": ("torch",)}
 
@@ -328,9 +325,11 @@ def _require_same(run: Path, stored: Mapping[str, Any], asked: Mapping[str, Any]
         raise InputError(f"{run}: started on other data ({stored['data']['path']})")
     for part in ("task", "model", "settings", "laws", "model_config", "model_settings"):
         old, new = stored[part], asked[part]
-        if part in KINDS:  # a setting that is younger than the run had its default's effect
-            old = _defaults(KINDS[part]) | old
+        if part in records.SETTINGS:  # a setting that is younger than the run had its default's effect
+            old = _defaults(records.SETTINGS[part]) | old
         pairs = [(part, old, new)] if isinstance(old, str) else [(name, old.get(name), new[name]) for name in new]
         for name, was, now in pairs:
             if was != now:
-                raise InputError(f"{run}: started with {name} = {was!r}, cannot go on with {now!r}")
+                raise InputError(
+                    f"{run}: started with {name} = {brief(repr(was))}, cannot go on with {brief(repr(now))}"
+                )

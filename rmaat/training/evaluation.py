@@ -1,6 +1,8 @@
 """What a run has learned: its accuracy on a whole split, and how its memory works."""
 
 import math
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from astro_sim.common.errors import InputError, require_known
-from astro_sim.common.files import whole_file, write_json
+from astro_sim.common.errors import InputError, brief, require_known
+from astro_sim.common.files import require_writable, whole_file, write_json
 from astro_sim.common.progress import Progress
 from rmaat import diagnostics, records
 from rmaat.config import RMAATConfig
@@ -26,6 +28,10 @@ from rmaat.training.processes import Processes, device_of, started_processes
 from rmaat.training.settings import TrainSettings
 
 Batch = tuple[Tensor, Tensor, Tensor]
+
+
+class NotKeptWarning(UserWarning):
+    """A result is returned, but cannot be kept in the run folder."""
 
 
 def evaluate(
@@ -43,6 +49,9 @@ def evaluate(
     With the first of these goes RUN/predictions.npy, not of language models: the predicted classes and the labels of
     the test split in its order, (2, examples), in the smallest unsigned type that holds the classes. So runs can be
     compared example by example.
+
+    Whether the run folder can be written to, as a colleague's may not, is found out before anything is measured: where
+    it cannot, a warning says so, and the result has ``kept`` False.
 
     Parameters
     ----------
@@ -69,12 +78,22 @@ def evaluate(
     ------
     InputError
         A run that is not finished, or without such a checkpoint; weights of other laws or of another shape; data that
-        are not there; several processes (``torchrun``).
+        are not there; several processes (``torchrun``); a loss that is not finite.
+
+    Warns
+    -----
+    NotKeptWarning
     """
     record, network, opened, step = _open(run, data, split, device, weights)
     measured, settings = opened.splits[split], TrainSettings(**record.run["settings"])
+    own = opened.manifest.digest == record.run["data"]["digest"]
+    file = record.path / (records.EVALUATION if split == "test" else f"evaluation.{split}.json")
+    keeps = own and weights is None
+    kept = keeps and _can_keep(record.path / PREDICTIONS, file)
     answers = None if isinstance(network, LanguageModel) else np.zeros(len(measured), dtype=np.int64)
     loss, accuracy = measure(network, measured, settings, Processes(device or settings.device), answers=answers)
+    if not math.isfinite(loss):
+        raise InputError(f"{record.path}: the loss on {split} is {loss}; the weights are not those of a sound run")
     if isinstance(network, LanguageModel):
         known = {"bits_per_token": loss / math.log(2), "majority": measured.likeliest_symbol}
     else:
@@ -89,13 +108,40 @@ def evaluate(
         "step": step,
         "data_digest": opened.manifest.digest,
     }
-    if opened.manifest.digest != record.run["data"]["digest"]:
+    if not own:
         result["trained_on"] = _trained_on(record, measured)
-    elif weights is None:
+
+    def write() -> None:
         if answers is not None and split == "test":
             _write_predictions(record.path / PREDICTIONS, answers, measured.labels)
-        write_json(record.path / ("evaluation.json" if split == "test" else f"evaluation.{split}.json"), result)
-    return result
+        write_json(file, result)
+
+    return result if not keeps or (kept and _keep(write)) else {**result, "kept": False}
+
+
+def _can_keep(*files: Path) -> bool:
+    """Whether files can be written; a warning where not, before the work that would fill them."""
+    try:
+        for file in files:
+            require_writable(file)
+    except (OSError, InputError) as error:
+        _warn_not_kept(error)
+        return False
+    return True
+
+
+def _keep(write: Callable[[], None]) -> bool:
+    """Write a result that has taken long to find; a warning where that fails (a disk that is full by now)."""
+    try:
+        write()
+    except (OSError, InputError) as error:
+        _warn_not_kept(error)
+        return False
+    return True
+
+
+def _warn_not_kept(error: Exception) -> None:
+    warnings.warn(f"the result is returned, and not kept: {brief(error)}", NotKeptWarning, stacklevel=4)
 
 
 def _trained_on(record: RunRecord, split: Split) -> int | None:
@@ -134,16 +180,23 @@ def inspect(
     Returns
     -------
     dict
-        What `rmaat.diagnostics.look` found, with ``split``, ``examples`` and ``data_digest``.
+        What `rmaat.diagnostics.look` found, with ``split``, ``examples`` and ``data_digest``; ``kept`` False as of
+        `evaluate`.
 
     Raises
     ------
     InputError
         As `evaluate`; a number of examples below 1.
+
+    Warns
+    -----
+    NotKeptWarning
     """
     if examples < 1:
         raise InputError(f"examples: expected at least 1, got {examples}")
     record, network, opened, _ = _open(run, data, split, device)
+    keeps = opened.manifest.digest == record.run["data"]["digest"]
+    kept = keeps and _can_keep(record.path / records.DIAGNOSTICS)
     chosen = np.argsort(-opened.splits[split].lengths, kind="stable")[:examples]
     place = next(network.parameters()).device
     tokens, lengths = (part.to(place) for part in tensors(opened.splits[split], chosen)[:2])
@@ -154,9 +207,10 @@ def inspect(
         "data_digest": opened.manifest.digest,
         **diagnostics.look(network.eval(), tokens, lengths),
     }
-    if opened.manifest.digest == record.run["data"]["digest"]:
-        write_json(record.path / records.DIAGNOSTICS, result)
-    return result
+    if not all(map(math.isfinite, [*result["influence"], *(result["memory_norm"] or ())])):
+        raise InputError(f"{record.path}: what is found is not finite; the weights are not those of a sound run")
+    written = kept and _keep(lambda: write_json(record.path / records.DIAGNOSTICS, result))
+    return result if not keeps or written else {**result, "kept": False}
 
 
 def _open(
