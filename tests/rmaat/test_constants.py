@@ -2,6 +2,7 @@
 
 import copy
 import io
+import multiprocessing
 
 import pytest
 import torch
@@ -78,19 +79,22 @@ def test_every_buffer_that_is_not_saved_is_a_constant(config, laws, name, head):
     assert {id(value) for value in unsaved(model).values()} == held
 
 
+def pickled(model):
+    """There and back by torch's own pickle, which this package never reads by itself."""
+    buffer = io.BytesIO()
+    torch.save(model, buffer)
+    buffer.seek(0)
+    return torch.load(buffer, weights_only=False)
+
+
 @pytest.mark.parametrize("name", MEMBERS)
 @torch.no_grad()
 def test_changes_of_precision_and_copies_keep_them(config, laws, batch, name):
     model = made(name, config, laws)
     constants, expected = unsaved(model), model(*batch)
-    buffer = io.BytesIO()
-    if model.retention is None:
-        torch.save(model, buffer)
-        buffer.seek(0)
-        again = torch.load(buffer, weights_only=False)
+    for again in (pickled(model), copy.deepcopy(model)):
         assert same(unsaved(again), constants)
         assert torch.equal(again(*batch), expected)
-    assert torch.equal(copy.deepcopy(model)(*batch), expected)
     other = copy.deepcopy(model)
     for change in ("half", "bfloat16", "double", "float"):
         getattr(other, change)()
@@ -112,3 +116,34 @@ def test_the_default_type_when_a_model_is_made_changes_no_constant(config, laws)
 def test_shared_memory_stays_shared(config, laws):
     model = made("rmaat", config, laws).share_memory()
     assert all(value.is_shared() for value in model.buffers())
+
+
+@pytest.mark.parametrize("kind", [None, "flat", "random", "reversed", "slower"])
+@torch.no_grad()
+def test_models_with_laws_can_be_pickled(config, laws, batch, kind):
+    """Laws of every kind, those that were trained too, and a model whose segments are compiled, which a copy is not."""
+    law = laws if kind is None else laws.perturbed(kind)
+    trained = law.parametric
+    model = made("rmaat", config.replace(trainable_laws=trained), law)
+    if trained:
+        model.retention.shift.fill_(0.3)
+    expected = model(*batch)
+    model.compile_segments(backend="eager")
+    for again in (pickled(model), copy.deepcopy(model)):
+        assert again._compiled is None
+        assert torch.equal(again(*batch), expected)
+        assert again.retention.laws.digest == law.digest
+        if trained:
+            assert again.retention.trained().digest == model.retention.trained().digest
+
+
+def answer(model, tokens, lengths):
+    with torch.no_grad():
+        return model(tokens, lengths).tolist()
+
+
+def test_a_model_can_be_sent_to_another_process(config, laws, batch):
+    model = made("rmaat", config, laws)
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        found = pool.apply(answer, (model, *batch))
+    assert found == answer(model, *batch)
