@@ -8,8 +8,8 @@ where a makes s = 0 the fitted value and c makes s a step on the line: at first,
 leave its bounds whatever an optimiser does, every s starts at 0, and weight decay pulls towards the biology.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Self
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -110,6 +110,29 @@ class Retention(Constants):
         share = np.clip((line - low) / width, EDGE, 1.0 - EDGE)
         found = {"start": np.log(share) - np.log1p(-share), "low": low, "width": width, "fixed": values}
         return {name: torch.from_numpy(value) for name, value in found.items()}
+
+    def require_own(self, about: Mapping[str, Any]) -> None:
+        """Refuse a state whose metadata say that it is of other laws.
+
+        A trainable ``shift`` is told from where its own laws put the law, so under others it is another law; and
+        weights have learned with theirs.
+        """
+        if (found := about.get("laws", self.laws.digest)) != self.laws.digest:
+            raise InputError(
+                f"state: of a model with other laws (digest {found[:12]}, these have {self.laws.digest[:12]}); "
+                "expected a model that is built with the same"
+            )
+
+    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        if hasattr(destination, "_metadata"):  # which torch keeps beside a state; a plain dict has none
+            destination._metadata.setdefault(prefix[:-1], {})["laws"] = self.laws.digest
+
+    def _load_from_state_dict(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, state_dict: Any, prefix: str, local_metadata: dict[str, Any], *rest: Any
+    ) -> None:
+        self.require_own(local_metadata)
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *rest)
 
     def values(self) -> dict[str, Tensor]:
         """Parameters of the law as they are now, scalars in float64."""

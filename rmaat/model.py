@@ -41,7 +41,14 @@ class Model(Pretrained, nn.Module):
         self._whole = False
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
-        """As of any module; a model that was made on the meta device gets its constants, too, with ``assign``."""
+        """As of any module; a model that was made on the meta device gets its constants, too, with ``assign``.
+
+        Raises `InputError`, before anything is changed, for what `state_dict` gave of a model with other laws.
+        """
+        about = getattr(state_dict, "_metadata", {})
+        for name, part in self.named_modules():
+            if isinstance(part, Retention):
+                part.require_own(about.get(name, {}))
         found = super().load_state_dict(state_dict, strict, assign)
         restore_constants(self, self.encoder.embedding.weight.device)
         return found

@@ -229,7 +229,11 @@ class Pretrained(
         cls, *, model_id: str | Path, map_location: str | torch.device = "cpu", **download: Any
     ) -> Self:
         folder = Path(model_id)
-        return cls._read(folder if folder.exists() else _download(model_id, download), map_location)
+        try:
+            there = folder.exists()
+        except OSError:  # a name that is too long for one
+            there = False
+        return cls._read(folder if there else _download(model_id, download), map_location)
 
     @classmethod
     def _read(cls, folder: Path, device: str | torch.device) -> Self:
@@ -302,13 +306,15 @@ def require_described(found: Mapping[str, Tensor], described: Mapping[str, Tenso
 def _download(model_id: str | Path, options: dict[str, Any]) -> Path:
     """The three files of a repository, all of one commit."""
     if isinstance(model_id, Path):
-        raise InputError(f"{model_id}: no such folder")
+        raise InputError(f"{brief(model_id)}: no such folder")
     try:
         return Path(snapshot_download(model_id, allow_patterns=[CONFIG, WEIGHTS, LAWS], **options))
     except HFValidationError:
-        raise InputError(f"{model_id}: no such folder, and not a name on the Hub (owner/name)") from None
+        raise InputError(f"{brief(model_id)}: no such folder, and not a name on the Hub (owner/name)") from None
     except Exception as error:  # the Hub's errors, and those of its HTTP client, have no base in common
-        raise InputError(f"{model_id}: no such folder, and nothing to be had from the Hub ({brief(error)})") from None
+        raise InputError(
+            f"{brief(model_id)}: no such folder, and nothing to be had from the Hub ({brief(error)})"
+        ) from None
 
 
 def refuse_pickles(folder: Path) -> None:

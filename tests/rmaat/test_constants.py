@@ -7,7 +7,9 @@ import multiprocessing
 import pytest
 import torch
 from accelerate import init_empty_weights
+from torch import nn
 
+from astro_sim.common.errors import InputError
 from bridge.torch import Constants
 from rmaat.family import MEMBERS, build_model
 
@@ -147,3 +149,21 @@ def test_a_model_can_be_sent_to_another_process(config, laws, batch):
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         found = pool.apply(answer, (model, *batch))
     assert found == answer(model, *batch)
+
+
+@pytest.mark.parametrize("trainable", [True, False])
+def test_a_state_of_other_laws_is_refused_before_anything_is_changed(config, laws, other_laws, trainable):
+    config = config.replace(trainable_laws=trainable, presynaptic_exponent=0.25, spatial_decay=1.0)
+    model, other = made("rmaat", config, laws), made("rmaat", config, other_laws)
+    with torch.no_grad():
+        other.encoder.embedding.weight.add_(1.0)
+    before = copy.deepcopy(model.state_dict())
+    for state in (other.state_dict(), pickled(other.state_dict())):
+        with pytest.raises(InputError, match=r"state: of a model with other laws \(digest \w{12}, these have \w{12}\)"):
+            model.load_state_dict(state)
+    assert same(model.state_dict(), before)
+    both = nn.ModuleList([model])
+    with pytest.raises(InputError, match="state: of a model with other laws"):
+        both.load_state_dict(nn.ModuleList([other]).state_dict())
+    model.load_state_dict(made("rmaat", config, laws).state_dict())
+    model.load_state_dict(dict(other.state_dict()))  # weights alone, whose laws nobody knows

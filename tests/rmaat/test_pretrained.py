@@ -231,6 +231,9 @@ def test_a_folder_that_is_none(tmp_path):
         rmaat.from_pretrained(tmp_path / "missing")
     with pytest.raises(InputError, match="missing: no such folder, and not a name on the Hub"):
         rmaat.from_pretrained(str(tmp_path / "missing"))
+    with pytest.raises(InputError, match=r"xxx \.\.\. \(10,000 characters\): no such folder") as told:
+        rmaat.from_pretrained("x" * 10_000)
+    assert len(str(told.value)) < 300
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="file: a file; expected the folder of a model"):
         rmaat.from_pretrained(tmp_path / "file")
