@@ -215,7 +215,7 @@ def _claims_results(path: Path) -> bool:
 def _peek(path: Path) -> Any:
     """Parsed JSON, or None where there is none; whether that is an error is the caller's to say."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError):
         return None
 

@@ -26,8 +26,8 @@ import h5py
 import numpy as np
 import xarray as xr
 
-from astro_sim.common.errors import InputError, brief, did_you_mean
-from astro_sim.common.files import HDF5, digest, versions, whole_file
+from astro_sim.common.errors import InputError, brief, did_you_mean, quoted
+from astro_sim.common.files import HDF5, digest, parse_json, versions, write_bytes
 from astro_sim.common.sealed import read_hdf5, seal
 from astro_sim.contents import CONTENTS, Contents, require_readable
 from astro_sim.contents.shared import Dimensions
@@ -36,6 +36,7 @@ SCHEMA_VERSION = 1
 CONTENT = "content_digest"
 # Attributes of a variable that readers of netCDF act on, and do not give back.
 DECODED = frozenset({"_FillValue", "missing_value", "scale_factor", "add_offset", "_Unsigned", "dtype", "coordinates"})
+
 
 class ForeignError(InputError):
     """Not a dataset of ours, broken or whole: another program wrote it."""
@@ -202,7 +203,7 @@ def grid_of(dataset: xr.Dataset, where: str = "dataset") -> dict[str, list[Any]]
         return {}
     grid = None
     try:
-        grid = json.loads(dataset.attrs["sweep"])
+        grid = parse_json(dataset.attrs["sweep"])
         sound = isinstance(grid, dict) and grid and all(isinstance(each, list) and each for each in grid.values())
     except (TypeError, ValueError, RecursionError):
         sound = False
@@ -254,7 +255,7 @@ def check(dataset: xr.Dataset, experiment: str | None = None, where: str = "data
     needed = promised(dataset, where)
     for name in ("settings", "versions"):
         try:
-            table = isinstance(json.loads(dataset.attrs[name]), dict)
+            table = isinstance(parse_json(dataset.attrs[name]), dict)
         except (TypeError, ValueError, RecursionError):
             table = False
         if not table:
@@ -308,7 +309,7 @@ def promised(dataset: xr.Dataset, where: str = "dataset") -> Dimensions:
     if "own_contents" not in dataset.attrs:
         raise InputError(f"{where}: unknown experiment {experiment!r}; {did_you_mean(experiment, CONTENTS)}")
     try:
-        held = json.loads(dataset.attrs["own_contents"])
+        held = parse_json(dataset.attrs["own_contents"])
         found = {name: tuple(dims) for name, dims in held.items() if isinstance(dims, list)}
         sound = len(found) == len(held) and all(isinstance(each, str) for dims in found.values() for each in dims)
     except (AttributeError, TypeError, ValueError, RecursionError):
@@ -388,8 +389,7 @@ def write(dataset: xr.Dataset, path: str | Path) -> None:
     encoding = {name: {"fletcher32": True} for name, v in dataset.variables.items() if v.ndim and v.dtype.kind in "fiu"}
     with _without_cluster():
         content = dataset.to_netcdf(engine="h5netcdf", encoding=encoding)
-    with whole_file(path) as temporary:
-        temporary.write_bytes(seal(bytes(content)))
+    write_bytes(path, seal(bytes(content)))
 
 
 def _require_storable(dataset: xr.Dataset) -> None:
@@ -413,7 +413,7 @@ def _require_storable(dataset: xr.Dataset) -> None:
                 kept = kept and number and (array.ndim == 0 or (array.ndim == 1 and array.size > 1))
             if not kept:
                 raise InputError(
-                    f"{where}: attribute {name!r}: expected text or numbers, got {brief(repr(value))}; "
+                    f"{where}: attribute {name!r}: expected text or numbers, got {quoted(value)}; "
                     "json.dumps makes text of anything else"
                 )
 

@@ -118,7 +118,7 @@ class RetentionLaw(Closed):
     start: float = Field(description="p^l at cycle 0")
     samples: list[float] = Field(min_length=1, description="mean p^l at the ends of cycles 1 .. n")
     averaged: dict[str, int] = Field(description="dimensions that were averaged over, and their sizes")
-    spread: list[float] | None = Field(
+    spread: list[Annotated[float, Field(gt=0)]] | None = Field(
         description="standard error over what was averaged, of samples (levels) or of increments (dynamics); "
         "the weights of the fit; null where nothing repeats"
     )
@@ -158,8 +158,8 @@ class RetentionLaw(Closed):
         count = self.fitted_cycles
         floor = 2.0 * count * math.log(RESOLUTION)
         if self.spread is not None:  # weights as in the fit: some samples are sharper, which the density counts
-            square = sum(each**2 for each in self.spread) / count
-            floor -= sum(math.log(square / each**2) for each in self.spread)
+            typical = math.hypot(*self.spread) / math.sqrt(count)
+            floor -= sum(2.0 * math.log(typical / each) for each in self.spread)
         return [each.family for each in self.candidates if _is_near(_deviance(each, count), floor)]
 
 

@@ -166,4 +166,5 @@ def inspect(
               [(row["T"], f"{row['measured']:.3g}", f"{row['direct']:.3g}") for row in found["first"]])  # fmt: skip
     own = found["data_digest"] == record.run["data"]["digest"]
     where = run / DIAGNOSTICS if own else "other data than the run's, so nothing is kept"
+    where = "nothing is kept" if own and found.get("kept") is False else where
     print(f"{where}: {found['examples']} examples of {split}")

@@ -1,5 +1,6 @@
 """What all figures for print share: colours, axes, and how they are written."""
 
+import io
 from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
 from pathlib import Path
@@ -14,7 +15,7 @@ from matplotlib.figure import Figure
 
 from analysis.curves import stimulus_on
 from astro_sim.common.errors import InputError
-from astro_sim.common.files import require_suffix, whole_file
+from astro_sim.common.files import require_suffix, write_bytes
 
 # No date in the file: the same data give the same file.
 METADATA: dict[str, dict[str, str | None]] = {
@@ -50,8 +51,10 @@ def save(figure: Figure, path: str | Path) -> None:
     require_suffix(path, *METADATA)
     # The salt names the parts of an SVG; without one they are random. Letters stay letters in a PDF.
     style: dict[Any, Any] = {"svg.hashsalt": "rmaat", "pdf.fonttype": 42}
-    with matplotlib.rc_context(style), whole_file(path) as temporary:
-        figure.savefig(temporary, dpi=DPI, metadata=METADATA[Path(path).suffix.lower()])
+    suffix, content = Path(path).suffix.lower(), io.BytesIO()
+    with matplotlib.rc_context(style):  # in memory: a full disk in the middle of a PDF would end in another error
+        figure.savefig(content, format=suffix[1:], dpi=DPI, metadata=METADATA[suffix])
+    write_bytes(path, content.getvalue())
 
 
 def new(width: float = PAGE, height: float = 2.6) -> Figure:

@@ -50,7 +50,7 @@ def require_known(what: str, name: Any, known: Collection[str]) -> None:
     if not isinstance(name, str):
         raise InputError(f"{what}: expected a name ({', '.join(known)}), got {type(name).__name__}")
     if name not in known:
-        raise InputError(f"unknown {what} {brief(repr(name))}; {did_you_mean(name, known)}")
+        raise InputError(f"unknown {what} {quoted(name)}; {did_you_mean(name, known)}")
 
 
 def brief(value: Any) -> str:
@@ -59,3 +59,11 @@ def brief(value: Any) -> str:
         value = next(iter(str(value).splitlines()), "") or type(value).__name__
     text = " ".join(str(value).split())
     return text if len(text) <= MOST_ECHOED else f"{text[: MOST_ECHOED // 2 - 4]} ... ({len(text):,} characters)"
+
+
+def quoted(value: Any) -> str:
+    """What was given as Python writes it, as short as `brief` makes it; of what cannot be written, its type."""
+    try:
+        return brief(repr(value))
+    except Exception:  # a whole number of more than 4,300 digits, or a __repr__ of somebody's own
+        return f"a {type(value).__name__}"

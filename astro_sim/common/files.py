@@ -1,8 +1,10 @@
 """Files that appear whole or not at all, and digests that say what was in them."""
 
 import errno
+import fnmatch
 import hashlib
 import json
+import math
 import os
 import re
 import secrets
@@ -92,7 +94,7 @@ def _beside(path: Path, suffix: str = "", mark: str = "") -> Path:
 
 def _of(path: Path, error: OSError, temporary: Path) -> OSError:
     """The same error, told of the file that was asked for and not of the temporary one; of others it stays as it is."""
-    if error.filename is not None and not str(error.filename).startswith(str(temporary)):
+    if error.filename is not None and not os.path.abspath(error.filename).startswith(os.path.abspath(temporary)):
         return error
     return OSError(error.errno, error.strerror or str(error), str(path))
 
@@ -188,6 +190,12 @@ def require_suffix(path: str | Path, *suffixes: str) -> None:
         raise InputError(f"{path}: expected a name that ends in {', '.join(suffixes)}")
 
 
+def write_bytes(path: str | Path, content: bytes) -> None:
+    """Write ``content`` whole or not at all."""
+    with whole_file(path) as temporary:
+        temporary.write_bytes(content)
+
+
 def write_text(path: str | Path, text: str) -> None:
     """Write ``text`` whole or not at all."""
     with whole_file(path) as temporary:
@@ -221,7 +229,8 @@ def visible(folder: Path, pattern: str = "*") -> list[Path]:
     Hidden are names that begin with a dot (a Mac's companions ``._NAME``, an editor's drafts) and a Mac's folder
     ``__MACOSX`` in unpacked archives. Whatever is gathered as data is gathered through here.
     """
-    return sorted(path for path in folder.glob(pattern) if is_visible(path.name))
+    names = filter(is_visible, os.listdir(folder))  # which raises for a folder that may not be read, as glob does not
+    return sorted(folder / name for name in names if fnmatch.fnmatchcase(name, pattern))
 
 
 def is_visible(name: str) -> bool:
@@ -257,12 +266,37 @@ def read_array(path: Path, mmap: bool = False) -> "NDArray[Any]":
 
     try:
         # An empty array cannot be memory-mapped.
-        return np.load(path, mmap_mode="r" if mmap else None, allow_pickle=False)
+        found = np.load(path, mmap_mode="r" if mmap else None, allow_pickle=False)
     except FileNotFoundError:
         raise InputError(f"{path}: no such array") from None
     # A damaged header is text that numpy hands to Python's parser, and what comes out of that is manifold.
     except Exception as error:
         raise InputError(f"{path}: not a readable array, perhaps truncated ({brief(error)})") from None
+    if not isinstance(found, np.ndarray):
+        raise InputError(f"{path}: an archive of arrays under the name of one")
+    return found
+
+
+def parse_json(text: str) -> Any:
+    """Parse JSON as it is defined: without NaN and infinity, neither in words nor as numbers that are too large.
+
+    `read_json` lets these pass, since who validates its values can say where they stand.
+
+    Raises
+    ------
+    ValueError
+        Broken JSON, a number that no float64 holds, endless digits.
+    RecursionError
+        Brackets within brackets within brackets.
+    """
+
+    def refuse(word: str) -> float:
+        raise ValueError(f"expected a number, got {brief(word)}")
+
+    def number(word: str) -> float:
+        return value if math.isfinite(value := float(word)) else refuse(word)
+
+    return json.loads(text, parse_constant=refuse, parse_float=number)
 
 
 def digest(value: Any) -> str:

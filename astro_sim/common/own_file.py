@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import Any, Generic, TypeVar
 
 from astro_sim.common.brian import load_brian2
-from astro_sim.common.errors import InputError, require_known
+from astro_sim.common.errors import InputError, brief, require_known
 from astro_sim.common.interrupts import handlers_refused
 
 
@@ -96,12 +96,19 @@ class OwnFiles(Generic[Found]):
 def located(error: BaseException, path: str | Path, shown: str | Path | None = None) -> InputError:
     """An error that came out of the file, as one line with the place in the file."""
     lines = [each.lineno for each in traceback.extract_tb(error.__traceback__) if each.filename == str(path)]
-    told = " ".join(str(error).split())
+    told = " ".join(_text(error).split())
     if isinstance(error, SyntaxError) and error.filename == str(path):
         lines, told = [error.lineno] if error.lineno else [], error.msg
     if not isinstance(error, InputError):
-        told = f"{type(error).__name__}: {told}".rstrip(": ")
+        told = f"{type(error).__name__}: {brief(told)}".rstrip(": ")
     return InputError(f"{shown or path}{f', line {lines[-1]}' if lines else ''}: {told}")
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # of an error class of one's own
+        return ""
 
 
 def defined(module: ModuleType, name: str, kind: type) -> Any:

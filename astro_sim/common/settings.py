@@ -8,7 +8,7 @@ from typing import Any, Literal, Self, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from astro_sim.common.errors import InputError, brief, did_you_mean
+from astro_sim.common.errors import InputError, brief, did_you_mean, quoted
 from astro_sim.common.units import carries_unit, number_in
 
 
@@ -99,7 +99,7 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
     for item in error.errors(include_url=False):
         name = _path(item["loc"], model)
         if item["type"] == "extra_forbidden":
-            told = f"unknown setting {brief(repr(name))} of {model.__name__}"
+            told = f"unknown setting {quoted(name)} of {model.__name__}"
             parts.append(f"{told}; {did_you_mean(name, model.model_fields)}")
         elif item["type"] == "missing":
             parts.append(f"{name}: missing")
@@ -110,7 +110,7 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
             expected = expected.partition(", unable to parse")[0].replace(" after validation", "")
             expected = expected.replace("a valid tuple", f"a list, as in {_as_list(item['input'])}")
             unit = model.unit(name) if issubclass(model, Settings) and name in model.model_fields else "1"
-            ending = f"{'' if unit == '1' else f' ({unit})'}, got {brief(repr(item['input']))}"
+            ending = f"{'' if unit == '1' else f' ({unit})'}, got {quoted(item['input'])}"
             expectations.setdefault(name, ([], ending))[0].append(expected)
     parts += [f"{name}: expected {' or '.join(either)}{end}" for name, (either, end) in expectations.items()]
     return "; ".join(parts)
@@ -152,7 +152,7 @@ def parse_assignments(pairs: Iterable[str]) -> dict[str, Any]:
         name, equals, text = pair.partition("=")
         name, text = name.strip(), text.strip()
         if not (equals and name and text):
-            raise InputError(f"--set {brief(repr(pair))}: expected NAME=VALUE")
+            raise InputError(f"--set {quoted(pair)}: expected NAME=VALUE")
         if name in values:
             raise InputError(f"--set {brief(name)}: given twice")
         try:
@@ -192,5 +192,5 @@ def split_settings(
     known = [name for model in models for name in model.model_fields]
     for name in values:
         if name not in known:
-            raise InputError(f"unknown setting {brief(repr(name))}; {did_you_mean(name, [*known, *elsewhere])}")
+            raise InputError(f"unknown setting {quoted(name)}; {did_you_mean(name, [*known, *elsewhere])}")
     return [{name: value for name, value in values.items() if name in model.model_fields} for model in models]

@@ -77,6 +77,9 @@ def run(settings: CalciumSettings, parameters: process.ProcessParameters, genera
         raise InputError(
             f"kinetics: the stimulus {settings.stimulus!r} needs {' or '.join(kinetics)}, got {parameters.kinetics!r}"
         )
+    if settings.stimulus == "drive" and parameters.F_ex == 0:
+        told = "" if parameters.preset is None else f", as the preset {parameters.preset!r} has it"
+        raise InputError(f"stimulus: drive has no effect where F_ex is 0{told}; expected inflow, or F_ex above 0")
     if settings.C_start > parameters.C_T:
         raise InputError(f"C_start: expected at most C_T = {parameters.C_T:g} uM, got {settings.C_start:g} uM")
     heard: tuple[Knockout, ...] = (

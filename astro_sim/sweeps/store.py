@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import numpy as np
 import xarray as xr
 
 from astro_sim.common.errors import InputError
-from astro_sim.common.files import read_json, whole_file
+from astro_sim.common.files import read_json, write_bytes
 from astro_sim.common.sealed import seal, unseal
 from astro_sim.sweeps.joining import join, take
 from astro_sim.sweeps.work import Done
@@ -85,8 +84,8 @@ class Store:
         chunk = chunk.assign(failure=(INDEX, np.array(told, dtype=object))).assign_attrs(digest=self.digest)
         manifest = self.folder / "manifest.json"
         if not manifest.exists():
-            _write(manifest, json.dumps({"kind": KIND, "format": FORMAT, **self.provenance}, indent=2).encode())
-        _write(self.folder / f"points-{done.indices[0]:07}.h5", _packed(chunk))
+            write_bytes(manifest, json.dumps({"kind": KIND, "format": FORMAT, **self.provenance}, indent=2).encode())
+        write_bytes(self.folder / f"points-{done.indices[0]:07}.h5", _packed(chunk))
 
 
 def _packed(dataset: xr.Dataset) -> bytes:
@@ -118,13 +117,6 @@ def _unpacked(content: bytes) -> xr.Dataset:
             if item.attrs["coordinate"]:
                 coordinates.append(name)
         return xr.Dataset(variables, attrs={"digest": file.attrs["digest"]}).set_coords(coordinates)
-
-
-def _write(path: Path, content: Any) -> None:
-    with whole_file(path) as temporary, temporary.open("wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())  # or a power cut could leave the name without the content
 
 
 def missing(finished: dict[int, Any], count: int) -> Sequence[int]:

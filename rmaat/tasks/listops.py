@@ -13,7 +13,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from astro_sim.common.errors import InputError, brief
+from astro_sim.common.errors import InputError, quoted
 from astro_sim.common.progress import track
 from astro_sim.common.settings import Settings, quantity
 from rmaat.tasks import MOST_EXAMPLES, Task
@@ -159,7 +159,7 @@ def from_source(text: str) -> bytes:
     try:
         return bytes(CODE[word] for word in words)
     except KeyError as error:
-        raise ValueError(f"unknown symbol {brief(repr(error.args[0]))}") from None
+        raise ValueError(f"unknown symbol {quoted(error.args[0])}") from None
 
 
 def read_tsv(path: Path) -> Iterator[tuple[bytes, int]]:
@@ -177,7 +177,7 @@ def read_tsv(path: Path) -> Iterator[tuple[bytes, int]]:
                 raise InputError(f"{where}: expected the header 'Source<tab>Target'")
             continue
         if target not in DIGITS:
-            got = brief(repr(target.decode(errors="backslashreplace")))
+            got = quoted(target.decode(errors="backslashreplace"))
             raise InputError(f"{where}: expected a target from 0 to 9, got {got}")
         try:
             codes = from_source(source.decode("ascii"))

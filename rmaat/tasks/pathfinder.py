@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from astro_sim.common.errors import InputError, brief
+from astro_sim.common.errors import InputError, quoted
 from astro_sim.common.progress import track
 from astro_sim.common.settings import Settings, quantity
 from rmaat.tasks import MOST_EXAMPLES, Task, snakes
@@ -128,14 +128,14 @@ def read_metadata(folder: Path) -> list[Line]:
             where = f"{file}, line {number}"
             fields = text.decode("ascii", errors="replace").split(" ")
             if len(fields) < 4:
-                got = brief(repr(fields))
+                got = quoted(fields)
                 raise InputError(f"{where}: expected folder, file, number and label apart by spaces, got {got}")
             if not FOLDER.fullmatch(fields[0]) or not NAME.fullmatch(fields[1]):
-                got = brief(repr(f"{fields[0]} {fields[1]}"))
+                got = quoted(f"{fields[0]} {fields[1]}")
                 raise InputError(f"{where}: expected 'imgs/N sample_K.png', got {got}")
             if fields[3] not in ("0", "1"):
                 raise InputError(
-                    f"{where}: expected the label 0 or 1 in the fourth field, got {brief(repr(fields[3]))}"
+                    f"{where}: expected the label 0 or 1 in the fourth field, got {quoted(fields[3])}"
                 )
             lines.append(Line(where, folder.parent / fields[0] / fields[1], int(fields[3])))
     if not lines:

@@ -21,8 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from astro_sim.common.errors import InputError, brief, did_you_mean, require_known
+from astro_sim.common.errors import InputError, brief, did_you_mean, quoted, require_known
 from astro_sim.common.files import digest, file_digest, read_array, read_json, whole_folder, write_json
+from astro_sim.common.interrupts import interrupts_heard
 from astro_sim.common.own_file import located
 from astro_sim.common.settings import Settings, explain
 from rmaat import tasks
@@ -142,7 +143,7 @@ def prepare(
     with whole_folder(out) as folder:
         writer = Writer(folder.absolute(), chosen)
         try:
-            with chdir("."):  # wherever a task goes, we come back
+            with chdir("."), interrupts_heard():  # wherever a task goes, we come back
                 content = chosen.prepare(settings, None if source is None else Path(source), seed, writer)
             splits = writer.finish()
             if not (isinstance(content, str) and content.strip()):
@@ -303,7 +304,7 @@ def _told(value: Any) -> str:
     """What something is, for a message: of an array its type and shape."""
     if hasattr(value, "dtype") and hasattr(value, "shape"):
         return f"{value.dtype} {tuple(value.shape)}"
-    return brief(repr(value)) if isinstance(value, int | float | str | None) else type(value).__name__
+    return quoted(value) if isinstance(value, int | float | str | None) else type(value).__name__
 
 
 def _mark(parts: Iterable[bytes]) -> bytes:
@@ -415,7 +416,7 @@ def load(path: str | Path, task: str | None = None) -> Data:
     if not isinstance(raw, dict) or raw.get("kind") != KIND:
         raise InputError(f"{file}: not a data manifest")
     if raw.get("schema_version") != SCHEMA_VERSION:
-        found = brief(repr(raw.get("schema_version")))
+        found = quoted(raw.get("schema_version"))
         raise InputError(f"{file}: data schema {found}; this version reads {SCHEMA_VERSION}")
     try:
         manifest = Manifest.model_validate(raw)
@@ -425,7 +426,7 @@ def load(path: str | Path, task: str | None = None) -> Data:
     except (ValueError, RecursionError) as error:
         raise InputError(f"{file}: settings: expected what JSON can hold ({brief(error)})") from None
     if task is not None and manifest.task != task:
-        raise InputError(f"{path}: holds the task {brief(repr(manifest.task))}, expected {task!r}")
+        raise InputError(f"{path}: holds the task {quoted(manifest.task)}, expected {task!r}")
     if "train" not in manifest.splits or not manifest.splits["train"].examples:
         raise InputError(f"{file}: the training split is missing or empty")
     return Data(path, manifest, {name: _open(path, name, manifest) for name in manifest.splits})

@@ -8,9 +8,11 @@
 A checkpoint is a folder that appears whole or not at all; the newest two are kept, and the best weights they name.
 """
 
+import hashlib
 import json
 import re
 import shutil
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,7 @@ from rmaat.records import WEIGHTS, checkpoints, is_count, is_number, step_of
 from rmaat.training.processes import Processes, like, whole
 
 KEPT = 2
+TENSORS = "tensors_sha256"  # in the metadata of a file
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 _BEST = {"step", "loss", "accuracy"}
 SCHEMA_VERSION = 2
@@ -185,6 +188,9 @@ def save(
 
 def tidy(run: Path) -> None:
     """Clear a run folder of what a process left there that was killed while it wrote."""
+    for folder in (run, run / "checkpoints"):
+        for path in folder.glob(".tmp??????"):  # what safetensors writes to, beside the file that it then becomes
+            path.unlink()
     recover(run / "checkpoints", r"step-\d+|best-\d+\.safetensors")
     recover(run, r"[\w.]+\.(jsonl?|npy|safetensors)")
 
@@ -296,7 +302,7 @@ def stored_weights(run: Path, which: str, laws_digest: str) -> Path:
 
 def _write(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str]) -> None:
     try:
-        save_file(tensors, path, metadata)
+        save_file(tensors, path, {**metadata, TENSORS: _digest(tensors)})
     except SafetensorError as error:  # what a full disk is told as
         raise OSError(0, str(error), str(path)) from None
     order_metadata(path)
@@ -317,11 +323,25 @@ def order_metadata(path: Path) -> None:
         file.write(json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode().ljust(size))
 
 
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 of tensors: the format itself has no checksum, and a flipped bit is a weight like any other."""
+    held = hashlib.sha256()
+    for name in sorted(tensors):
+        value = tensors[name]
+        held.update(f"{name} {value.dtype} {[*value.shape]} ".encode())
+        held.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return held.hexdigest()
+
+
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            metadata = file.metadata() or {}
     except FileNotFoundError:
         raise InputError(f"{path}: no such weights") from None
     except (SafetensorError, OSError, json.JSONDecodeError) as error:
         raise InputError(f"{path}: not a readable safetensors file, perhaps truncated ({brief(error)})") from None
+    if metadata.get(TENSORS, held := _digest(tensors)) != held:
+        raise InputError(f"{path}: its tensors were damaged or changed after they were written")
+    return tensors, metadata

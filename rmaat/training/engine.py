@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from astro_sim.common.errors import InputError, brief
+from astro_sim.common.errors import InputError, quoted
 from astro_sim.common.files import alone, file_digest, require_free, versions, whole_folder, write_json
 from astro_sim.common.machine import commit, processor
 from astro_sim.common.settings import Settings
@@ -331,5 +331,5 @@ def _require_same(run: Path, stored: Mapping[str, Any], asked: Mapping[str, Any]
         for name, was, now in pairs:
             if was != now:
                 raise InputError(
-                    f"{run}: started with {name} = {brief(repr(was))}, cannot go on with {brief(repr(now))}"
+                    f"{run}: started with {name} = {quoted(was)}, cannot go on with {quoted(now)}"
                 )

@@ -289,7 +289,7 @@ DEFINITIONS = {
     "one class": (
         "a.py",
         HALVES.replace("SYMBOLS, 2, prepare)", "SYMBOLS, 1, prepare)"),
-        "a.py: classes: expected a whole number from 2, got 1",
+        "a.py: classes: expected a whole number from 2 to 1,048,576, got 1",
     ),
     "classes of a language": (
         "a.py",
