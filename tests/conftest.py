@@ -19,4 +19,4 @@ COMPILER = "codegen.cpp.extra_compile_args_gcc"
 prefs[COMPILER] = ["-w", "-O0", "-g0"]
 brian.NUMERICAL = tuple(name for name in brian.NUMERICAL if name != COMPILER)  # runs leave this one as it is
 if worker := os.environ.get("PYTEST_XDIST_WORKER"):
-    prefs["codegen.runtime.cython.cache_dir"] = str(Path.home() / ".cython" / f"brian_extensions_{worker}")
+    prefs[brian.CACHE] = f"{prefs[brian.CACHE] or Path.home() / '.cython' / 'brian_extensions'}_{worker}"

@@ -193,6 +193,8 @@ class MacroRequest:
         if not steps <= MOST_STEPS:
             raise InputError(f"dt: {steps:.3g} steps; expected at most {MOST_STEPS:.0e}")
         times, inputs, is_sample = self.stimulus.sampled(self.interval)
+        if len(times) < 2:
+            raise InputError(f"the run is too short to integrate: it lasts {self.stimulus.duration:g} s")
         size = len(times) * (2 * n + 3 * n * n) * 8
         if size > MOST_BYTES:
             raise InputError(f"interval: {size / 1e9:.3g} GB of samples; expected at most {MOST_BYTES / 1e9:.0f}")
