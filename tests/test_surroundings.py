@@ -26,6 +26,7 @@ from astro_sim.common.interrupts import handlers_refused, interrupts_heard
 from astro_sim.common.progress import Progress, on_terminal
 from astro_sim.common.settings import load_toml
 from astro_sim.dataset import content_digest
+from astro_sim.sweeps import pool
 from bridge.laws import Laws
 from rmaat.__main__ import main
 
@@ -374,6 +375,19 @@ def test_a_worker_that_may_have_no_processes_sweeps_by_itself():
         (found,) = pool.map(_sweep_in_a_worker, [0])
     expected = [astro_sim.simulate("calcium", levels=[x], duration=0.2, target="numpy") for x in (0.5, 1.0)]
     assert [x for x in np.ravel(found) if x == x] == [each["calcium_mean"].item() for each in expected]
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="a process's mask of signals is read from /proc")
+def test_a_worker_is_born_deaf_to_interrupts():
+    """Until it ignores them, which it can only say once it has imported what it needs."""
+    worker = pool._Worker()
+    try:
+        status = Path(f"/proc/{worker.process.pid}/status").read_text()
+        blocked = int(next(line for line in status.splitlines() if line.startswith("SigBlk")).split()[1], 16)
+        assert blocked & 1 << signal.SIGINT - 1
+    finally:
+        worker.kill()
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-8"])

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from astro_sim.common.errors import InputError, brief
 
@@ -236,6 +236,13 @@ def visible(folder: Path, pattern: str = "*") -> list[Path]:
 def is_visible(name: str) -> bool:
     """Whether a file or folder of this name is meant to be seen; see `visible`."""
     return not name.startswith(".") and name != "__MACOSX"
+
+
+def instead_of(kind: Literal["file", "folder"], path: Path) -> str:
+    """What stands where a file or a folder is expected, for a message: nothing, or something of another kind."""
+    if not path.exists():
+        return f"no such {kind}"
+    return "a folder, not a file" if path.is_dir() else f"not a {kind}"
 
 
 def walk(folder: Path) -> Iterator[tuple[Path, list[str], list[str]]]:

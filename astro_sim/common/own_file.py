@@ -17,6 +17,7 @@ from typing import Any, Generic, TypeVar
 
 from astro_sim.common.brian import load_brian2
 from astro_sim.common.errors import InputError, brief, require_known
+from astro_sim.common.files import instead_of
 from astro_sim.common.interrupts import handlers_refused
 
 
@@ -71,7 +72,7 @@ class OwnFiles(Generic[Found]):
         if path.suffix != ".py":
             raise InputError(f"{path}: expected {self.kind} of your own, a file that ends in .py")
         if not path.is_file():
-            raise InputError(f"{path}: no such file; expected {self.kind} of your own (.py)")
+            raise InputError(f"{path}: {instead_of('file', path)}; expected {self.kind} of your own (.py)")
         if not re.fullmatch("[A-Za-z][A-Za-z0-9_]*", path.stem):
             raise InputError(f"{path}: its name is that of the {word}; expected a letter, then letters, digits and _")
         if path.stem in self.names:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from astro_sim.common.errors import InputError
+from astro_sim.common.files import instead_of
 from astro_sim.common.progress import track
 from astro_sim.common.settings import Settings, quantity
 from rmaat.tasks import Task
@@ -36,7 +37,7 @@ def read_bytes(source: Path, most: int) -> bytes:
     if found is None:
         raise InputError(f"{source}: no enwik8 inside; expected {EXPECTED}")
     if not found.is_file():
-        raise InputError(f"{found}: no such file; expected {EXPECTED}, or the folder of one")
+        raise InputError(f"{found}: {instead_of('file', found)}; expected {EXPECTED}, or the folder of one")
     return as_text(unpack(found, NAME, most + len(codecs.BOM_UTF8)), found)[:most]
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from astro_sim.common.errors import InputError, brief
-from astro_sim.common.files import is_visible, visible
+from astro_sim.common.files import instead_of, is_visible, visible
 from astro_sim.common.progress import track
 from astro_sim.common.settings import Settings, quantity
 from rmaat.tasks import Task
@@ -75,7 +75,7 @@ def grey(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def read_batch(path: Path) -> Pictures:
     """Read one file of the binary version of CIFAR-10."""
     if not path.is_file():
-        raise InputError(f"{path}: no such file; expected {', '.join(BATCHES)} and {TEST_BATCH}")
+        raise InputError(f"{path}: {instead_of('file', path)}; expected {', '.join(BATCHES)} and {TEST_BATCH}")
     raw = np.fromfile(path, dtype=np.uint8)
     if len(raw) and raw[0] >= CLASSES and (kind := kind_of(first_bytes(path))):  # behind a label may stand any bytes
         raise InputError(f"{path}: {kind}; expected records of {RECORD:,} bytes, not packed")
@@ -181,7 +181,7 @@ def read_folders(root: Path) -> Found:
 
 def _classes(folder: Path) -> list[str]:
     if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; expected pictures in train/CLASS/ and test/CLASS/")
+        raise InputError(f"{folder}: {instead_of('folder', folder)}; expected pictures in train/CLASS/ and test/CLASS/")
     inside = sorted(path for path in folder.iterdir() if is_visible(path.name))
     beside = [path for path in inside if path.is_file() and (path.suffix.lower() in ENDINGS or _is_data(path))]
     if beside:

@@ -134,9 +134,7 @@ def read_metadata(folder: Path) -> list[Line]:
                 got = quoted(f"{fields[0]} {fields[1]}")
                 raise InputError(f"{where}: expected 'imgs/N sample_K.png', got {got}")
             if fields[3] not in ("0", "1"):
-                raise InputError(
-                    f"{where}: expected the label 0 or 1 in the fourth field, got {quoted(fields[3])}"
-                )
+                raise InputError(f"{where}: expected the label 0 or 1 in the fourth field, got {quoted(fields[3])}")
             lines.append(Line(where, folder.parent / fields[0] / fields[1], int(fields[3])))
     if not lines:
         raise InputError(f"{folder}: the metadata name no pictures")

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from astro_sim.common.errors import InputError
+from astro_sim.common.files import instead_of
 from rmaat.tasks.sources import as_text, find_packed, first_bytes
 
 
@@ -26,7 +27,7 @@ def tab_rows(path: Path, files: Collection[str], fields: Collection[str]) -> Ite
     if not path.is_file():
         packed = find_packed(path.parent, path.name)
         hint = f", but {packed.name}; unpack it" if packed else ""
-        raise InputError(f"{path}: no such file{hint}; expected {', '.join(files)} of the LRA release")
+        raise InputError(f"{path}: {instead_of('file', path)}{hint}; expected {', '.join(files)} of the LRA release")
     head = first_bytes(path)
     mark = len(head) - len(as_text(head, path))
     with path.open("rb") as lines:

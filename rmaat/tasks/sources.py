@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from astro_sim.common.errors import InputError, brief
-from astro_sim.common.files import is_visible
+from astro_sim.common.files import instead_of, is_visible
 
 HEAD = 512  # bytes that tell a kind; a tar archive has its mark at 257
 GZIP, BZIP2, XZ, ZIP = "a gzip file", "a bzip2 file", "an xz file", "a zip archive"
@@ -77,7 +77,7 @@ def require_folder(source: Path, expected: str) -> None:
     if source.is_dir():
         os.scandir(source).close()  # raises where it cannot be read, before something is looked for inside
         return
-    found = "not a folder" if source.exists() else "no such folder"
+    found = instead_of("folder", source)
     if source.is_file() and (kind := kind_of(first_bytes(source))):
         found = f"{kind}, not a folder; unpack it"
     raise InputError(f"{source}: {found}; expected {expected}")

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from astro_sim.common.errors import InputError
+from astro_sim.common.files import instead_of
 from astro_sim.common.progress import track
 from astro_sim.common.settings import Settings, quantity
 from rmaat.tasks import Task
@@ -29,18 +30,17 @@ class TextSettings(Settings):
 
 def reviews(root: Path, split: str) -> list[tuple[Path, int]]:
     """Files of one split with their labels, in a fixed order; what lies beside them is no review (see `gather`)."""
-    found = []
+    listed = []
     for name, label in LABELS.items():
         folder = root / split / name
         if not folder.is_dir():
-            raise InputError(
-                f"{folder}: no such folder; expected train/ and test/ with pos/ and neg/ of the aclImdb release"
-            )
+            found = instead_of("folder", folder)
+            raise InputError(f"{folder}: {found}; expected train/ and test/ with pos/ and neg/ of the aclImdb release")
         files = gather(folder, [".txt"], lambda _: True, "reviews")
         if not files:
             raise InputError(f"{folder}: no reviews (*.txt) inside")
-        found += [(file, label) for file in files]
-    return found
+        listed += [(file, label) for file in files]
+    return listed
 
 
 def read_review(file: Path) -> bytes:

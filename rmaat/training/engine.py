@@ -330,6 +330,4 @@ def _require_same(run: Path, stored: Mapping[str, Any], asked: Mapping[str, Any]
         pairs = [(part, old, new)] if isinstance(old, str) else [(name, old.get(name), new[name]) for name in new]
         for name, was, now in pairs:
             if was != now:
-                raise InputError(
-                    f"{run}: started with {name} = {quoted(was)}, cannot go on with {quoted(now)}"
-                )
+                raise InputError(f"{run}: started with {name} = {quoted(was)}, cannot go on with {quoted(now)}")

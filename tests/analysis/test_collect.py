@@ -24,6 +24,45 @@ def test_what_is_named_twice_is_taken_once(made: Path) -> None:
     assert [each.experiment for each in found.datasets] == ["ltp", "frequency", "spatial", "stp"]
 
 
+def test_links_are_followed_and_what_other_programs_left_is_passed_over_and_told(made: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").symlink_to(made / "runs")
+    (tmp_path / "again").symlink_to(tmp_path)  # without an end
+    shutil.copy(made / "ltp.nc", tmp_path)
+    (tmp_path / "._ltp.nc").write_bytes(b"a Mac's companion")
+    (tmp_path / "__MACOSX").mkdir()
+    (tmp_path / "__MACOSX" / "ltp.nc").write_bytes(b"another")
+    (tmp_path / "climate.nc").write_bytes(b"CDF\x01 of another program")
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    found = collect([tmp_path])
+    assert [run.path for run in found.runs] == [tmp_path / "elsewhere" / name for name in ("done", "half")]
+    assert [each.experiment for each in found.datasets] == ["ltp"]
+    assert found.passed_over == [tmp_path / "climate.nc"]
+    build_report([tmp_path], tmp_path / "report.html")
+    assert (
+        f"Passed over, since other programs wrote them: {tmp_path}/climate.nc."
+        in (tmp_path / "report.html").read_text()
+    )
+    with pytest.raises(InputError, match="climate.nc: not a netCDF 4"):
+        collect([tmp_path / "climate.nc"])
+
+
+def test_a_damaged_dataset_in_a_folder_is_not_passed_over(made: Path, tmp_path: Path) -> None:
+    raw = bytearray((made / "ltp.nc").read_bytes())
+    raw[5_000] ^= 1
+    (tmp_path / "ltp.nc").write_bytes(raw)
+    with pytest.raises(InputError, match="ltp.nc: not a readable netCDF file"):
+        collect([tmp_path])
+
+
+def test_laws_rest_on_a_dataset_of_the_same_question_and_contents(made: Path) -> None:
+    (dataset,) = collect([made / "ltp.nc"]).datasets
+    (laws,) = collect([made / "laws.json"]).laws
+    source = next(each for each in laws.laws.document.sources if each.experiment == "ltp")
+    assert dataset.is_source(source)
+    assert not dataset.is_source(source.model_copy(update={"contents": "c" * 64}))
+    assert dataset.is_source(source.model_copy(update={"contents": None}))  # of an older file
+
+
 def test_laws_inside_a_run_count_when_no_other_file_has_them(made: Path) -> None:
     run = made / "runs" / "done"
     assert [each.path for each in collect([run]).laws] == [run / "laws.json"]

@@ -267,6 +267,10 @@ def test_levels_of_a_sweep_over_stimuli_are_told_in_general_and_those_of_its_poi
     ("settings", "message"),
     [
         ({"stimulus": "clamp"}, "kinetics: the stimulus 'clamp' needs li_rinzel, got 'g_chi'"),
+        (
+            {"preset": "fm", "stimulus": "drive"},
+            "stimulus: drive has no effect where F_ex is 0, as the preset 'fm' has it; expected inflow",
+        ),
         ({"stimulus": "puff", **FM}, "kinetics: the stimulus 'puff' needs g_chi, got 'chi'"),
         ({"preset": "lirinzel"}, "preset: unknown 'lirinzel'; did you mean 'li_rinzel'?"),
         ({"levels": [0.5, 0.5]}, "levels: expected different ones, got (0.5, 0.5)"),

@@ -113,6 +113,7 @@ ARRAYS = (
 )  # fmt: skip
 
 
+@settings(max_examples=20)  # each writes and reads a file
 @given(
     ARRAYS,
     st.dictionaries(

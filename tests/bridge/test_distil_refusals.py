@@ -69,6 +69,19 @@ def test_a_curve_that_does_not_rise(ltp_dataset, curve):
     assert refused([ltp_dataset(curve)]) == expected
 
 
+@pytest.mark.parametrize("scale", [1e-160, 1e150, 1e300])
+def test_a_curve_in_a_unit_that_numbers_cannot_bear(ltp_dataset, scale):
+    expected = f"p_l_cycle: expected values up to 1e+100, the largest above 1e-100, got {RISING.max() * scale:g}"
+    assert refused([ltp_dataset(RISING * scale)]).startswith(expected)
+
+
+@pytest.mark.parametrize("scale", [1e-90, 1e90])
+def test_the_law_of_a_curve_does_not_depend_on_its_unit(ltp_dataset, scale):
+    usual, other = (bridge.fit_laws(ltp_dataset(RISING * each), draws=0) for each in (1.0, scale))
+    assert other.family.name == usual.family.name
+    assert other.parameters == pytest.approx(usual.parameters, rel=1e-6)  # where the search ends
+
+
 def test_a_curve_that_is_flat_after_its_first_cycle(ltp_dataset):
     expected = "p_l_cycle: expected a rise over several cycles; this curve is flat after the first"
     assert refused([ltp_dataset(np.append(0.0, np.ones(12)))]) == expected

@@ -1,12 +1,15 @@
 """Laws as an object: what a model asks of it."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
 import bridge
 from astro_sim.common.errors import InputError
 from astro_sim.common.files import digest
-from bridge.families import EXPONENTIAL
+from bridge.families import EXPONENTIAL, FAMILIES, get
 from bridge.laws import PAPER_EXPONENT, Laws
 
 METHODS = ["retention", "online"]
@@ -38,6 +41,34 @@ def test_one_segment_is_kept_whole(laws):
 def test_the_law_reaches_past_the_fitted_cycles(laws):
     assert laws.fitted_cycles == 6
     assert laws.retention(1000).sum() == pytest.approx(1.0, abs=1e-12)
+
+
+def test_logarithms_are_finite_where_a_factor_is_too_small_to_hold(document):
+    laws = Laws.from_json(document)
+    np.testing.assert_allclose(np.exp(laws.log_retention(50)), laws.retention(50), rtol=1e-12)  # logarithms up to 10
+    steep = laws.with_parameters({"tau": 6.0, "b": 1.0}, "set")  # exponential: q^(t - 1) (1 - q) / (1 - q^T)
+    q = np.exp(-1 / 6)
+    assert (steep.retention(5_000) == 0).any()
+    expected = np.arange(5_000) * np.log(q) + np.log1p(-q)
+    np.testing.assert_allclose(steep.log_retention(5_000), expected, rtol=1e-12)  # rounding of logarithms up to 833
+
+
+@pytest.mark.parametrize("name", [*FAMILIES, "spline"])
+def test_families_and_laws_are_pickled_and_copied(name, laws):
+    family = get(name, (0.0, 2.0, 6.0) if name == "spline" else ())
+    for again in (pickle.loads(pickle.dumps(family)), copy.deepcopy(family)):  # noqa: S301 - our own
+        assert (again.name, again.knots, again.parameters) == (family.name, family.knots, family.parameters)
+        assert name == "spline" or again is family
+    assert pickle.loads(pickle.dumps(laws)).digest == laws.digest  # noqa: S301 - our own
+
+
+def test_laws_of_before_contents_had_a_digest_keep_their_own(document):
+    assert "contents" not in document["sources"][0]
+    old = Laws.from_json(document)
+    assert "contents" not in old.document.model_dump(mode="json")["sources"][0]
+    document["sources"][0]["contents"] = "c" * 64
+    document["digest"] = digest({name: value for name, value in document.items() if name != "digest"})
+    assert Laws.from_json(document).digest != old.digest
 
 
 def test_the_optional_numbers(laws, document):

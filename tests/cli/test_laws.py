@@ -1,10 +1,12 @@
 """`rmaat laws`: a file in words, and old files anew."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from astro_sim import simulate
+from astro_sim.common.files import digest
 from astro_sim.dataset import read
 from bridge import fit_laws
 from bridge.effects import Sensitivity
@@ -30,6 +32,20 @@ def test_show_tells_law_factors_and_candidates(name, capsys):
     assert first[-1] == ("set" if name == "reversed" else "extrapolated")
     assert ("No draws" in out) == (name != "stretched")
     assert [line for line in out.splitlines() if line.startswith("other ")]
+
+
+@pytest.mark.parametrize(
+    ("autocorrelation", "deviation", "warns"), [(0.9, 0.05, True), (0.5, 0.05, False), (0.9, 1e-9, False)]
+)
+def test_show_warns_of_correlated_residuals(tmp_path, capsys, autocorrelation, deviation, warns):
+    """Beyond 1.96 / sqrt(6) = 0.8, where there is noise at all."""
+    raw = json.loads((EXAMPLES / "valid" / "stretched.json").read_text())
+    raw["retention"] |= {"autocorrelation": autocorrelation, "deviation": deviation}
+    raw["digest"] = digest({name: value for name, value in raw.items() if name != "digest"})
+    (tmp_path / "laws.json").write_text(json.dumps(raw))
+    assert main(["laws", "show", str(tmp_path / "laws.json")]) == 0
+    told = "WARNING: residuals are correlated beyond 1.96 / sqrt(6), the 95 % band of independent ones: the law or the "
+    assert (told in capsys.readouterr().out) == warns
 
 
 @pytest.mark.parametrize("kind", ["flat", "faster"])
