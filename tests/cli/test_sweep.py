@@ -95,7 +95,11 @@ def test_a_full_disk_is_one_line_and_no_half_file(when, monkeypatch, capsys):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
-        patch.setattr(*((os, "fsync", full) if when == "points" else (Path, "write_bytes", full)))
+        if when == "points":
+            patch.setattr(os, "fsync", full)
+        else:  # points have other endings
+            write = Path.write_bytes
+            patch.setattr(Path, "write_bytes", lambda path, raw: full() if path.suffix == ".nc" else write(path, raw))
         assert main(SWEEP) == 2
     where = "X.nc" if when == "result" else "X.nc.points/manifest.json"
     out, err = capsys.readouterr()
