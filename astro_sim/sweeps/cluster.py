@@ -35,7 +35,7 @@ def connect(client: Any, workers: int | None) -> Iterator[Any]:
             "n_workers": workers,
             "threads_per_worker": 1,
             "processes": True,
-            "dashboard_address": None,
+            "dashboard_address": ":0",  # None would take a fixed port, and warn where another cluster has it
             "silence_logs": logging.CRITICAL,
         }
         # A lost point comes back to us at once: we count, and run it alone.

@@ -316,7 +316,7 @@ def test_a_cluster_that_has_lost_its_workers_is_not_waited_for(monkeypatch):
 
     monkeypatch.setattr("astro_sim.sweeps.cluster.ALONE", 1)
     with (
-        LocalCluster(n_workers=0, processes=False, dashboard_address=None) as ours,
+        LocalCluster(n_workers=0, processes=False, dashboard_address=":0") as ours,
         Client(ours) as client,
     ):
         monkeypatch.setattr(client, "wait_for_workers", lambda *_, **__: None)
@@ -336,7 +336,7 @@ def test_a_client_of_ones_own_runs_whole_chunks():
 
     grid = {"tau_p_l": "30:60:9"}
     with (
-        LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None) as ours,
+        LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=":0") as ours,
         Client(ours) as client,
     ):
         dataset = astro_sim.sweep("ltp", grid, client=client, **FAST)
