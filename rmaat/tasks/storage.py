@@ -446,8 +446,6 @@ def _open(path: Path, name: str, manifest: Manifest) -> Split:
         if not file.is_file():
             raise InputError(f"{file}: missing; convert or generate the data again")
         arrays[part] = read_array(file, mmap=described.tokens > 0)  # an empty array cannot be memory-mapped
-        if not isinstance(arrays[part], np.ndarray):
-            raise InputError(f"{file}: an archive of arrays; expected one, convert or generate the data again")
     split = Split(name, **arrays, towers=manifest.towers)
     types = symbol_type(manifest.vocabulary - 1), np.int64, np.int64
     if any(array.ndim != 1 or array.dtype != each for array, each in zip(arrays.values(), types, strict=True)):
