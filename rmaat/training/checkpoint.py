@@ -329,7 +329,7 @@ def _digest(tensors: Mapping[str, Tensor]) -> str:
     for name in sorted(tensors):
         value = tensors[name]
         held.update(f"{name} {value.dtype} {[*value.shape]} ".encode())
-        held.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+        held.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return held.hexdigest()
 
 
