@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import brian2
+import filelock
 import matplotlib
 import numba.core.caching
 import numpy as np
@@ -294,6 +295,22 @@ def test_a_disk_that_fails_is_told(monkeypatch, tmp_path):
         files.write_text(tmp_path / "a.txt", "x")
     assert caught.value.filename == str(tmp_path / "a.txt")
     assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EACCES])
+def test_a_file_system_without_locks_is_told_and_used(monkeypatch, tmp_path, number):
+    def refuse(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(filelock.FileLock, "acquire", refuse)
+    if number == errno.ENOLCK:
+        with pytest.warns(UserWarning, match="its file system has no locks"), files.alone(tmp_path / ".lock", "busy"):
+            (tmp_path / "a").write_text("x")
+        assert (tmp_path / "a").is_file()
+        return
+    with pytest.raises(OSError, match="Permission denied") as caught, files.alone(tmp_path / ".lock", "busy"):
+        pass
+    assert caught.value.filename == str(tmp_path / ".lock")
 
 
 @pytest.mark.parametrize("length", [241, 255])

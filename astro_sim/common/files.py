@@ -10,6 +10,7 @@ import re
 import secrets
 import shutil
 import tempfile
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 HDF5 = b"\x89HDF\r\n\x1a\n"  # how every netCDF 4 file begins
 LONGEST_NAME = 255  # bytes; of ext4, XFS, APFS and NTFS alike
+UNLOCKABLE = frozenset({errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL})
 # What a file system says that has no permissions, no locks, or nothing to wait for.
 UNSUPPORTED = frozenset(
     {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EPERM, errno.EACCES, errno.ENOLCK, errno.ENOTTY}
@@ -145,6 +147,8 @@ def _to_disk(path: Path) -> None:
 def alone(lock: Path, busy: str | None = None) -> Iterator[None]:
     """Hold a lock file; it is free again when this process ends, however it does.
 
+    On a file system that has no locks a warning says so, and nothing is held.
+
     Raises
     ------
     InputError
@@ -157,6 +161,11 @@ def alone(lock: Path, busy: str | None = None) -> Iterator[None]:
         held.acquire()
     except Timeout:
         raise InputError(str(busy)) from None
+    except (OSError, NotImplementedError) as error:  # the second where the system call is missing
+        if isinstance(error, OSError) and error.errno not in UNLOCKABLE:
+            raise OSError(error.errno, error.strerror or str(error), str(lock)) from error
+        told = f"{lock.parent}: its file system has no locks, so nothing keeps two processes apart there"
+        warnings.warn(told, UserWarning, stacklevel=3)
     try:
         yield
     finally:
