@@ -25,9 +25,9 @@ def provenance(inputs: Inputs, paths: Sequence[str], out: str) -> Section:
         section.add(
             Table(
                 "Seeds, digests and versions of the datasets",
-                ["path", "experiment", "model", "seed", "digest", "digest of contents", "versions"],
+                ["path", "experiment", "model", "seed", "digest", "versions"],
                 [_dataset(each) for each in simulated],
-                ["experiment", "model", "digest", "digest of contents", "versions"],
+                ["experiment", "model", "digest", "versions"],
             )
         )
         section.add(
@@ -38,9 +38,9 @@ def provenance(inputs: Inputs, paths: Sequence[str], out: str) -> Section:
         section.add(
             Table(
                 "Laws files and what they rest on",
-                ["path", "digest", "fitted to (seed, digest, digest of contents)", "versions"],
+                ["path", "digest", "fitted to (seed, digest, contents)", "versions"],
                 [_laws(each) for each in inputs.laws],
-                ["digest", "fitted to (seed, digest, digest of contents)", "versions"],
+                ["digest", "fitted to (seed, digest, contents)", "versions"],
             )
         )
         section.add(*(Code(f"{each.path}: the command that makes it", fit(each, inputs)) for each in inputs.laws))
@@ -130,15 +130,8 @@ def _dataset(each: Dataset) -> list[str]:
     a = each.data.attrs
     made = _pairs(json.loads(a["versions"]))
     source = f" (a file of one's own, SHA-256 {a['own_source'][:12]}…)" if "own_source" in a else ""
-    return [
-        str(each.path),
-        each.experiment + source,
-        str(a["model"]),
-        str(int(a["seed"])),
-        each.digest,
-        each.contents,
-        made,
-    ]
+    digests = f"{each.digest}, of its contents {each.contents[:12]}…"  # in one cell, which wraps
+    return [str(each.path), each.experiment + source, str(a["model"]), str(int(a["seed"])), digests, made]
 
 
 def _laws(each: LawsFile) -> list[str]:

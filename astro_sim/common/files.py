@@ -89,9 +89,10 @@ def whole_folder(path: str | Path, replace: bool = False) -> Iterator[Path]:
 
 def _beside(path: Path, suffix: str = "", mark: str = "") -> Path:
     """A hidden name in the same folder: what `recover` knows again, and no longer than a file's name may be."""
-    ending = f".{mark or secrets.token_hex(4)}{suffix}"
-    name = path.name.encode(errors="surrogateescape")[: LONGEST_NAME - len(ending.encode()) - 1]
-    return path.with_name(f".{name.decode(errors='ignore')}{ending}")
+    ending, name = f".{mark or secrets.token_hex(4)}{suffix}", path.name
+    while len(os.fsencode(f".{name}{ending}")) > LONGEST_NAME:
+        name = name[:-1]
+    return path.with_name(f".{name}{ending}")
 
 
 def _of(path: Path, error: OSError, temporary: Path) -> OSError:

@@ -79,7 +79,8 @@ def require_folder(source: Path, expected: str) -> None:
         return
     found = instead_of("folder", source)
     if source.is_file() and (kind := kind_of(first_bytes(source))):
-        found = f"{kind}, not a folder; unpack it"
+        packed = kind in (GZIP, BZIP2, XZ, ZIP) or "archive" in kind
+        found = f"{kind}, not a folder{'; unpack it' if packed else ''}"
     raise InputError(f"{source}: {found}; expected {expected}")
 
 
