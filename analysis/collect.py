@@ -159,7 +159,7 @@ def _candidates(given: Path) -> Iterator[Path]:
     if not given.exists():
         raise InputError(f"{given}: no such file or folder; {EXPECTED}")
     if given.is_file():
-        if given.suffix not in (".nc", ".json"):
+        if given.suffix.lower() not in (".nc", ".json"):
             raise InputError(f"{given}: not something to report on; {EXPECTED}")
         yield given
     elif is_run(given):
@@ -176,7 +176,7 @@ def _search(folder: Path) -> Iterator[Path]:
         runs = [name for name in here if is_run(at / name)]
         folders[:] = [name for name in here if name not in runs and not _is_data(at / name)]
         for file in (at / name for name in files):
-            if file.suffix == ".nc" or _claims_laws(file) or _claims_results(file):
+            if file.suffix.lower() == ".nc" or _claims_laws(file) or _claims_results(file):
                 yield file
         yield from (at / name for name in runs)
 
@@ -184,7 +184,7 @@ def _search(folder: Path) -> Iterator[Path]:
 def _take(path: Path, found: Inputs) -> None:
     if path.is_dir():
         found.runs.append(read_run(path))
-    elif path.suffix == ".nc":
+    elif path.suffix.lower() == ".nc":
         data = datasets.read(path)
         (found.sweeps if datasets.grid_of(data, str(path)) else found.datasets).append(Dataset(path, data))
     elif (table := read_results(path)) is not None:
@@ -197,7 +197,7 @@ def _take(path: Path, found: Inputs) -> None:
 
 def read_results(path: Path) -> Results | None:
     """A table of results; None for any other file, which is someone else's to judge."""
-    raw = _peek(path) if path.suffix == ".json" and path.is_file() else None
+    raw = _peek(path) if path.suffix.lower() == ".json" and path.is_file() else None
     if not isinstance(raw, dict):
         return None
     rows = raw.get("rows")
@@ -222,7 +222,7 @@ def _peek(path: Path) -> Any:
 
 def _claims_laws(path: Path) -> bool:
     """Folders hold many JSON files: one is ours to read if it says so, or by its name if it cannot speak."""
-    if path.suffix != ".json":
+    if path.suffix.lower() != ".json":
         return False
     raw = _peek(path)
     return path.name == "laws.json" if raw is None else isinstance(raw, dict) and raw.get("kind") == KIND

@@ -17,7 +17,7 @@ from astro_sim import experiments
 from astro_sim.common.brian import own_preferences
 from astro_sim.common.errors import InputError
 from astro_sim.common.interrupts import interrupts_heard
-from astro_sim.common.own_file import located
+from astro_sim.common.own_file import PASSED, located
 from astro_sim.common.settings import describe as describe_fields
 from astro_sim.dataset import describe
 
@@ -134,8 +134,8 @@ def _steps(
         dataset = (yield from run) if isinstance(run, Generator) else run
     except InputError:
         raise
-    except (Exception, SystemExit) as error:
-        if not found.source:
+    except BaseException as error:
+        if not found.source or isinstance(error, PASSED):
             raise
         raise located(error, found.reference) from error  # a mistake in one's own file: where
     if not isinstance(dataset, xr.Dataset):

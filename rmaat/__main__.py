@@ -13,6 +13,7 @@ if __name__ == "__main__" and sys.path[0] == os.getcwd() != os.path.dirname(os.p
     del sys.path[0]
 
 import warnings
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
@@ -40,6 +41,16 @@ app = typer.Typer(
 
 app.add_typer(laws_verbs.app)
 app.add_typer(reproduce_verbs.app)
+
+
+def _require_own(out: Path, what: str, part: str) -> None:
+    """Refuse to write over a JSON file that lacks what ours of this kind have; a run folder holds several others."""
+    from astro_sim.common.files import read_json
+
+    if out.is_file():
+        found = read_json(out, what)
+        if not (isinstance(found, dict) and part in found):
+            raise InputError(f"{out}: exists and is no {what}; choose another name")
 
 
 def _print_version(asked: bool) -> None:
@@ -123,6 +134,8 @@ def _sweep(pairs: list[str], out: Path, dask: str | None, workers: int | None, q
 
     if out.exists() and not out.is_file():
         raise InputError(f"{out}: exists and is not a regular file")
+    if ".." in out.parts:  # past a folder that is not there, what is made could not be found again
+        out = Path(os.path.realpath(out))
     points = out.with_name(f"{out.name}.points")
     grid = parse(pairs)
     try:
@@ -171,6 +184,7 @@ def fit(
     from bridge.show import numbers
 
     require_suffix(out, ".json")
+    _require_own(out, "laws file", "retention")
     # A word that is no kind of noise is refused there.
     laws = fit_laws([read(path) for path in datasets], family, noise, draws, seed)  # pyright: ignore[reportArgumentType]
     laws.save(out)
@@ -289,6 +303,7 @@ def compare(
 
     if out is not None:
         require_suffix(out, ".json")
+        _require_own(out, "comparison", "differences")
     found = held(paths, baseline, task)
     if out is not None:
         write_json(out, found.as_dict())
@@ -400,12 +415,13 @@ def _run(arguments: list[str]) -> int:
 
 
 def _refuse(message: str) -> int:
-    print("rmaat: " + " ".join(message.split()), file=sys.stderr)
+    with suppress(OSError):  # a full disk behind stderr changes no exit status
+        print("rmaat: " + " ".join(str(InputError(message)).split()), file=sys.stderr, flush=True)
     return 2
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    print("rmaat: warning: " + " ".join(str(message).split()), file=sys.stderr)
+    print("rmaat: warning: " + " ".join(str(InputError(message)).split()), file=sys.stderr)
 
 
 def _majority(labels: dict[str, int]) -> str:

@@ -29,7 +29,10 @@ def figure(
     Example: rmaat figure macro-dynamics --out dynamics.pdf
     """
     os.environ["MPLBACKEND"] = "agg"  # nothing is shown, so a backend of the user's need not exist
-    from analysis.figures import FIGURES, Sources, draw, save
+    try:
+        from analysis.figures import FIGURES, Sources, draw, save
+    except UnicodeDecodeError as error:  # matplotlib reads it as it is loaded
+        raise InputError(f"matplotlibrc: not text in UTF-8 ({error}); mend or remove it") from None
 
     if list_:
         table(("figure", "drawn from", "shows"), [(key, each.of, each.shows) for key, each in FIGURES.items()])

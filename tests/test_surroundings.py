@@ -1,5 +1,6 @@
 """Surroundings other than ours: preferences, machines, file systems and streams change no number and end no run."""
 
+import _signal
 import errno
 import io
 import multiprocessing
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import brian2
@@ -23,6 +25,7 @@ import xarray as xr
 import astro_sim
 from analysis import figures
 from astro_sim.common import brian, compiled, files, machine
+from astro_sim.common.errors import InputError
 from astro_sim.common.interrupts import handlers_refused, interrupts_heard
 from astro_sim.common.progress import Progress, on_terminal
 from astro_sim.common.settings import load_toml
@@ -140,7 +143,8 @@ def test_an_environment_without_compiling_or_with_a_foreign_backend_is_overruled
         "sys.exit(main(['simulate', 'ltp', '--out', 'ltp.nc', '--set', 'cycles=1'])"
         f" or main(['figure', 'retention', {str(LAWS)!r}, '--out', 'f.pdf']))"
     )
-    assert python(code, cwd=tmp_path, NUMBA_DISABLE_JIT="1", MPLBACKEND="nonsense")[::2] == (0, "")
+    cold = {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}  # a kernel from a cache is not compiled, so would tell nothing
+    assert python(code, cwd=tmp_path, NUMBA_DISABLE_JIT="1", MPLBACKEND="nonsense", **cold)[::2] == (0, "")
     assert astro_sim.read(tmp_path / "ltp.nc").identical(astro_sim.simulate("ltp", cycles=1))
     assert (tmp_path / "f.pdf").is_file()
 
@@ -214,6 +218,52 @@ def test_a_file_that_imports_brian2_runs_in_a_thread(tmp_path):
         "t.start(); t.join(); print(found[0].sizes['step'])"
     )
     assert python(code, cwd=tmp_path) == (0, "200\n", "")
+
+
+def test_a_term_signal_that_a_block_swallows_still_ends_it():
+    def end(*_):
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        with pytest.raises(KeyboardInterrupt), interrupts_heard(), suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_a_handler_that_gets_past_the_guard_is_told():
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(InputError, match="SIGINT: a handler was installed meanwhile"), interrupts_heard():
+        _signal.signal(signal.SIGINT, lambda *_: None)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("where", ["top", "run"])  # where a helper, whose name tells nothing, is imported
+def test_preferences_change_no_number_whoever_imports_brian2(tmp_path, where):
+    (tmp_path / "helper.py").write_text(RUN)
+    top = "import sys; sys.path.insert(0, '.')\n"
+    code = (
+        "from helper import run\n" if where == "top" else "def run(*a):\n    import helper\n    return helper.run(*a)\n"
+    )
+    (tmp_path / "leak.py").write_text(top + code + OWN)
+    ask = "import astro_sim; print(astro_sim.dataset.content_digest(astro_sim.simulate('leak.py')))"
+    ask = ask.replace("import astro_sim;", "import astro_sim, astro_sim.dataset;")
+    usual = python(ask, cwd=tmp_path)
+    (tmp_path / "brian_preferences").write_text("core.default_float_dtype = float32\n")
+    assert python(ask, cwd=tmp_path) == usual
+    assert usual[0] == 0
+
+
+def test_a_file_of_preferences_that_brian2_cannot_read_is_told(tmp_path):
+    (tmp_path / "brian_preferences").write_text("garbage [[[\n")
+    code = "import sys; from rmaat.__main__ import main; sys.exit(main(['simulate', 'calcium', '--out', 'x.nc']))"
+    status, _, told = python(code, cwd=tmp_path)
+    assert (status, told.count("\n")) == (2, 1)
+    assert told.startswith(
+        "rmaat: ./brian_preferences or ~/.brian/user_preferences: Brian2 cannot read it (Parsing error"
+    )
 
 
 # --- machines

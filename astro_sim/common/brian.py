@@ -9,11 +9,14 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
+from importlib.abc import MetaPathFinder
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from astro_sim.common.errors import InputError, brief
 from astro_sim.common.interrupts import handlers_refused
 
 # Preferences that can change a number. Where a compiler and its libraries lie is left to the user.
@@ -33,40 +36,90 @@ _foreign: dict[str, Any] = {}
 
 
 def load_brian2() -> None:
-    """Import Brian2 without the handler for interrupts that it installs, and with its own defaults.
+    """Import Brian2 without the handler for interrupts that it installs.
 
     That handler cannot be installed from a thread (a worker of dask is one), and ends a run as if it were whole.
+
+    Raises
+    ------
+    InputError
+        A file of preferences that Brian2 cannot read.
     """
     with _LOADING:
         if "brian2" not in sys.modules:
-            with handlers_refused():
+            with handlers_refused(), _preferences_told():
                 import_module("brian2")
-            _set(_defaults())
             _require_cache()
 
 
 @contextmanager
 def own_preferences() -> Iterator[None]:
-    """Brian2's defaults for all that can change a number, whatever the program around has set; put back afterwards.
+    """Brian2's defaults for all that can change a number, whatever files or the program have set; put back afterwards.
 
-    Preferences belong to the process. Threads that overlap share them: the last one puts the program's back.
+    They hold from its import on where that is in the block, whoever imports it. Preferences belong to the process:
+    threads that overlap share them, and the last one puts the program's back.
     """
     global _inside  # noqa: PLW0603
     with _COUNTING:
-        if _inside == 0 and "brian2" in sys.modules:
-            from brian2 import prefs
-
-            _foreign.update({name: prefs[name] for name in NUMERICAL})
-            _set(_defaults())
         _inside += 1
+        if _inside == 1:
+            if "brian2" in sys.modules:
+                _overrule()
+            else:
+                sys.meta_path.insert(0, _WATCH)
     try:
         yield
     finally:
         with _COUNTING:
             _inside -= 1
-            if _inside == 0 and _foreign:  # else Brian2 was not there when it began, and perhaps still is not
-                _set(_foreign)
-                _foreign.clear()
+            if _inside == 0:
+                with suppress(ValueError):  # it was imported
+                    sys.meta_path.remove(_WATCH)
+                if _foreign:
+                    _set(_foreign)
+                    _foreign.clear()
+
+
+def _overrule() -> None:
+    from brian2 import prefs
+
+    _foreign.update({name: prefs[name] for name in NUMERICAL})
+    _set(_defaults())
+
+
+class _Watch(MetaPathFinder):
+    """Overrules preferences as soon as somebody has imported Brian2."""
+
+    def find_spec(self, name: str, path: Any, target: Any = None) -> Any:
+        if name != "brian2":
+            return None
+        sys.meta_path.remove(self)
+        spec = find_spec(name)
+        if spec is not None and spec.loader is not None:
+            execute = spec.loader.exec_module
+
+            def exec_module(module: Any) -> None:
+                with handlers_refused(), _preferences_told():
+                    execute(module)
+                _overrule()
+
+            spec.loader.exec_module = exec_module
+        return spec
+
+
+_WATCH = _Watch()
+
+
+@contextmanager
+def _preferences_told() -> Iterator[None]:
+    """Tell in one line of a file of preferences that Brian2 cannot read."""
+    try:
+        yield
+    except Exception as error:
+        if type(error).__name__ != "PreferenceError":
+            raise
+        where = "./brian_preferences or ~/.brian/user_preferences"
+        raise InputError(f"{where}: Brian2 cannot read it ({brief(error)}); mend or remove it") from None
 
 
 def _defaults() -> dict[str, Any]:

@@ -17,15 +17,13 @@ config: Any = numba_config  # its settings are made when it is loaded, unseen by
 def compiled(cache: bool = True, **options: Any) -> Callable[[Callable[..., Any]], Any]:
     """``numba.njit(**options)``, with a cache where it can be had.
 
-    An environment that turns compiling off (``NUMBA_DISABLE_JIT``) does not: kernels are written for the compiler.
+    An environment that turns compiling off (``NUMBA_DISABLE_JIT``) is overruled for the whole process: kernels are
+    written for the compiler.
     """
 
     def decorate(function: Callable[..., Any]) -> Any:
-        disabled, config.DISABLE_JIT = config.DISABLE_JIT, False
-        try:
-            dispatcher: Any = njit(**options)(function)
-        finally:
-            config.DISABLE_JIT = disabled
+        config.DISABLE_JIT = 0  # and so it stays: numba compiles its own parts when a kernel is first called
+        dispatcher: Any = njit(**options)(function)
         if cache:
             with suppress(RuntimeError):  # "cannot cache function ...: no locator available"
                 dispatcher.enable_caching()

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+from astro_sim.common.errors import InputError
+
 ENDS = (signal.SIGINT, signal.SIGTERM)  # Ctrl-C, and `kill` or a batch system
 
 _install = signal.signal
@@ -44,15 +46,21 @@ def handlers_refused() -> Iterator[None]:
 
 @contextmanager
 def interrupts_heard() -> Iterator[None]:
-    """An interrupt in the block ends as `KeyboardInterrupt`, even where a handler swallows it.
+    """A signal that ends a run raises `KeyboardInterrupt` in the block, or at its end where something swallowed it.
 
     The handler that is there is called first, as always; if it lets the block go on, the interrupt is raised at the
     end, so that what the block gives is not taken for whole. In a thread other than the main one signals cannot be
     had, and only handlers are refused.
+
+    Raises
+    ------
+    InputError
+        A handler was installed all the same, past ``signal.signal``: it is not known whether the block is whole.
     """
-    before = signal.getsignal(signal.SIGINT)
-    # Ignored on purpose (a job in the background of a shell), or a handler that is not Python's.
-    if threading.current_thread() is not threading.main_thread() or not callable(before):
+    found = {number: signal.getsignal(number) for number in ENDS}
+    # Ignored on purpose (a job in the background of a shell), the system's own, or a handler that is not Python's.
+    before = {number: handler for number, handler in found.items() if callable(handler)}
+    if threading.current_thread() is not threading.main_thread() or not before:
         with handlers_refused():
             yield
         return
@@ -61,13 +69,22 @@ def interrupts_heard() -> Iterator[None]:
     def note(number: int, frame: FrameType | None) -> None:
         nonlocal came
         came = True
-        before(number, frame)
+        before[signal.Signals(number)](number, frame)
 
-    _install(signal.SIGINT, note)
+    for number in before:
+        _install(number, note)
+    replaced: list[str] = []
     try:
         with handlers_refused():
             yield
     finally:
-        _install(signal.SIGINT, before)
+        for number, handler in before.items():
+            if signal.getsignal(number) is not note:
+                replaced.append(number.name)
+            _install(number, handler)
     if came:
         raise KeyboardInterrupt
+    if replaced:
+        raise InputError(
+            f"{', '.join(replaced)}: a handler was installed meanwhile, so an interrupt may have been lost"
+        )

@@ -15,10 +15,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Generic, TypeVar
 
-from astro_sim.common.brian import load_brian2
+from astro_sim.common.brian import own_preferences
 from astro_sim.common.errors import InputError, brief, require_known
 from astro_sim.common.files import instead_of
 from astro_sim.common.interrupts import handlers_refused
+
+PASSED = (KeyboardInterrupt, GeneratorExit)  # of all that a file can raise, what is no mistake in it
 
 
 def is_file_name(name: Any) -> bool:
@@ -126,14 +128,14 @@ def _run(path: Path, code: bytes, name: str) -> ModuleType:
     module.__file__ = whole
     before = sys.modules.get(name)
     sys.modules[name] = module  # where pydantic and dataclasses look up annotations
-    if b"brian2" in code:  # there, or in a function that is called later: its preferences and handlers are not wanted
-        load_brian2()
     try:
-        with chdir("."), handlers_refused():  # wherever the file goes, we come back
+        with chdir("."), handlers_refused(), own_preferences():  # wherever the file goes, we come back
             exec(compile(code, whole, "exec"), vars(module))
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         sys.modules.pop(name)
         if before is not None:
             sys.modules[name] = before
+        if isinstance(error, PASSED):
+            raise
         raise located(error, whole, path) from error
     return module

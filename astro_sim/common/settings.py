@@ -156,7 +156,10 @@ def parse_assignments(pairs: Iterable[str]) -> dict[str, Any]:
         if name in values:
             raise InputError(f"--set {brief(name)}: given twice")
         try:
-            values[name] = tomllib.loads(f"value = {text}")["value"]
+            parsed, listed = tomllib.loads(f"value = {text}"), tomllib.loads(f"value = [{text}]")
+            # A further line or a comment would be lost without a word; in brackets neither can stand.
+            alone = parsed.keys() == {"value"} and repr(listed) == repr({"value": [parsed["value"]]})
+            values[name] = parsed["value"] if alone else text
         except (ValueError, RecursionError):  # no TOML; or endless digits or brackets, which no setting takes
             values[name] = text
     return values

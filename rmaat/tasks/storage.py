@@ -24,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from astro_sim.common.errors import InputError, brief, did_you_mean, quoted, require_known
 from astro_sim.common.files import digest, file_digest, read_array, read_json, whole_folder, write_json
 from astro_sim.common.interrupts import interrupts_heard
-from astro_sim.common.own_file import located
+from astro_sim.common.own_file import PASSED, located
 from astro_sim.common.settings import Settings, explain
 from rmaat import tasks
 from rmaat.tasks import Task
@@ -148,7 +148,9 @@ def prepare(
             splits = writer.finish()
             if not (isinstance(content, str) and content.strip()):
                 raise InputError(f"prepare: expected it to say in one line what the data are, got {_told(content)}")
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
+            if isinstance(error, PASSED):
+                raise
             if isinstance(error, OSError) and str(error.filename).startswith(str(writer.folder)):
                 # Nobody has named the folder in the making.
                 raise OSError(error.errno, error.strerror or str(error), str(out)) from error

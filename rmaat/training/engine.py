@@ -97,6 +97,8 @@ def train(
     if minutes is not None and not minutes > 0:
         raise InputError(f"minutes: expected more than 0, got {minutes}")
     run = Path(out)
+    if any("\ud800" <= letter <= "\udfff" for letter in str(run)):  # bytes of another encoding, as Python has them
+        raise InputError(f"{quoted(str(run))}: expected a name in UTF-8, which safetensors needs")
     before = records.read_run(run) if resume and records.is_run(run) else None
     stored = None if before is None else before.run
     if resume and stored is None:

@@ -14,13 +14,16 @@ import numpy as np
 import torch
 from torch import Tensor, distributed, nn
 
-from astro_sim.common.errors import InputError, require_known
+from astro_sim.common.errors import InputError, brief, quoted, require_known
 from rmaat.training.settings import Device
 
 
 def started_processes() -> int:
     """How many ``torchrun`` or ``accelerate launch`` have started, this one among them."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
+    given = os.environ.get("WORLD_SIZE", "1")
+    if not (given.isascii() and given.isdigit()):
+        raise InputError(f"WORLD_SIZE: expected a whole number, as torchrun sets it, got {quoted(given)}")
+    return int(given)
 
 
 class Processes:
@@ -47,7 +50,11 @@ class Processes:
         if started_processes() > 1:
             from accelerate import PartialState
 
-            state = PartialState(cpu=self.device.type == "cpu")
+            try:
+                state = PartialState(cpu=self.device.type == "cpu")
+            except ValueError as error:
+                told = "the variables of torchrun in the environment do not fit together"
+                raise InputError(f"{told} ({brief(error)}); start it with torchrun, or remove them") from None
             assert state.device is not None
             self.rank, self.count, self.device = state.process_index, state.num_processes, torch.device(state.device)
         self._sharded = False

@@ -27,6 +27,11 @@ REFUSED = {
     ),
     "broken syntax": ("a.py", "x = (", "a.py, line 1: SyntaxError: '(' was never closed"),
     "an error": ("a.py", "\nimport math\nmath.sqrt(-1)", "a.py, line 3: ValueError: "),
+    "no exception": (
+        "a.py",
+        "class Odd(BaseException): pass\nraise Odd('x')",
+        "a.py, line 2: Odd: x",
+    ),
     "an exit": ("a.py", "raise SystemExit(0)", "a.py, line 1: SystemExit: 0"),
     "itself": (
         "a.py",

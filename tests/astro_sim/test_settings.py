@@ -191,3 +191,11 @@ def test_defaults_can_be_written_as_toml():
     for each in settings_classes():
         lines = [f"{name} = {value!r}" for name, value in each().model_dump().items() if type(value) in (int, float)]
         assert each(**tomllib.loads("\n".join(lines))) == each()
+
+
+@pytest.mark.parametrize(
+    "text", ["8\nseed = 3", "8 # all of it", "8]#", "8\nvalue = 9", "1, 2", "9" * 4_301, "[" * 2_000]
+)
+def test_what_is_not_one_value_alone_is_a_word(text):
+    """Else a further line or a comment would be lost, and with it what somebody has set."""
+    assert parse_assignments([f"a={text}"]) == {"a": text}

@@ -418,3 +418,18 @@ def test_simulate_does_not_load_torch(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
     assert done.stdout.splitlines()[-1] == "False"
+
+
+def test_laws_and_comparisons_are_not_written_over_other_files(line, tmp_path, capsys):
+    for verb in (["fit", str(line / "ltp.nc"), "--draws", "0"], ["compare", str(line / "run")]):
+        path = tmp_path / "run.json"
+        path.write_bytes((line / "run" / "run.json").read_bytes())
+        assert main([*verb, "--out", str(path)]) == 2
+        assert "run.json: exists and is no " in capsys.readouterr().err
+        assert path.read_bytes() == (line / "run" / "run.json").read_bytes()
+
+
+def test_a_refusal_is_short_whatever_was_given(tmp_path, capsys):
+    assert main(["simulate", "ltp", "--out", str(tmp_path / f"{'x' * 4_200}.nc")]) == 2
+    err = capsys.readouterr().err
+    assert (len(err) < 2_100, err.count("\n")) == (True, 1)

@@ -473,9 +473,7 @@ def test_a_flipped_bit_in_a_tensor_is_refused(folder):
     raw = bytearray(path.read_bytes())
     raw[-3] ^= 1
     path.write_bytes(raw)
-    with pytest.raises(
-        InputError, match="model.safetensors: its tensors were damaged or changed"
-    ):
+    with pytest.raises(InputError, match="model.safetensors: its tensors were damaged or changed"):
         rmaat.from_pretrained(folder)
 
 
