@@ -12,11 +12,17 @@ class InputError(ValueError):
     """Wrong use or bad input, told in one line: what, where, and what was expected.
 
     The command line prints the message and exits with 2. Anything else that escapes is a defect of ours and keeps
-    its traceback. A message of more than `MOST_TOLD` characters, as of a name that is a whole file, loses its middle.
+    its traceback. A message of more than `MOST_TOLD` characters, as of a name that is a whole file, loses its middle;
+    line breaks in what was given become spaces, and other signs that a terminal would act on are written out.
     """
 
     def __init__(self, message: Any = "") -> None:
         text = str(message)
+        if not text.isprintable():
+            text = "".join(
+                each if each.isprintable() else " " if each.isspace() else each.encode("unicode_escape").decode()
+                for each in text
+            )
         if len(text) > MOST_TOLD:
             text = f"{text[: MOST_TOLD // 2]} ... {text[-MOST_TOLD // 4 :]}"
         super().__init__(text)

@@ -199,3 +199,8 @@ def test_defaults_can_be_written_as_toml():
 def test_what_is_not_one_value_alone_is_a_word(text):
     """Else a further line or a comment would be lost, and with it what somebody has set."""
     assert parse_assignments([f"a={text}"]) == {"a": text}
+
+
+def test_a_message_is_one_line_of_what_can_be_printed():
+    told = str(InputError("unknown table [a\nb\x1b[31mc\udc84]; café"))
+    assert told == "unknown table [a b\\x1b[31mc\\udc84]; café"
