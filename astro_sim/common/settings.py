@@ -36,6 +36,9 @@ class Settings(BaseModel):
             super().__init__(**values)
         except ValidationError as error:
             raise InputError(explain(error, type(self))) from None
+        except UnicodeEncodeError as error:  # pydantic's, of bytes in another encoding as Python has them
+            wrong = quoted(error.object)
+            raise InputError(f"{type(self).__name__}: expected text in UTF-8, got {wrong}") from None
 
     @model_validator(mode="before")
     @classmethod

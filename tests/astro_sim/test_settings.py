@@ -204,3 +204,11 @@ def test_what_is_not_one_value_alone_is_a_word(text):
 def test_a_message_is_one_line_of_what_can_be_printed():
     told = str(InputError("unknown table [a\nb\x1b[31mc\udc84]; café"))
     assert told == "unknown table [a b\\x1b[31mc\\udc84]; café"
+
+
+@pytest.mark.parametrize("given", [{"layout": "a\udc93b"}, {"a\udc93b": 1}, {"cycles": "8\udc93"}])
+def test_bytes_in_another_encoding_are_told(given):
+    """As Python hands over what is on a command line and is no UTF-8."""
+    with pytest.raises(InputError) as caught:
+        astro_sim.simulate("ltp", **given)
+    assert "\\udc93" in str(caught.value)
