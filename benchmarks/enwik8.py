@@ -20,8 +20,8 @@ from benchmarks import training_step
 from benchmarks.registry import Benchmark
 from benchmarks.resume import Kept
 from rmaat.tasks import storage
-from rmaat.training.engine import train
 from rmaat.training.evaluation import evaluate
+from rmaat.training.run import train
 
 DATA = Path("data/enwik8")  # rmaat data enwik8 --source PATH --out data/enwik8
 MODELS = ("rmaat", "rlt", "rmt", "retnet")
@@ -48,7 +48,7 @@ def run(model: str, data: Path) -> list[dict[str, Any]]:
     return [
         {
             "what": model,
-            "parameters": record.run["parameters"],
+            "parameters": record.run.parameters,
             "bytes seen": STEPS * BATCH * 4_096,
             "bits a byte": round(result["bits_per_token"], 3),
             "accuracy": round(result["accuracy"], 3),

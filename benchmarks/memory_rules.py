@@ -17,8 +17,8 @@ from benchmarks.resume import Kept
 from rmaat.demo import DATA, TRAINING
 from rmaat.tasks import storage
 from rmaat.tasks.listops import ListOpsSettings
-from rmaat.training.engine import train
 from rmaat.training.evaluation import evaluate
+from rmaat.training.run import train
 
 RULES, SEEDS = ("scale", "consolidate", "none"), (0, 1, 2)
 

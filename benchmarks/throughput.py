@@ -22,11 +22,11 @@ from astro_sim.common.settings import load_toml
 from benchmarks import training_step
 from benchmarks.registry import Benchmark
 from rmaat.family import build_model
+from rmaat.settings import RunSettings, of_model
 from rmaat.tasks import storage
 from rmaat.tasks.text import TextSettings
 from rmaat.training.loop import Loop
 from rmaat.training.processes import Processes
-from rmaat.training.settings import build_settings, of_model
 
 MEDIAN, SPREAD = 970, 0.6  # bytes; of the logarithm
 REVIEWS, ROUNDS, STEPS = 1_600, 5, 3
@@ -57,7 +57,8 @@ def reviews(folder: Path) -> None:
 def make(data: storage.Data, model: str, changes: dict[str, Any]) -> Loop:
     """A training loop under the small preset."""
     asked = {**of_model(load_toml(PRESET), model, str(PRESET)), **changes, "device": "cpu"}
-    config, training, _ = build_settings(asked, 257, 2, "classify", 4_096)
+    settings = RunSettings.build(asked, 257, 2, "classify", 4_096)
+    config, training = settings.model, settings.training
     torch.manual_seed(0)
     network = build_model(model, config, training_step.laws()).train()
     return Loop(network, data, training, Path("unused"), "", Processes("cpu"))

@@ -244,19 +244,19 @@ def models(
 
     Example: rmaat models --set width=128 --set memory_tokens=16
     """
-    from rmaat.training.settings import build_settings, flatten, of_model
+    from rmaat.settings import TASK_DECIDES, RunSettings, flatten, of_model
 
     given = of_model(load_toml(config), "", str(config)) if config else {}
     given |= flatten(parse_assignments(set_ or []), "--set")
-    for name in ("vocabulary", "classes", "head"):  # what a task would decide
+    for name in TASK_DECIDES:
         if name in given:
             raise InputError(f"{name}: expected as an option of its own, --{name}")
-    built, _, _ = build_settings(given, vocabulary, None if head == "language" else classes, head)
+    asked = RunSettings.build(given, vocabulary, None if head == "language" else classes, head)
     from rmaat.family import list_models
 
     table(
         ("model", "mixer", "sequence", "parameters", "of rmaat's", "position", "feedforward", "source"),
-        list_models(built),
+        list_models(asked.model),
     )
 
 

@@ -53,16 +53,21 @@ def run(out: Path, seed: int, verbs: Mapping[str, Callable[..., None]]) -> None:
     seconds["in all"] = time.perf_counter() - started
 
     record = read_run(folder)
-    result = record.evaluation or {}
-    summary = {"evaluation": result, "seconds": {name: round(value, 1) for name, value in seconds.items()}}
+    result = record.evaluation
+    assert result is not None  # it was just measured
+    summary = {
+        "evaluation": result.model_dump(mode="json", exclude_none=True),
+        "seconds": {name: round(value, 1) for name, value in seconds.items()},
+    }
     write_json(
-        out / "demo.json", {**summary, **{name: record.run[name] for name in ("machine", "versions", "laws_digest")}}
+        out / "demo.json",
+        {**summary, **{name: getattr(record.run, name) for name in ("machine", "versions", "laws_digest")}},
     )
     print("\nstep      seconds")
     for name, value in seconds.items():
         print(f"{name:<9} {value:>7.1f}")
     print(
-        f"\nListOps test accuracy {result['accuracy']:.3f} on {result['examples']} examples"
-        f"\n(most frequent answer: {result['majority']:.3f}; a table that knows the first symbol: "
-        f"{result['first_symbol']:.3f})\n{html}"
+        f"\nListOps test accuracy {result.accuracy:.3f} on {result.examples} examples"
+        f"\n(most frequent answer: {result.majority:.3f}; a table that knows the first symbol: "
+        f"{result.first_symbol:.3f})\n{html}"
     )

@@ -20,45 +20,240 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_serializer
 
 from astro_sim.common.errors import InputError, brief
 from astro_sim.common.files import read_array, read_json
-from astro_sim.common.settings import Settings
+from astro_sim.common.settings import Settings, explain
 from bridge.laws import Laws
 from rmaat.config import RMAATConfig
-from rmaat.training.settings import LawSettings, TrainSettings
+from rmaat.settings import LawSettings, RunSettings, TrainSettings
 
 SCHEMA_VERSION = 3
-TRAINED_LAWS = "laws.trained.json"
+RUN, LAWS, TRAINED_LAWS = "run.json", "laws.json", "laws.trained.json"
 START, WEIGHTS = "start.safetensors", "model.safetensors"
 METRICS = "metrics.jsonl"
 PREDICTIONS = "predictions.npy"  # classes answered and labels of the test split, (2, examples)
 EVALUATION = "evaluation.json"
 DIAGNOSTICS, DIAGNOSTICS_VERSION = "diagnostics.json", 1
 SUMMARY, SUMMARY_VERSION = "summary.json", 1
-# Of run.json, by name; behind a dot what is inside.
-REQUIRED = {
-    "task": str, "model": str, "settings": dict, "laws": dict, "model_settings": dict, "model_config": dict,
-    "data": dict, "laws_digest": str, "data.path": str, "data.digest": str,
-}  # fmt: skip
-OPTIONAL = {
-    "parameters": int, "position_parameters": int, "without_effect": list[str], "commit": str,
-    "versions": dict[str, str], "machine": dict[str, str], "sittings": list[dict], "data.segments": int,
-    "data.longest": int, "data.train": int, "data.valid": int, "data.test": int, "init_from": dict,
-    "init_from.path": str, "init_from.digest": str, "init_from.task": str, "init_from.anew": list[str],
-}  # fmt: skip
-SETTINGS: dict[str, type[Settings]] = {
-    "settings": TrainSettings, "laws": LawSettings, "model_config": RMAATConfig, "model_settings": RMAATConfig,
-}  # fmt: skip
-NAMES = {str: "a str", dict: "a dict", int: "an int"}
+
 LARGEST = 1e15  # of the numbers that are read: all are counts, seconds, losses or shares
+Count = Annotated[int, Field(strict=True, ge=0, lt=LARGEST)]
+Number = Annotated[float, Field(strict=True, gt=-LARGEST, lt=LARGEST)]
+Text = Annotated[str, Field(strict=True)]
+
+
+class Record(BaseModel):
+    """Base of what stands in the JSON files of a run: frozen, closed, without NaN."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    def __getitem__(self, name: str) -> Any:  # until the report reads attributes
+        return self.model_dump(mode="json", by_alias=True)[name]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return self.model_dump(mode="json", by_alias=True).get(name, default)
+
+    def __contains__(self, name: str) -> bool:
+        return self.get(name) is not None
+
+    @classmethod
+    def parse(cls, value: Any, where: str) -> Self:
+        """From JSON; raises `InputError`, which begins with ``where``."""
+        if not isinstance(value, dict):
+            raise InputError(f"{where}: expected an object, got {brief(value)}")
+        try:
+            return cls.model_validate(value)
+        except ValidationError as error:
+            raise InputError(f"{where}: {explain(error, cls)}") from None
+
+    @classmethod
+    def read(cls, path: Path, what: str) -> Self | None:
+        """From a file; None where there is none."""
+        if not path.is_file():
+            return None
+        value = read_json(path, what)
+        if "schema_version" in cls.model_fields:
+            known = cls.model_fields["schema_version"].default
+            version = value.get("schema_version") if isinstance(value, dict) else None
+            if version != known:
+                raise InputError(f"{path}: {what} schema {brief(version)}; this version reads {known}")
+        return cls.parse(value, str(path))
+
+
+class Origin(Record):
+    """The weights that a run began with, where they were another's."""
+
+    path: Text
+    digest: Text
+    task: Text
+    anew: list[Text] = Field(description="parts that are new, since those of the other did not fit")
+
+
+class DataRecord(Record):
+    """The data of a run."""
+
+    path: Text
+    digest: Text
+    content: Text
+    origin: Text
+    own_source: Text | None = Field(None, description="SHA-256 of a task's file of one's own")
+    train: Count | None = Field(None, description="examples of the split, where there is one")
+    valid: Count | None = None
+    test: Count | None = None
+    longest: Count = Field(description="tokens")
+    segments: Count = Field(description="the most that an example has")
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_there(self, handler: Any) -> dict[str, Any]:
+        return {name: value for name, value in handler(self).items() if value is not None}
+
+
+class Circumstances(Record):
+    """Code and machine of a sitting."""
+
+    commit: Text | None = Field(description="of a checkout")
+    versions: dict[str, Text]
+    machine: dict[str, Text]
+
+
+class Sitting(Circumstances):
+    """The start of a run, or a resume."""
+
+    from_step: Count
+
+
+class Run(Record):
+    """What was asked of a run: run.json."""
+
+    schema_version: Literal[3] = SCHEMA_VERSION
+    task: Text
+    model: Text
+    settings: TrainSettings
+    laws: LawSettings = Field(description="what was done with the laws")
+    model_settings: RMAATConfig = Field(description="as asked")
+    config: RMAATConfig = Field(alias="model_config", description="as built, with nothing left open")
+    without_effect: list[Text] = Field(description="settings that were given and that this model has no use for")
+    data: DataRecord
+    laws_digest: Text
+    parameters: Count
+    position_parameters: Count
+    init_from: Origin | None
+    commit: Text | None
+    versions: dict[str, Text]
+    machine: dict[str, Text]
+    sittings: list[Sitting]
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    @field_validator("settings", "laws", "model_settings", "config", mode="before")
+    @classmethod
+    def _are_sound(cls, value: Any, info: Any) -> Any:
+        """Settings tell what is wrong themselves; here in front which of them it is."""
+        kind: type[Settings] = cls.model_fields[info.field_name].annotation  # pyright: ignore[reportAssignmentType]
+        name = cls.model_fields[info.field_name].alias or info.field_name
+        if isinstance(value, kind):
+            return value
+        try:
+            return kind(**value) if isinstance(value, dict) else value
+        except InputError as error:
+            raise ValueError(f"{name}: {error}") from None
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """Every setting by its flat name, as it was asked for (`rmaat.settings`)."""
+        return RunSettings(self.model_settings, self.settings, self.laws).flat()
+
+    @property
+    def built(self) -> dict[str, Any]:
+        """The same with nothing left open."""
+        return RunSettings(self.config, self.settings, self.laws).flat()
+
+    def dump(self) -> dict[str, Any]:
+        """What run.json holds."""
+        return self.model_dump(mode="json", by_alias=True)
+
+
+class Evaluation(Record):
+    """What a run answers on a split: evaluation.json.
+
+    ``majority`` is the share of the most frequent answer, ``first_symbol`` the accuracy of a table that knows the first
+    symbol alone (of classifiers), ``bits_per_token`` the loss in bits (of language models).
+    """
+
+    split: Text
+    accuracy: Number
+    loss: Number
+    examples: Count
+    majority: Number
+    first_symbol: Number | None = None
+    bits_per_token: Number | None = None
+    step: Count
+    data_digest: Text
+
+
+class Kept(Record):
+    """What the memory after T segments keeps of the first one, measured and by the memory rule alone."""
+
+    T: Count
+    measured: Number
+    direct: Number
+
+
+class Diagnostics(Record):
+    """What `rmaat.models.diagnostics.look` says of a run: diagnostics.json."""
+
+    schema_version: Literal[1] = DIAGNOSTICS_VERSION
+    split: Text
+    examples: Count
+    data_digest: Text
+    influence: list[Number] = Field(min_length=1, description="of each segment on the output")
+    memory_norm: list[Number] | None = Field(min_length=1, description="after each segment; null without a memory")
+    first: list[Kept] | None
+
+
+class Best(Record):
+    """The best validation of a run."""
+
+    step: Count
+    loss: Number
+    accuracy: Number
+
+
+class Summary(Record):
+    """How a run ended: summary.json. ``padding`` and ``idle_segments`` are shares; ``waited`` is part of the seconds."""
+
+    schema_version: Literal[1] = SUMMARY_VERSION
+    end: Literal["steps", "patience"]
+    steps: Count
+    weights_of_step: Count
+    best: Best | None
+    tokens: Count = Field(description="seen in training, padding not among them")
+    padding: Number
+    idle_segments: Number
+    seconds: Number = Field(description="of training steps")
+    waited: Number = Field(description="of those, for data")
+    memory_mb: Number
+
+
+class Metric(Record):
+    """A logged step, a line of metrics.jsonl; what else is logged must be numbers, too."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Number | None] = Field(init=False)  # pyright: ignore[reportIncompatibleVariableOverride]
+
+    split: Text
+    step: Count
+    loss: Number
+    accuracy: Number
+    laws: dict[str, Number] = Field({}, description="parameters of trainable laws")
 
 
 @dataclass(frozen=True)
@@ -68,45 +263,35 @@ class RunRecord:
     Attributes
     ----------
     path : Path
-    run : dict
-        Contents of run.json: ``task``, ``model``, ``settings``, ``laws`` (what was done with them), ``model_settings``
-        (as asked), ``model_config`` (nothing left open, as built), ``without_effect`` (settings that were given and
-        that this model has no use for), ``data``, ``laws_digest``, ``commit`` (of a checkout),
-        ``parameters`` and ``position_parameters`` (their numbers), ``init_from`` (None, or the ``path``, ``digest``
-        and ``task`` of the weights that it began with, and which parts are ``anew``), ``versions``, ``machine``,
-        and ``sittings``: ``from_step``, commit, versions and machine of the start and of each resume.
+    run : Run
+        What was asked.
     laws, trained_laws : Laws or None
         Before training, and after it where it moved them.
     metrics : list of dict
         Each with ``split`` ("train" or "valid"), ``step``, ``loss``, ``accuracy`` and ``seconds``.
-    evaluation : dict or None
-        ``split``, ``accuracy``, ``loss``, ``examples``, ``majority`` (share of the most frequent class), ``step``; of
-        language models also ``bits_per_token``.
-    diagnostics : dict or None
-        ``split``, ``examples``, and what `rmaat.diagnostics.look` says: ``influence``, ``memory_norm`` and ``first``.
-    summary : dict or None
-        Of a finished run: ``end`` ("steps" or "patience"), ``steps`` done, ``weights_of_step``, ``best`` validation,
-        ``tokens`` seen (padding not among them), ``padding`` and ``idle_segments`` (shares), ``seconds`` of training
-        steps, ``waited`` (of those, for data) and ``memory_mb``.
+    evaluation : Evaluation or None
+    diagnostics : Diagnostics or None
+    summary : Summary or None
+        Of a finished run.
     finished : bool
         Whether the final weights are there.
     """
 
     path: Path
-    run: dict[str, Any]
+    run: Run
     laws: Laws | None
     trained_laws: Laws | None
     metrics: list[dict[str, Any]]
-    evaluation: dict[str, Any] | None
-    diagnostics: dict[str, Any] | None
-    summary: dict[str, Any] | None
+    evaluation: Evaluation | None
+    diagnostics: Diagnostics | None
+    summary: Summary | None
     finished: bool
 
 
 def checkpoints(run: Path) -> list[Path]:
     """Folders of a run's checkpoints, the newest last; what else lies there is passed over."""
-    found = (run / "checkpoints").glob("step-*")
-    return sorted((each for each in found if re.fullmatch("step-[0-9]+", each.name) and each.is_dir()), key=step_of)
+    paths = (run / "checkpoints").glob("step-*")
+    return sorted((path for path in paths if re.fullmatch("step-[0-9]+", path.name) and path.is_dir()), key=step_of)
 
 
 def last_step(run: Path) -> int:
@@ -121,7 +306,7 @@ def step_of(checkpoint: Path) -> int:
 
 def is_run(path: str | Path) -> bool:
     """Whether ``path`` looks like a run folder."""
-    return (Path(path) / "run.json").is_file()
+    return (Path(path) / RUN).is_file()
 
 
 def read_run(path: str | Path) -> RunRecord:
@@ -137,26 +322,43 @@ def read_run(path: str | Path) -> RunRecord:
         raise InputError(f"{path}: a file; expected a run folder, as rmaat train makes it")
     if not path.is_dir():
         raise InputError(f"{path}: no such run folder")
-    run = read_json(path / "run.json", "run record (run.json)")
-    if not isinstance(run, dict) or run.get("schema_version") != SCHEMA_VERSION:
-        version = run.get("schema_version") if isinstance(run, dict) else None
-        raise InputError(f"{path / 'run.json'}: run schema {brief(version)}; this version reads {SCHEMA_VERSION}")
-    _require_run(run, path / "run.json")
-    laws, trained = path / "laws.json", path / TRAINED_LAWS
+    run = Run.read(path / RUN, "run")
+    if run is None:
+        raise InputError(f"{path / RUN}: no such run record (run.json)")
+    laws, trained = path / LAWS, path / TRAINED_LAWS
     return RunRecord(
         path=path,
         run=run,
         laws=Laws.load(laws) if laws.is_file() else None,
         trained_laws=Laws.load(trained) if trained.is_file() else None,
         metrics=read_metrics(path / METRICS),
-        evaluation=_read_evaluation(path / EVALUATION),
-        diagnostics=_read_diagnostics(path / DIAGNOSTICS),
-        summary=_read_summary(path / SUMMARY),
+        evaluation=Evaluation.read(path / EVALUATION, "evaluation"),
+        diagnostics=Diagnostics.read(path / DIAGNOSTICS, "diagnostics"),
+        summary=Summary.read(path / SUMMARY, "summary"),
         finished=(path / WEIGHTS).is_file(),
     )
 
 
-def read_right(run: RunRecord) -> NDArray[np.bool_] | None:
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """Parse metrics.jsonl. A last line without newline is a write that was cut off, and is left out."""
+    if not path.is_file():
+        return []
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not text: {brief(error)}") from None
+    rows = []
+    for number, line in enumerate(text[: text.rfind("\n") + 1].splitlines(), start=1):
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"{path}, line {number}: not JSON: {brief(error)}") from None
+        Metric.parse(row, f"{path}, line {number}")
+        rows.append(row)
+    return rows
+
+
+def read_right(record: RunRecord) -> NDArray[np.bool_] | None:
     """Which test examples an evaluated run has right, in the order of the split; None where that was not kept.
 
     Raises
@@ -164,19 +366,18 @@ def read_right(run: RunRecord) -> NDArray[np.bool_] | None:
     InputError
         Predictions that are broken, or of another evaluation.
     """
-    path, evaluation = run.path / PREDICTIONS, run.evaluation
+    path, evaluation = record.path / PREDICTIONS, record.evaluation
     if not path.is_file():
         return None
+    mend = f"make both with rmaat evaluate {record.path}"
     both = read_array(path)
     if evaluation is None:
-        raise InputError(f"{path}: without {EVALUATION}; make both with rmaat evaluate {run.path}")
-    if both.shape != (2, evaluation["examples"]) or not np.issubdtype(both.dtype, np.integer):
-        raise InputError(f"{path}: expected whole numbers (2, {evaluation['examples']}), got {both.dtype} {both.shape}")
+        raise InputError(f"{path}: without {EVALUATION}; {mend}")
+    if both.shape != (2, evaluation.examples) or not np.issubdtype(both.dtype, np.integer):
+        raise InputError(f"{path}: expected whole numbers (2, {evaluation.examples}), got {both.dtype} {both.shape}")
     right = both[0] == both[1]
-    if right.sum() != round(evaluation["accuracy"] * len(right)):
-        raise InputError(
-            f"{path}: of another evaluation than evaluation.json; make both with rmaat evaluate {run.path}"
-        )
+    if right.sum() != round(evaluation.accuracy * len(right)):
+        raise InputError(f"{path}: of another evaluation than {EVALUATION}; {mend}")
     return right
 
 
@@ -200,129 +401,3 @@ def unpacked(text: Any, examples: int) -> NDArray[np.bool_]:
     if len(found) != -(-examples // 8):
         raise InputError(f"expected the bits of {examples} examples, got {len(found)} bytes")
     return np.unpackbits(found, count=examples).astype(bool)
-
-
-def _require_run(run: Mapping[str, Any], path: Path) -> None:
-    """Refuse a run record in which something is missing or of another type than whoever reads it takes it for."""
-    for name, kind in {**REQUIRED, **OPTIONAL}.items():
-        outer, _, inner = name.rpartition(".")
-        value = ((run.get(outer) or {}) if outer else run).get(inner)
-        wanted = name in REQUIRED or (outer == "init_from" and run.get(outer) is not None)
-        if not _is(value, kind) and (wanted or value is not None):
-            raise InputError(f"{path}: expected {name!r}, {NAMES.get(kind, f'a {kind}')}")
-    for name, kind in SETTINGS.items():
-        needed = {key: 2 for key, field in kind.model_fields.items() if field.is_required() or key == "classes"}
-        known = {key: value for key, value in run[name].items() if key in kind.model_fields}
-        try:
-            kind(**{**needed, **known})  # a report can do without what a model needs
-        except InputError as error:
-            raise InputError(f"{path}: {name}: {error}") from None
-    for sitting in run.get("sittings") or ():
-        inside = (sitting.get(name) for name in ("versions", "machine"))
-        if not is_count(sitting.get("from_step")) or not all(each is None or _is(each, dict) for each in inside):
-            raise InputError(f"{path}: expected 'sittings' with from_step, versions and machine")
-
-
-def _is(value: Any, kind: Any) -> bool:
-    """Whether a value of JSON is of a type, which may say what it holds."""
-    outer, inside = get_origin(kind) or kind, get_args(kind)
-    if outer is int:
-        return is_count(value)
-    if not isinstance(value, outer):
-        return False
-    return not inside or all(isinstance(each, inside[-1]) for each in (value.values() if outer is dict else value))
-
-
-def is_number(value: Any) -> bool:
-    """Whether a value of JSON is a number that can have been measured; NaN and true are none."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST
-
-
-def is_count(value: Any) -> bool:
-    """Whether a value of JSON is a whole number from 0."""
-    return isinstance(value, int) and is_number(value) and value >= 0
-
-
-def _read_evaluation(path: Path) -> dict[str, Any] | None:
-    if not path.is_file():
-        return None
-    found = read_json(path, "evaluation")
-    if not (isinstance(found, dict) and _numbers(found, ("accuracy", "majority")) and is_count(found.get("examples"))):
-        raise InputError(f"{path}: expected an object with 'accuracy', 'majority' and 'examples'")
-    _require_optional(found, path, ("loss", "first_symbol", "bits_per_token", "step"), ("split", "data_digest"))
-    return found
-
-
-def _require_optional(found: Mapping[str, Any], path: Path, numbers: Iterable[str], texts: Iterable[str]) -> None:
-    for names, holds, what in ((numbers, is_number, "number"), (texts, lambda value: isinstance(value, str), "text")):
-        for name in names:
-            if found.get(name) is not None and not holds(found[name]):
-                raise InputError(f"{path}: {name}: expected a {what}, got {brief(found[name])}")
-
-
-def _read_diagnostics(path: Path) -> dict[str, Any] | None:
-    if not path.is_file():
-        return None
-    found = read_json(path, "diagnostics")
-    version = found.get("schema_version") if isinstance(found, dict) else None
-    if version != DIAGNOSTICS_VERSION:
-        raise InputError(f"{path}: diagnostics schema {brief(version)}; this version reads {DIAGNOSTICS_VERSION}")
-    lists: list[Any] = [found.get("influence"), *(row for row in [found.get("memory_norm")] if row is not None)]
-    sound = all(isinstance(row, list) and row and all(map(is_number, row)) for row in lists)
-    rows = [] if found.get("first") is None else found["first"]
-    sound = sound and isinstance(rows, list)
-    if not (sound and all(isinstance(row, dict) and _numbers(row, ("T", "measured", "direct")) for row in rows)):
-        raise InputError(
-            f"{path}: expected lists of numbers influence and memory_norm, and first with T, measured, direct"
-        )
-    _require_optional(found, path, ("examples",), ("split", "data_digest"))
-    return found
-
-
-def _read_summary(path: Path) -> dict[str, Any] | None:
-    if not path.is_file():
-        return None
-    found = read_json(path, "summary")
-    version = found.get("schema_version") if isinstance(found, dict) else None
-    if version != SUMMARY_VERSION:
-        raise InputError(f"{path}: summary schema {brief(version)}; this version reads {SUMMARY_VERSION}")
-    if not _numbers(found, ("steps", "weights_of_step", "tokens", "seconds", "memory_mb")):
-        raise InputError(f"{path}: expected steps, weights_of_step, tokens, seconds and memory_mb")
-    _require_optional(found, path, ("padding", "idle_segments", "waited"), ("end",))
-    best = found.get("best")
-    if best is not None and not (isinstance(best, dict) and _numbers(best, ("step", "loss", "accuracy"))):
-        raise InputError(f"{path}: expected best with step, loss and accuracy, or null")
-    return found
-
-
-def _numbers(row: Mapping[Any, Any], names: Iterable[Any]) -> bool:
-    return all(is_number(row.get(name)) for name in names)
-
-
-def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """Parse metrics.jsonl. A last line without newline is a write that was cut off, and is left out."""
-    if not path.is_file():
-        return []
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not text: {brief(error)}") from None
-    rows = []
-    for number, line in enumerate(text[: text.rfind("\n") + 1].splitlines(), start=1):
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise InputError(f"{path}, line {number}: not JSON: {brief(error)}") from None
-        if not (
-            isinstance(row, dict)
-            and isinstance(row.get("split"), str)
-            and is_count(row.get("step"))
-            and _numbers(row, ("loss", "accuracy"))
-        ):
-            raise InputError(f"{path}, line {number}: expected an object with 'split', 'step', 'loss' and 'accuracy'")
-        others = {name: value for name, value in row.items() if name not in ("split", "laws") and value is not None}
-        laws = row.get("laws", {})
-        if not (isinstance(laws, dict) and _numbers(others, others) and _numbers(laws, laws)):
-            raise InputError(f"{path}, line {number}: expected numbers, and 'laws' that hold numbers")
-        rows.append(row)
-    return rows

@@ -22,16 +22,20 @@ from astro_sim.common.errors import InputError, require_known
 from astro_sim.common.files import alone, digest, read_json, write_json
 from astro_sim.common.machine import commit, processor
 from astro_sim.common.progress import on_terminal
-from astro_sim.common.settings import load_toml
+from astro_sim.common.settings import assignments, load_toml
 from bridge.laws import Laws
 from rmaat.config import MODELS, RMAATConfig
 from rmaat.records import RunRecord, is_run, last_step, packed, read_right, read_run
+from rmaat.settings import RunSettings, beyond, of_model
 from rmaat.tasks.storage import load
-from rmaat.training.settings import DECIDED, LawSettings, beyond, build_settings, of_model
 
 TASKS = ("listops", "text", "retrieval", "image", "pathfinder")
 PRESETS = {"small": "lra-small", "paper": "lra"}
 SCHEMA_VERSION = 1
+# What a row of a table takes from run.json, evaluation.json and summary.json.
+TAKEN = ("parameters", "machine", "commit", "versions", "sittings", "laws_digest")
+MEASURED = ("accuracy", "majority", "first_symbol", "loss", "examples")
+SPENT = ("tokens", "padding", "idle_segments", "seconds", "waited", "memory_mb", "weights_of_step", "best")
 BASE = "rmaat"  # the name of the row that ablations differ from
 
 
@@ -189,7 +193,7 @@ def reproduce(
     if minutes is not None and not minutes > 0:
         raise InputError(f"minutes: expected more than 0, got {minutes}")
     for plan in plans:  # what is wrong is told before hours are spent
-        _, training, _ = build_settings(_settings(plan, place, over), vocabulary=2, classes=2)
+        training = RunSettings.build(_settings(plan, place, over)).training
         if training.batch % training.accumulate:
             raise InputError(
                 f"batch: expected a multiple of accumulate, {training.accumulate}, got {training.batch} ({plan.task})"
@@ -228,7 +232,7 @@ def reproduce(
 
 def unreached(plans: Sequence[Plan], place: Place, over: Mapping[str, Any]) -> list[str]:
     """What of their schedules runs never come to, a line a task."""
-    found = {plan.task: beyond(build_settings(_settings(plan, place, over), 2, 2)[1]) for plan in plans}
+    found = {plan.task: beyond(RunSettings.build(_settings(plan, place, over)).training) for plan in plans}
     return [f"{task}: {line}" for task, line in found.items() if line is not None]
 
 
@@ -272,9 +276,7 @@ def _difference(row: Mapping[str, Any], plan: Plan, place: Place, laws: Laws, ov
 
 def _laws_digest(settings: Mapping[str, Any], laws: Laws) -> str:
     """Digest of the laws that a run with these settings has."""
-    mark = "laws."
-    asked = {name.removeprefix(mark): value for name, value in settings.items() if name.startswith(mark)}
-    return LawSettings(**asked).apply(laws).digest
+    return RunSettings.build(settings).laws.apply(laws).digest
 
 
 def _no_data(plan: Plan, place: Place) -> str | None:
@@ -293,55 +295,46 @@ def _run(plan: Plan, place: Place, laws: Laws, minutes: float | None, over: Mapp
         words += ["--model", plan.model]
         if is_run(run):
             words += ["--resume"]
-        words += [word for name, value in settings.items() for word in ("--set", f"{name}={_written(value)}")]
+        words += assignments(settings)
         words += [] if minutes is None else ["--minutes", str(minutes)]
         if (error := _rmaat(words)) is not None:
             return {"state": f"failed: {error}"}
     record = read_run(run)
     _require_asked(record, settings, laws)
     manifest = load(data, plan.task).manifest
-    if manifest.digest != record.run["data"]["digest"]:
+    if manifest.digest != record.run.data.digest:
         raise InputError(f"{run}: trained on other data than {data} holds")
     if record.finished and record.evaluation is None:
         if (error := _rmaat(["evaluate", str(run), "--data", str(data)])) is not None:
             return {"state": f"failed: {error}"}
         record = read_run(run)
+    run_record = record.run.dump()
     about = {
         "state": "finished" if record.finished else f"stopped at step {last_step(run)}",
-        "steps": record.run["settings"]["steps"],
+        "steps": record.run.settings.steps,
         "over_preset": _as_json(over),
         "asked": _as_json(settings),
-        "parameters": record.run["parameters"],
-        "machine": record.run["machine"],
-        "commit": record.run.get("commit"),
-        "versions": record.run["versions"],
-        "sittings": record.run.get("sittings"),
-        "laws_digest": record.run["laws_digest"],
-        "data": {**record.run["data"], "settings": manifest.settings},
-        "settings": {**record.run["settings"], **record.run["model_config"]},
+        **{name: run_record[name] for name in TAKEN},
+        "data": {**run_record["data"], "settings": manifest.settings},
+        "settings": {**run_record["settings"], **run_record["model_config"]},
     }
     about["data"].pop("path")
     right = read_right(record) if record.evaluation is not None else None
     about["right"] = None if right is None else packed(right)  # pairs over examples, when the run folder is gone
-    summary, evaluation = record.summary or {}, record.evaluation or {}
-    for name in ("accuracy", "majority", "first_symbol", "loss", "examples"):
-        about[name] = evaluation.get(name)
-    for name in ("tokens", "padding", "idle_segments", "seconds", "waited", "memory_mb", "weights_of_step", "best"):
-        about[name] = summary.get(name)
-    return about
+    summary = {} if record.summary is None else record.summary.model_dump()
+    evaluation = {} if record.evaluation is None else record.evaluation.model_dump()
+    return about | {name: evaluation.get(name) for name in MEASURED} | {name: summary.get(name) for name in SPENT}
 
 
 def _require_asked(record: RunRecord, settings: Mapping[str, Any], laws: Laws) -> None:
     """Refuse a run of other settings or laws than the table asks for: a trial, or one from before a preset's change."""
-    had = {**record.run["model_settings"], **record.run["settings"]}
-    had |= {f"laws.{name}": value for name, value in record.run["laws"].items()}
-    if found := _unlike({**_whole({}), **had}, settings):  # a setting that is younger than the run had its default
+    if found := _unlike(record.run.asked, settings):
         name, was, asked = found
         raise InputError(
             f"{record.path}: a run with {name} = {was!r}, the table asks for {asked!r}; "
             "remove it, or choose another --runs"
         )
-    if record.run["laws_digest"] != _laws_digest(settings, laws):
+    if record.run.laws_digest != _laws_digest(settings, laws):
         raise InputError(f"{record.path}: a run with other laws; remove it, or choose another --runs")
 
 
@@ -353,11 +346,8 @@ def _unlike(had: Mapping[str, Any], settings: Mapping[str, Any]) -> tuple[str, A
 
 def _whole(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Settings with all that are left at their defaults, as run.json has them, but for what the data decide."""
-    config, training, laws = build_settings(settings, vocabulary=2, classes=2)
-    found = {**config.model_dump(mode="json"), **training.model_dump(mode="json")}
-    found |= {f"laws.{name}": value for name, value in laws.model_dump(mode="json").items()}
-    decided = {*DECIDED, *({"max_length"} - settings.keys())}
-    return {name: value for name, value in found.items() if name not in decided}
+    complete = RunSettings.build(settings).flat()
+    return {name: value for name, value in complete.items() if name != "max_length" or name in settings}
 
 
 def _as_json(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -406,13 +396,6 @@ def _passing_on(numbers: Sequence[int], process: subprocess.Popen[str]) -> Itera
     finally:
         for number, handler in zip(numbers, before, strict=True):
             signal.signal(number, handler)
-
-
-def _written(value: Any) -> str:
-    """A setting as ``--set`` takes it."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return value if isinstance(value, str) else repr(list(value) if isinstance(value, tuple) else value)
 
 
 def _check(tasks: Sequence[str], seeds: int) -> None:

@@ -96,7 +96,7 @@ def _place(
     """Where things lie, and the settings over the preset's; what is wrong with them is told before anything starts."""
     from bridge.laws import Laws
     from rmaat.reproduce import PRESETS, Place
-    from rmaat.training.settings import flatten
+    from rmaat.settings import flatten
 
     require_suffix(out, ".json")
     require_known("preset", preset, PRESETS)

@@ -19,7 +19,7 @@ Device = Annotated[str | None, typer.Option(help="auto, cpu or cuda.  [default: 
 
 def _print_settings(asked: bool) -> None:
     if asked:
-        from rmaat.training.settings import describe_settings
+        from rmaat.settings import describe_settings
 
         table(HEADER, describe_settings())
         raise typer.Exit
@@ -59,17 +59,17 @@ def train(
     """
     from bridge.laws import Laws
     from rmaat.records import is_run, read_run
-    from rmaat.training.settings import TrainSettings, beyond, flatten, of_model
+    from rmaat.settings import beyond, flatten, of_model
 
     if resume and is_run(out):
-        model = model or str(read_run(out).run["model"])
+        model = model or read_run(out).run.model
     elif laws is None and not resume:
         raise InputError("train: expected --laws LAWS.json")
     given = of_model(load_toml(config), model or "rmaat", str(config)) if config else {}
     given |= flatten(parse_assignments(set_ or []), "--set")
     loaded = None if laws is None else Laws.load(laws)
     place = data or (None if resume else Path("data") / tasks.name_of(task))
-    from rmaat.training.engine import train as run
+    from rmaat.training.run import train as run
     from rmaat.training.stopping import Stopped
 
     # Where there is no progress line, as in the log of a batch job, each validation has a line.
@@ -85,20 +85,20 @@ def train(
     last = {row["split"]: row for row in record.metrics}
     rows = [(name, row["step"], f"{row['loss']:.3f}", f"{row['accuracy']:.3f}") for name, row in sorted(last.items())]
     table(("split", "step", "loss", "accuracy"), rows)
-    total, cycles = record.run["data"]["segments"], None if record.laws is None else record.laws.fitted_cycles
+    total, cycles = record.run.data.segments, None if record.laws is None else record.laws.fitted_cycles
     if cycles is not None and total > cycles:
         print(f"the law is extrapolated: up to {total} segments, {cycles} simulated cycles")
-    if (start := record.run.get("init_from")) is not None:
-        anew = f"; anew: {', '.join(start['anew'])}" if start["anew"] else ""
-        print(f"begun with the weights of {start['path']}{anew}")
-    if idle := record.run["without_effect"]:
-        print(f"without effect on {record.run['model']}: {', '.join(idle)}")
-    if (line := beyond(TrainSettings(**record.run["settings"]))) is not None:
+    if (start := record.run.init_from) is not None:
+        anew = f"; anew: {', '.join(start.anew)}" if start.anew else ""
+        print(f"begun with the weights of {start.path}{anew}")
+    if idle := record.run.without_effect:
+        print(f"without effect on {record.run.model}: {', '.join(idle)}")
+    if (line := beyond(record.run.settings)) is not None:
         print(line)
     if not record.finished:
         print(f"{out}: stopped after {minutes:g} minutes; the same command with --resume goes on")
         return
-    print(f"{out}: {record.run['parameters']:,} parameters; measure it with: rmaat evaluate {out}")
+    print(f"{out}: {record.run.parameters:,} parameters; measure it with: rmaat evaluate {out}")
 
 
 def evaluate(
@@ -164,7 +164,7 @@ def inspect(
         print()
         table(("T", "kept of segment 1", "by the rule alone"),
               [(row["T"], f"{row['measured']:.3g}", f"{row['direct']:.3g}") for row in found["first"]])  # fmt: skip
-    own = found["data_digest"] == record.run["data"]["digest"]
+    own = found["data_digest"] == record.run.data.digest
     where = run / DIAGNOSTICS if own else "other data than the run's, so nothing is kept"
     where = "nothing is kept" if own and found.get("kept") is False else where
     print(f"{where}: {found['examples']} examples of {split}")

@@ -24,7 +24,7 @@ from bridge.exploring import parse_ranges
 from rmaat import tasks
 from rmaat.__main__ import app, main
 from rmaat.config import MODELS
-from rmaat.training.settings import build_settings, flatten
+from rmaat.settings import RunSettings, flatten
 from tests.analysis.browser import SIZES, needs_chromium, opened, require_accessible
 
 ROOT = Path(__file__).parents[1]
@@ -242,7 +242,7 @@ def _names(name: list[str], free: list[str], given: dict[str, list[str]]) -> Non
         if verb == "data":
             task.settings(**values)
     if verb == "train" or verb == "models":
-        build_settings(flatten(values, "--set"), 257, 2)
+        RunSettings.build(flatten(values, "--set"), 257)
         if model is not None and model not in MODELS and model != "NAME":
             raise ValueError(f"unknown model {model}")
     if verb.startswith("laws ") and not verb.endswith(("show", "convert")):

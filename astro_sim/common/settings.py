@@ -168,6 +168,22 @@ def parse_assignments(pairs: Iterable[str]) -> dict[str, Any]:
     return values
 
 
+def assignments(values: Mapping[str, Any]) -> list[str]:
+    """Settings as the words that `parse_assignments` reads back; None, which TOML has not, is left out.
+
+    Examples
+    --------
+    >>> assignments({"cycles": 24, "layout": "ring", "layouts": ["ring", "line"], "sweep": None})
+    ['--set', 'cycles=24', '--set', 'layout=ring', '--set', 'layouts=["ring", "line"]']
+    """
+    words = []
+    for name, value in values.items():
+        if value is not None:
+            bare = isinstance(value, str) and value.isidentifier() and value not in ("true", "false", "inf", "nan")
+            words += ["--set", f"{name}={value if bare else json.dumps(value)}"]
+    return words
+
+
 def load_toml(path: str | Path) -> dict[str, Any]:
     """Read a TOML settings file, or raise `InputError` naming file and line."""
     path = Path(path)

@@ -15,22 +15,22 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
+from pydantic import field_validator
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from astro_sim.common.errors import InputError, brief
-from astro_sim.common.files import read_json, recover, whole_file, whole_folder, write_json
-from rmaat.records import WEIGHTS, checkpoints, is_count, is_number, step_of
+from astro_sim.common.files import recover, whole_file, whole_folder, write_json
+from rmaat.records import WEIGHTS, Best, Count, Number, Record, Text, checkpoints, step_of
 from rmaat.training.processes import Processes, like, whole
 
 KEPT = 2
 TENSORS = "tensors_sha256"  # in the metadata of a file
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
-_BEST = {"step", "loss", "accuracy"}
 SCHEMA_VERSION = 2
 # What the sums over a run hold once a line was logged; a share of the places and of the segments is told at the end.
 TOTALS = frozenset({"tokens", "places", "segments", "idle_segments", "seconds", "waited", "memory_mb"})
@@ -40,6 +40,26 @@ LAW = "retention law"
 PARTS = {
     "encoder.relative.": "relative position", "encoder.write": "rows that write memory", "encoder.retention.": LAW,
 }  # fmt: skip
+
+
+class StoredState(Record):
+    """What state.json holds."""
+
+    schema_version: Literal[2] = SCHEMA_VERSION
+    laws_digest: Text
+    optimizer_tensors: Count
+    step: Count
+    sums: dict[str, Number]
+    totals: dict[str, Number]
+    best: Best | None
+    misses: Count
+
+    @field_validator("totals")
+    @classmethod
+    def _are_all(cls, totals: dict[str, float]) -> dict[str, float]:
+        if totals and not (totals.keys() >= TOTALS and totals["places"] > 0 and totals["segments"] > 0):
+            raise ValueError(f"totals: expected {', '.join(sorted(TOTALS))}")
+        return totals
 
 
 @dataclass
@@ -175,13 +195,13 @@ def save(
         _write_weights(weights, temporary / WEIGHTS, laws_digest, state.step)
         with whole_file(temporary / "optimizer.safetensors") as file:
             _write(moments, file, {})
-        about = {"schema_version": SCHEMA_VERSION, "laws_digest": laws_digest, "optimizer_tensors": len(moments)}
-        write_json(temporary / "state.json", {**about, **asdict(state)})
+        stored = StoredState(laws_digest=laws_digest, optimizer_tensors=len(moments), **asdict(state))
+        write_json(temporary / "state.json", stored.model_dump())
     folders = checkpoints(run)
     for old in folders[:-KEPT]:
         shutil.rmtree(old)
-    named = [_read_state(folder, laws_digest)[0].best for folder in folders[-KEPT:]]
-    wanted = {best_weights(run, int(best["step"])) for best in named if best is not None}
+    named = [_read_state(folder, laws_digest).best for folder in folders[-KEPT:]]
+    wanted = {best_weights(run, best.step) for best in named if best is not None}
     for old in set((run / "checkpoints").glob("best-*.safetensors")) - wanted:
         old.unlink()
 
@@ -203,41 +223,26 @@ def restore(
     if not folders:
         return State()
     try:
-        state, count = _read_state(folders[-1], laws_digest)
+        stored = _read_state(folders[-1], laws_digest)
         load_weights(model, folders[-1] / WEIGHTS, laws_digest)
-        _load_moments(model, optimizer, folders[-1] / "optimizer.safetensors", count, processes)
+        _load_moments(model, optimizer, folders[-1] / "optimizer.safetensors", stored.optimizer_tensors, processes)
     except InputError as error:
         then = "goes on from the one before" if len(folders) > 1 else "begins anew"
         raise InputError(f"{error}; without the folder {folders[-1].name} the run {then}") from None
-    return state
+    return State(**stored.model_dump(include=set(State.__dataclass_fields__)))
 
 
-def _read_state(folder: Path, laws_digest: str) -> tuple[State, int]:
-    """What state.json says, and how many tensors the optimizer's file has."""
+def _read_state(folder: Path, laws_digest: str) -> StoredState:
     path = folder / "state.json"
-    found = read_json(path, "checkpoint state")
-    version = found.get("schema_version") if isinstance(found, dict) else None
-    if version != SCHEMA_VERSION:
-        raise InputError(f"{folder}: checkpoint schema {brief(version)}; this version reads {SCHEMA_VERSION}")
-    parts: dict[str, Any] = {name: found.get(name) for name in State.__dataclass_fields__}
-    best = parts["best"]
-    sound = all(_is_sums(parts[name]) for name in ("sums", "totals")) and isinstance(found.get("laws_digest"), str)
-    sound = sound and (best is None or (_is_sums(best) and is_count(best.get("step")) and best.keys() >= _BEST))
-    if not (sound and all(map(is_count, (parts["step"], parts["misses"], found.get("optimizer_tensors"))))):
-        raise InputError(f"{path}: expected step, optimizer_tensors, sums, totals, best, misses and laws_digest")
-    totals = parts["totals"]
-    if totals and not (totals.keys() >= TOTALS and totals["places"] > 0 and totals["segments"] > 0):
-        raise InputError(f"{path}: totals: expected {', '.join(sorted(TOTALS))}")
-    if parts["step"] != step_of(folder):
-        raise InputError(f"{path}: is of step {parts['step']}, its folder of step {step_of(folder)}")
-    if found["laws_digest"] != laws_digest:
-        was = found["laws_digest"][:12]
-        raise InputError(f"{folder}: made with other laws (digest {was}, these have {laws_digest[:12]})")
-    return State(**parts), found["optimizer_tensors"]
-
-
-def _is_sums(value: Any) -> bool:
-    return isinstance(value, dict) and all(map(is_number, value.values()))
+    stored = StoredState.read(path, "checkpoint")
+    if stored is None:
+        raise InputError(f"{path}: no such checkpoint state")
+    if stored.step != step_of(folder):
+        raise InputError(f"{path}: is of step {stored.step}, its folder of step {step_of(folder)}")
+    if stored.laws_digest != laws_digest:
+        was, now = stored.laws_digest[:12], laws_digest[:12]
+        raise InputError(f"{folder}: made with other laws (digest {was}, these have {now})")
+    return stored
 
 
 def _numbered(name: str, tensors: list[Tensor]) -> dict[str, Tensor]:
@@ -292,10 +297,10 @@ def stored_weights(run: Path, which: str, laws_digest: str) -> Path:
         raise InputError(f"{run}: no checkpoint")
     if which == "last":
         return folders[-1] / WEIGHTS
-    state, _ = _read_state(folders[-1], laws_digest)
-    if state.best is None:
-        raise InputError(f"{run}: no validation before its checkpoint of step {state.step}; expected last")
-    if not (file := best_weights(run, int(state.best["step"]))).is_file():
+    stored = _read_state(folders[-1], laws_digest)
+    if stored.best is None:
+        raise InputError(f"{run}: no validation before its checkpoint of step {stored.step}; expected last")
+    if not (file := best_weights(run, stored.best.step)).is_file():
         raise InputError(f"{run}: keeps no weights of its best validation (select = 'last'); expected last")
     return file
 

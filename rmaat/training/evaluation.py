@@ -16,16 +16,15 @@ from astro_sim.common.errors import InputError, brief, require_known
 from astro_sim.common.files import require_writable, whole_file, write_json
 from astro_sim.common.progress import Progress
 from rmaat import diagnostics, records
-from rmaat.config import RMAATConfig
 from rmaat.family import build_model
 from rmaat.language import LanguageModel
 from rmaat.model import Model, evaluating
 from rmaat.records import PREDICTIONS, WEIGHTS, RunRecord, read_run
+from rmaat.settings import TASK_DECIDES, TrainSettings
 from rmaat.tasks import storage
 from rmaat.tasks.storage import Split
 from rmaat.training import checkpoint
 from rmaat.training.processes import Processes, device_of, started_processes
-from rmaat.training.settings import TrainSettings
 
 Batch = tuple[Tensor, Tensor, Tensor]
 
@@ -85,8 +84,8 @@ def evaluate(
     NotKeptWarning
     """
     record, network, opened, step = _open(run, data, split, device, weights)
-    measured, settings = opened.splits[split], TrainSettings(**record.run["settings"])
-    own = opened.manifest.digest == record.run["data"]["digest"]
+    measured, settings = opened.splits[split], record.run.settings
+    own = opened.manifest.digest == record.run.data.digest
     file = record.path / (records.EVALUATION if split == "test" else f"evaluation.{split}.json")
     keeps = own and weights is None
     kept = keeps and _can_keep(record.path / PREDICTIONS, file)
@@ -147,10 +146,10 @@ def _warn_not_kept(error: Exception) -> None:
 def _trained_on(record: RunRecord, split: Split) -> int | None:
     """How many examples of other data are among those that a run was trained on; None where those are gone."""
     try:
-        own = storage.load(record.run["data"]["path"], record.run["task"])
+        own = storage.load(record.run.data.path, record.run.task)
     except InputError:
         return None
-    return storage.shared(split, own.splits["train"]) if own.manifest.digest == record.run["data"]["digest"] else None
+    return storage.shared(split, own.splits["train"]) if own.manifest.digest == record.run.data.digest else None
 
 
 def _write_predictions(path: Path, answers: NDArray[np.int64], labels: NDArray[np.int64]) -> None:
@@ -195,7 +194,7 @@ def inspect(
     if examples < 1:
         raise InputError(f"examples: expected at least 1, got {examples}")
     record, network, opened, _ = _open(run, data, split, device)
-    keeps = opened.manifest.digest == record.run["data"]["digest"]
+    keeps = opened.manifest.digest == record.run.data.digest
     kept = keeps and _can_keep(record.path / records.DIAGNOSTICS)
     chosen = np.argsort(-opened.splits[split].lengths, kind="stable")[:examples]
     place = next(network.parameters()).device
@@ -223,7 +222,7 @@ def _open(
     record = read_run(run)
     if record.laws is None:
         raise InputError(f"{record.path}: laws.json is missing")
-    if record.laws.digest != record.run["laws_digest"]:
+    if record.laws.digest != record.run.laws_digest:
         raise InputError(f"{record.path / 'laws.json'}: not the laws that the run was started with")
     if weights is not None:
         require_known("weights", weights, ("best", "last"))
@@ -235,19 +234,19 @@ def _open(
             f"{record.path}: the run is not finished ({WEIGHTS} is missing); go on with --resume, or evaluate "
             "a checkpoint with --weights best"
         )
-    folder = Path(data or record.run["data"]["path"])
+    folder = Path(data or record.run.data.path)
     if data is None and not folder.is_dir():
         raise InputError(f"{folder}: the run's data are not there any more; expected --data DIR, where they are now")
-    opened = storage.load(folder, record.run["task"])
-    config = RMAATConfig(**record.run["model_config"])
-    for name in ("vocabulary", "classes", "head"):  # a file of one's own may have made both, and changed in between
+    opened = storage.load(folder, record.run.task)
+    config = record.run.config
+    for name in TASK_DECIDES:  # a file of one's own may have made both, and changed in between
         if (found := getattr(opened.manifest, name)) != (own := getattr(config, name)):
             raise InputError(f"{opened.path}: has {name} {found}, the run was trained with {own}")
     if split not in opened.splits or not len(opened.splits[split]):
         raise InputError(f"{opened.path}: no examples in the split {split!r}")
-    training = TrainSettings(**record.run["settings"])
+    training = record.run.settings
     place = device_of(device or training.device)
-    network = build_model(record.run["model"], config, record.laws).to(place)
+    network = build_model(record.run.model, config, record.laws).to(place)
     step = checkpoint.load_weights(network, file, record.laws.digest)
     return record, network, opened, training.steps if step is None else step
 

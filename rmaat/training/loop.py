@@ -19,13 +19,13 @@ from bridge.torch import Retention
 from rmaat.attention.mixer import Projection
 from rmaat.language import LanguageModel
 from rmaat.model import Model
+from rmaat.settings import TrainSettings
 from rmaat.tasks import storage
 from rmaat.training import checkpoint
 from rmaat.training.batches import Batches
 from rmaat.training.evaluation import Batch, autocast, measure, score, tensors
 from rmaat.training.logs import Logs
 from rmaat.training.processes import Processes, whole
-from rmaat.training.settings import TrainSettings
 from rmaat.training.stopping import Asked, Stopped, until_asked
 
 End = Literal["steps", "patience", "minutes"]

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, distributed, nn
 
 from astro_sim.common.errors import InputError, brief, quoted, require_known
-from rmaat.training.settings import Device
+from rmaat.settings import Device
 
 
 def started_processes() -> int:

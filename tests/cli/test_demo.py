@@ -26,10 +26,10 @@ def test_demo_learns_listops_and_writes_everything(demo):
     """At least 0.25 (majority 0.17 to 0.19); 1,000 test trees have a standard error of 0.014."""
     out = demo
     record = read_run(out / "run")
-    assert record.evaluation["examples"] == 1000
-    assert record.evaluation["accuracy"] > 0.25
-    assert record.run["model_config"]["backward"] == "amrb"
-    assert record.run["model_config"]["memory_rule"] == "consolidate"
+    assert record.evaluation.examples == 1000
+    assert record.evaluation.accuracy > 0.25
+    assert record.run.config.backward == "amrb"
+    assert record.run.config.memory_rule == "consolidate"
     assert Laws.load(out / "laws.json").family.name == "exponential"
     assert {"report.html", "overview.png", "listops", "datasets"} <= {path.name for path in out.iterdir()}
     assert (out / "report.html").stat().st_size < 8e6

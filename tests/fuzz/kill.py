@@ -32,7 +32,7 @@ from bridge.laws import Laws
 from rmaat.__main__ import main as rmaat
 from rmaat.records import checkpoints
 from rmaat.tasks import storage
-from rmaat.training import engine
+from rmaat.training.run import train
 from tests.rmaat.run_folders import same_weights, without_clock
 
 EACH = 10  # kills of a run before it is let end
@@ -58,7 +58,7 @@ def prepare(at: Path) -> None:
 def _train(at: Path, run: Path) -> None:
     known = (run / "run.json").is_file()
     laws = None if known else Laws.load(at / "laws.json")
-    engine.train("listops", at / "data", laws, run, settings=None if known else SETTINGS, resume=run.exists())
+    train("listops", at / "data", laws, run, settings=None if known else SETTINGS, resume=run.exists())
 
 
 def _forked(at: Path, run: Path) -> int:

@@ -34,13 +34,13 @@ from bridge.laws import Laws
 from rmaat.config import RMAATConfig
 from rmaat.family import build_model
 from rmaat.records import read_run
+from rmaat.settings import LawSettings, RunSettings, TrainSettings, flatten
 from rmaat.tasks import listops, storage
 from rmaat.tasks.retrieval import read_tsv as read_pairs
 from rmaat.training import checkpoint
-from rmaat.training.engine import train
 from rmaat.training.evaluation import evaluate
 from rmaat.training.processes import Processes
-from rmaat.training.settings import LawSettings, TrainSettings, build_settings, flatten
+from rmaat.training.run import train
 from tests.fuzz import damage
 
 
@@ -181,7 +181,7 @@ def settings_file(random: Random, place: Path) -> None:
         content = damage.of_bytes(random, "\n".join(lines).encode())
     path = place / "a.toml"
     path.write_bytes(content)
-    from rmaat.training.settings import of_model
+    from rmaat.settings import of_model
 
     _built(of_model(load_toml(path), "rmaat", str(path)))
 
@@ -210,8 +210,8 @@ def assignments(random: Random, place: Path) -> None:
 
 
 def _built(given: Any) -> None:
-    config, training, laws = build_settings(given, 16, 10)
-    for found in (config, training, laws):
+    asked = RunSettings.build(flatten(given, "settings"), 16, 10)
+    for found in (asked.model, asked.training, asked.laws):
         require(type(found)(**found.model_dump()) == found, "settings that are others when given again")
         json.dumps(found.model_dump(mode="json"), allow_nan=False)
 
@@ -345,7 +345,7 @@ def run_folder(random: Random, place: Path) -> None:
 
 
 def _require_weights(path: Path, folder: Path, record: Any) -> None:
-    network = build_model("rmaat", RMAATConfig(**record.run["model_config"]), record.laws)
+    network = build_model("rmaat", record.run.config, record.laws)
     checkpoint.load_weights(network, path, record.laws.digest)
     for name, value in _weights(folder.parent).items():
         require(torch.equal(network.state_dict()[name], value), f"other weights {name} than were written")
@@ -364,7 +364,7 @@ def checkpoints(random: Random, place: Path) -> None:
     content = path.read_bytes()
     path.write_bytes(damage.of_json(random, content) if path.suffix == ".json" else damage.of_bytes(random, content))
     record = read_run(folder)
-    network = build_model("rmaat", RMAATConfig(**record.run["model_config"]), record.laws)
+    network = build_model("rmaat", record.run.config, record.laws)
     optimizer = torch.optim.AdamW(network.parameters())
     state = checkpoint.restore(folder, network, optimizer, record.laws.digest, Processes("cpu"))
     require(state.step == int(newest.name.removeprefix("step-")), "another step")

@@ -9,14 +9,14 @@ import pytest
 from astro_sim.common.settings import load_toml, parse_assignments
 from rmaat.config import MODELS
 from rmaat.demo import TRAINING
+from rmaat.settings import RunSettings, flatten, of_model
 from rmaat.tasks import storage
 from rmaat.tasks.enwik8 import Enwik8Settings
 from rmaat.tasks.image import ImageSettings
 from rmaat.tasks.pathfinder import PathfinderSettings
 from rmaat.tasks.retrieval import RetrievalSettings
 from rmaat.tasks.text import TextSettings
-from rmaat.training.engine import train
-from rmaat.training.settings import build_settings, of_model
+from rmaat.training.run import train
 
 ROOT = Path(__file__).parents[2] / "configs"
 CONFIGS = sorted(ROOT.glob("*.toml"))
@@ -60,7 +60,7 @@ def test_configuration_trains(path, listops, text, enwik8, laws, tmp_path):
                    settings={"model": asked["model"], "training": two_steps})  # fmt: skip
     assert record.finished
     for name, value in asked["model"].items():
-        assert record.run["model_config"][name] == value
+        assert record.run.built[name] == value
 
 
 @pytest.fixture(scope="module")
@@ -101,17 +101,17 @@ def test_every_model_trains_under_every_preset(path, model, lra, laws, tmp_path)
     small = {"steps": 2, "batch": 2, "device": "cpu", "validate_examples": 2}
     record = train(path.stem, lra[path.stem], laws, tmp_path / "run", model, {**settings, **small})
     assert record.finished
-    assert record.run["model_config"]["memory_rule"] == ("scale" if model == "rmaat" else "none")
-    assert not {"width", "depth", "feedforward", "readout"} & set(record.run["without_effect"])
+    assert record.run.config.memory_rule == ("scale" if model == "rmaat" else "none")
+    assert not {"width", "depth", "feedforward", "readout"} & set(record.run.without_effect)
 
 
 def test_the_file_of_the_first_page_is_the_demos_model_for_twice_its_steps():
-    by_hand, training, _ = build_settings(load_toml(ROOT / "listops.toml"), 16, 10)
-    demo, of_demo, _ = build_settings(parse_assignments(TRAINING), 16, 10)
-    assert by_hand == demo
-    assert training.steps == 2 * of_demo.steps
-    assert (training.curriculum, training.curriculum_steps) == (of_demo.curriculum, of_demo.curriculum_steps)
-    assert (training.learning_rate, training.batch) == (of_demo.learning_rate, of_demo.batch)
+    by_hand = RunSettings.build(flatten(load_toml(ROOT / "listops.toml"), "listops"), 16, 10)
+    demo = RunSettings.build(parse_assignments(TRAINING), 16, 10)
+    assert by_hand.model == demo.model
+    assert by_hand.training.steps == 2 * demo.training.steps
+    for name in ("curriculum", "curriculum_steps", "learning_rate", "batch"):
+        assert getattr(by_hand.training, name) == getattr(demo.training, name)
 
 
 def test_models_of_the_configuration_are_those_of_the_family():

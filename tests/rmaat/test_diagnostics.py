@@ -10,8 +10,8 @@ from rmaat import diagnostics
 from rmaat.family import MEMBERS, build_model
 from rmaat.records import read_run
 from rmaat.tasks import storage
-from rmaat.training.engine import train
 from rmaat.training.evaluation import inspect
+from rmaat.training.run import train
 
 
 def made(name, config, laws, **changes):

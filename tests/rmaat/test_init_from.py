@@ -11,13 +11,12 @@ from astro_sim.common.errors import InputError
 from astro_sim.common.files import file_digest
 from rmaat import from_pretrained, tasks
 from rmaat.__main__ import main
-from rmaat.config import RMAATConfig
 from rmaat.family import build_model
 from rmaat.records import START, read_run
 from rmaat.tasks import storage
 from rmaat.tasks.enwik8 import Enwik8Settings
-from rmaat.training.engine import train
 from rmaat.training.evaluation import evaluate
+from rmaat.training.run import train
 from tests.rmaat.run_folders import same, weights
 
 SMALL = {
@@ -40,7 +39,7 @@ def test_a_run_begins_where_another_ended(first, listops, laws, other_laws, tmp_
     """Under other laws and another seed too: no weight is drawn anew."""
     record = train("listops", listops, laws, tmp_path / "run", "rmaat", {**STILL, "seed": 3}, init_from=first)
     assert same(weights(tmp_path / "run"), weights(first))
-    assert record.run["init_from"] == {
+    assert record.run.init_from.model_dump() == {
         "path": str(first), "digest": file_digest(first / "model.safetensors"), "task": "listops", "anew": [],
     }  # fmt: skip
     train("listops", listops, other_laws, tmp_path / "other", "rmaat", STILL, init_from=first)
@@ -49,13 +48,13 @@ def test_a_run_begins_where_another_ended(first, listops, laws, other_laws, tmp_
 
 def test_a_saved_model_is_begun_with(first, listops, laws, tmp_path):
     record = read_run(first)
-    model = build_model("rmaat", RMAATConfig(**record.run["model_config"]), laws)
+    model = build_model("rmaat", record.run.config, laws)
     model.load_state_dict(weights(first))
     model.save_pretrained(tmp_path / "saved")
     assert same(from_pretrained(tmp_path / "saved").state_dict(), weights(first))
     begun = train("listops", listops, laws, tmp_path / "run", "rmaat", STILL, init_from=tmp_path / "saved")
     assert same(weights(tmp_path / "run"), weights(first))
-    assert begun.run["init_from"]["task"] == "saved"
+    assert begun.run.init_from.task == "saved"
 
 
 def test_a_language_model_becomes_a_classifier(laws, tmp_path, capsys):
@@ -133,10 +132,10 @@ def test_a_trained_law_begins_where_the_laws_put_it(listops, laws, other_laws, t
     assert weights(tmp_path / "moved")["encoder.retention.shift"].abs().max() > 0.01
     run = train("listops", listops, other_laws, tmp_path / "free", "rmaat", {**STILL, "laws.trainable": True},
                 init_from=tmp_path / "moved")  # fmt: skip
-    assert run.run["init_from"]["anew"] == ["retention law"]
+    assert run.run.init_from.anew == ["retention law"]
     assert weights(tmp_path / "free")["encoder.retention.shift"].abs().max() < 1e-20
     without = train("listops", listops, laws, tmp_path / "fixed", "rmaat", fixed, init_from=tmp_path / "moved")
-    assert without.run["init_from"]["anew"] == []
+    assert without.run.init_from.anew == []
     again = train("listops", listops, laws, tmp_path / "again", "rmaat", {**STILL, "laws.trainable": True},
                   init_from=tmp_path / "fixed")  # fmt: skip
-    assert again.run["init_from"]["anew"] == ["retention law"]
+    assert again.run.init_from.anew == ["retention law"]

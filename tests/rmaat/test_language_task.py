@@ -21,8 +21,8 @@ from rmaat.records import checkpoints, read_run
 from rmaat.tasks import recall, storage
 from rmaat.tasks.enwik8 import Enwik8Settings
 from rmaat.tasks.recall import RecallSettings
-from rmaat.training.engine import train
 from rmaat.training.evaluation import evaluate
+from rmaat.training.run import train
 from tests.rmaat.run_folders import same_weights, without_clock
 
 DUMP = bytes(random.Random(0).choices(range(32, 127), k=2_850))
@@ -154,14 +154,14 @@ def test_missing_dumps_are_told(tmp_path):
 @pytest.mark.parametrize("model", ["rmaat", "transformer"])
 def test_a_language_model_trains_and_is_measured_in_bits(enwik8, laws, tmp_path, model):
     record = train("enwik8", enwik8, laws, tmp_path / "run", model, TRAINING)
-    assert record.run["model_config"]["head"] == "language"
-    assert record.run["model_config"]["max_length"] == 100  # the longest window
+    assert record.run.config.head == "language"
+    assert record.run.config.max_length == 100  # the longest window
     result = evaluate(tmp_path / "run")
     assert result["bits_per_token"] == pytest.approx(result["loss"] / math.log(2), rel=1e-12)
     assert 0 < result["bits_per_token"] < 9  # 257 ids: log2 of them is 8.006
     assert result["majority"] == max(np.bincount(np.frombuffer(DUMP[2450:], np.uint8))) / 400
     assert "first_symbol" not in result
-    assert read_run(tmp_path / "run").evaluation == result
+    assert read_run(tmp_path / "run").evaluation.model_dump(exclude_none=True) == result
 
 
 def test_a_resumed_language_model_ends_the_same(enwik8, laws, tmp_path):
@@ -182,16 +182,16 @@ def test_every_model_trains_goes_on_and_is_measured(listops, laws, tmp_path, mod
     settings = {**TRAINING, "width": 16, "feedforward": 64, "match_parameters": True, "states": 4}
     record = train("listops", listops, laws, tmp_path / "whole", model, settings)
     assert record.finished
-    assert record.run["model_settings"]["feedforward"] == 64
+    assert record.run.model_settings.feedforward == 64
     used = {"retnet", "s4d"} & {model}
-    assert (record.run["model_config"]["feedforward"] != 64) == bool(used)
+    assert (record.run.config.feedforward != 64) == bool(used)
     assert 0 <= evaluate(tmp_path / "whole")["accuracy"] <= 1
     run = tmp_path / "run"
     shutil.copytree(tmp_path / "whole", run)
     (run / "model.safetensors").unlink()
     shutil.rmtree(checkpoints(run)[-1])
     again = train("listops", listops, laws, run, model, settings, resume=True)
-    assert 0 < again.run["sittings"][-1]["from_step"] < again.run["settings"]["steps"]
+    assert 0 < again.run.sittings[-1].from_step < again.run.settings.steps
     assert same_weights(run, tmp_path / "whole")
     with pytest.raises(InputError, match="started with feedforward = "):
         train("listops", listops, laws, run, model, {**settings, "feedforward": 65}, resume=True)
@@ -200,7 +200,7 @@ def test_every_model_trains_goes_on_and_is_measured(listops, laws, tmp_path, mod
 def test_settings_without_effect_are_recorded(listops, laws, tmp_path):
     settings = {**TRAINING, "memory_rule": "consolidate"}
     record = train("listops", listops, laws, tmp_path / "run", "transformer", settings)
-    assert record.run["without_effect"] == ["memory_rule", "memory_tokens"]
+    assert record.run.without_effect == ["memory_rule", "memory_tokens"]
 
 
 @pytest.mark.parametrize(
@@ -210,11 +210,11 @@ def test_settings_without_effect_are_recorded(listops, laws, tmp_path):
 def test_a_perturbed_law_that_no_rule_uses_is_without_effect(listops, laws, tmp_path, model, rule, idle):
     """And the longest example, which the data decide, is not told as if it had been asked for."""
     settings = {**TRAINING, "laws.perturbed": "flat"} | ({} if rule is None else {"memory_rule": rule})
-    found = train("listops", listops, laws, tmp_path / "run", model, settings).run["without_effect"]
+    found = train("listops", listops, laws, tmp_path / "run", model, settings).run.without_effect
     assert ("laws.perturbed" in found) == idle
     assert "max_length" not in found
     asked = train("listops", listops, laws, tmp_path / "asked", "rmaat", {**TRAINING, "max_length": 99})
-    assert asked.run["without_effect"] == ["max_length"]
+    assert asked.run.without_effect == ["max_length"]
 
 
 def test_recall_puts_the_value_where_it_says():

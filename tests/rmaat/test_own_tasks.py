@@ -17,8 +17,8 @@ from rmaat import tasks
 from rmaat.__main__ import main
 from rmaat.records import read_run
 from rmaat.tasks import Task, storage
-from rmaat.training.engine import train
 from rmaat.training.evaluation import evaluate
+from rmaat.training.run import train
 
 ROW = ", line 16: split 'test', example 0"  # where its rows are handed over
 # Which of two halves of the symbols does the first one come from?
@@ -127,7 +127,7 @@ TASK = Task("one example", Settings, 300, {classes}, prepare, head={head!r})
     assert (manifest.head, manifest.towers) == (head, 2 if head == "match" else 1)
     record = train("ones", "ones", laws, "run", "rmaat", SMALL)
     assert record.finished
-    assert (record.run["model_config"]["head"], record.run["model_config"]["classes"]) == (head, classes)
+    assert (record.run.config.head, record.run.config.classes) == (head, classes)
 
 
 def test_data_that_another_version_of_the_file_made_are_not_measured(halves, laws, tmp_path):
@@ -244,7 +244,7 @@ def test_the_run_and_its_report_say_which_file_made_the_data(halves, laws):
     train("halves", "halves", laws, "run", "rmaat", SMALL)
     evaluate("run")
     source = sha256(HALVES.encode()).hexdigest()
-    assert read_run("run").run["data"]["own_source"] == source
+    assert read_run("run").run.data.own_source == source
     analysis.build_report(["run"], "report.html")
     page = Path("report.html").read_text()
     assert source in page

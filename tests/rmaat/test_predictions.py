@@ -16,8 +16,8 @@ from rmaat.tasks import storage
 from rmaat.tasks.enwik8 import Enwik8Settings
 from rmaat.tasks.listops import ListOpsSettings
 from rmaat.training import evaluation
-from rmaat.training.engine import train
 from rmaat.training.evaluation import evaluate, tensors
+from rmaat.training.run import train
 
 SMALL = {
     "width": 8, "heads": 2, "depth": 1, "feedforward": 8, "segment_length": 16, "memory_tokens": 2, "batch": 5,

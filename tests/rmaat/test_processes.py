@@ -20,11 +20,11 @@ import astro_sim
 import bridge
 from bridge.laws import Laws
 from rmaat.records import read_run
+from rmaat.settings import TrainSettings
 from rmaat.tasks import storage
 from rmaat.tasks.enwik8 import Enwik8Settings
-from rmaat.training.engine import train
 from rmaat.training.loop import Loop
-from rmaat.training.settings import TrainSettings
+from rmaat.training.run import train
 
 RANKS = 2
 PATIENCE = 600.0  # s, for all cases together; they take 20 s on an idle machine, and these may be its only two cores
@@ -126,7 +126,7 @@ def test_two_processes_have_the_loss_curve_of_one(runs, data, tmp_path, name):
     laws = Laws.load(runs / LAWS.get(name, "laws.json"))
     one = train(task, data[task], laws, tmp_path / "one", settings={**SMALL, **changes, "accumulate": 1})
     two = read_run(runs / name)
-    assert two.run["machine"]["processes"] == "2"
+    assert two.run.machine["processes"] == "2"
     assert len(two.metrics) == len(one.metrics) == 52
     for mine, others in zip(two.metrics, one.metrics, strict=True):
         assert mine["loss"] == pytest.approx(others["loss"], abs=1e-5)
@@ -134,7 +134,7 @@ def test_two_processes_have_the_loss_curve_of_one(runs, data, tmp_path, name):
         assert mine.get("tokens") == others.get("tokens")
         if "laws" in others:
             assert mine["laws"] == pytest.approx(others["laws"], rel=1e-4)
-    assert two.summary["tokens"] == one.summary["tokens"]
+    assert two.summary.tokens == one.summary.tokens
     ours, theirs = load_file(runs / name / "model.safetensors"), load_file(tmp_path / "one" / "model.safetensors")
     assert ours.keys() == theirs.keys()
     assert all(ours[key].shape == theirs[key].shape for key in theirs)
@@ -171,4 +171,4 @@ def test_torchrun_starts_a_run_that_speaks_once(listops, laws, tmp_path):
     assert done.stdout.count("measure it with: rmaat evaluate") == 1
     record = read_run(tmp_path / "run")
     assert record.finished
-    assert record.run["machine"]["processes"] == "2"
+    assert record.run.machine["processes"] == "2"

@@ -115,12 +115,12 @@ def test_every_ablation_is_a_setting_that_its_model_takes(place, laws):
     """Built as training builds them, with nothing left without effect."""
     from rmaat.family import build_model, without_effect
     from rmaat.reproduce import _settings
-    from rmaat.training.settings import build_settings
+    from rmaat.settings import RunSettings
 
     for plan in ablations(("listops",), 1, laws, {"listops": 59}, {"listops": place.preset("listops", BASE)}):
-        config, _, law_settings = build_settings(_settings(plan, place, {}), 16, 10)
-        build_model(plan.model, config, law_settings.apply(laws))
-        assert without_effect(plan.model, config) == []
+        asked = RunSettings.build(_settings(plan, place, {}), 16, 10)
+        build_model(plan.model, asked.model, asked.laws.apply(laws))
+        assert without_effect(plan.model, asked.model) == []
 
 
 def test_the_longest_example_is_known_where_data_are_there(place):

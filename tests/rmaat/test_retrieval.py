@@ -16,8 +16,8 @@ from rmaat.config import RMAATConfig
 from rmaat.tasks import retrieval, storage
 from rmaat.tasks.retrieval import FILES, RetrievalSettings, halves
 from rmaat.tasks.text import TextSettings
-from rmaat.training.engine import train
 from rmaat.training.evaluation import evaluate
+from rmaat.training.run import train
 
 SMALL = {
     "width": 8, "heads": 2, "depth": 1, "feedforward": 8, "segment_length": 64, "memory_tokens": 2, "batch": 8,
@@ -328,7 +328,7 @@ def test_a_model_reads_the_towers_alike(data, laws, name):
 def test_training_on_pairs(data, laws, tmp_path):
     record = train("retrieval", data, laws, tmp_path / "run", settings=SMALL)
     assert record.finished
-    assert record.run["model_config"]["head"] == "match"
+    assert record.run.config.head == "match"
     rows = record.metrics
     assert [row["split"] for row in rows] == ["train", "train", "valid"]
     assert all(np.isfinite(row["loss"]) for row in rows)

@@ -1,6 +1,5 @@
 """A run that is stopped, gone on with elsewhere or by somebody else, and what is refused before it begins."""
 
-import json
 import shutil
 import signal
 import subprocess
@@ -17,14 +16,14 @@ from astro_sim.common.errors import InputError
 from astro_sim.common.files import alone
 from rmaat.__main__ import main
 from rmaat.records import last_step, read_metrics, read_run
+from rmaat.settings import TrainSettings, beyond
 from rmaat.tasks import storage
 from rmaat.tasks.listops import ListOpsSettings
 from rmaat.training import evaluation, stopping
-from rmaat.training.engine import train
 from rmaat.training.evaluation import evaluate, inspect, measure
 from rmaat.training.logs import Logs
 from rmaat.training.processes import Processes, denormals_dropped
-from rmaat.training.settings import TrainSettings, beyond
+from rmaat.training.run import train
 from tests.rmaat.run_folders import same, same_weights, weights
 
 SMALL = {
@@ -54,7 +53,7 @@ def test_a_signal_ends_a_run_with_a_checkpoint(listops, laws, tmp_path, number):
     assert main(["train", "listops", "--out", str(run), "--resume"]) == 0
     assert main(["train", "listops", *asked, "--out", str(whole)]) == 0
     assert same_weights(run, whole)
-    assert [sitting["from_step"] for sitting in read_run(run).run["sittings"]] == [0, step]
+    assert [sitting["from_step"] for sitting in read_run(run).run.sittings] == [0, step]
 
 
 @pytest.fixture
@@ -94,21 +93,18 @@ def test_a_run_that_another_process_is_at_is_left_alone(listops, laws, tmp_path)
 
 
 def test_a_run_says_where_it_went_on(listops, laws, tmp_path, monkeypatch):
-    """Other threads than it was begun with: told, and kept. A setting that is younger than the run had its default."""
+    """Other threads than it was begun with: told, and kept."""
     run = tmp_path / "run"
     train("listops", listops, laws, run, model="rmt", settings=SMALL, minutes=1e-9)
-    record = json.loads((run / "run.json").read_text())
-    del record["settings"]["tensorboard"], record["sittings"]
-    (run / "run.json").write_text(json.dumps(record))
     (run / ".metrics.jsonl.x1y2z3_4.jsonl").write_text("")  # of a process that was killed while it wrote
-    monkeypatch.setattr("rmaat.training.engine.torch.get_num_threads", lambda: 77)
+    monkeypatch.setattr("rmaat.training.run.torch.get_num_threads", lambda: 77)
     with pytest.warns(UserWarning, match=r"run: begun with threads \d+, goes on with 77; its end will differ"):
         done = train("listops", None, None, run, resume=True)
     assert done.finished
-    assert done.run["model"] == "rmt"
-    first, second = done.run["sittings"]
-    assert (first["from_step"], second["from_step"], second["machine"]["threads"]) == (0, 0, "77")
-    assert first["machine"] == done.run["machine"] != second["machine"]
+    assert done.run.model == "rmt"
+    first, second = done.run.sittings
+    assert (first.from_step, second.from_step, second.machine["threads"]) == (0, 0, "77")
+    assert first.machine == done.run.machine != second.machine
     assert not list(run.glob(".metrics*"))
 
 
@@ -160,7 +156,7 @@ def test_patience_waits_for_whole_examples(listops, laws, tmp_path, monkeypatch)
     monkeypatch.setattr("rmaat.training.loop.measure", lambda *_: (1.0, next(coming)))
     settings = {**SMALL, "curriculum": [1], "curriculum_steps": 6, "patience": 1, "validate_every": 2}
     done = train("listops", listops, laws, tmp_path / "run", settings=settings)
-    assert (done.summary["end"], done.summary["steps"]) == ("patience", 8)
+    assert (done.summary.end, done.summary.steps) == ("patience", 8)
 
 
 def test_a_schedule_longer_than_the_run_is_told(listops, laws, tmp_path, capsys):
@@ -250,7 +246,7 @@ def test_too_little_memory_is_one_line(listops, laws, tmp_path, monkeypatch, cap
     def fails(*_):
         raise error
 
-    monkeypatch.setattr("rmaat.training.engine.train", fails)
+    monkeypatch.setattr("rmaat.training.run.train", fails)
     laws.save(tmp_path / "laws.json")
     words = ["train", "listops", "--laws", str(tmp_path / "laws.json"), "--data", str(listops)]
     assert main([*words, "--out", str(tmp_path / "run")]) == 2
@@ -312,7 +308,7 @@ def test_what_a_killed_process_left_is_tidied_and_the_rest_left_alone(listops, l
         (run / name).touch()
     train("listops", None, None, run, resume=True)
     assert same(weights(run), whole)
-    assert read_run(run).run["sittings"][-1]["from_step"] == 12
+    assert read_run(run).run.sittings[-1].from_step == 12
     assert sorted(path.name for path in run.glob(".*")) == [".lock", notes]
     assert not [*(run / "checkpoints").glob(".*")]
 
@@ -339,7 +335,7 @@ def test_data_that_moved_are_found_from_then_on(listops, laws, tmp_path):
     train("listops", first, laws, run, "rlt", SMALL, minutes=1e-9)
     first.rename(then)
     train("listops", then, None, run, resume=True)
-    assert read_run(run).run["data"]["path"] == str(then)
+    assert read_run(run).run.data.path == str(then)
     assert evaluate(run)["examples"] > 0
 
 

@@ -14,21 +14,20 @@ import torch
 from astro_sim.common.errors import InputError, quoted
 from astro_sim.common.files import alone, file_digest, require_free, versions, whole_folder, write_json
 from astro_sim.common.machine import commit, processor
-from astro_sim.common.settings import Settings
 from bridge.laws import Laws
 from rmaat import records, tasks
 from rmaat.config import RMAATConfig
 from rmaat.encoder import SegmentEncoder
 from rmaat.family import build_model, count_parameters, get, without_effect
 from rmaat.model import Model
-from rmaat.records import WEIGHTS, RunRecord, read_run
+from rmaat.records import WEIGHTS, DataRecord, Origin, Run, RunRecord, Sitting, read_run
+from rmaat.settings import RunSettings, TrainSettings, flatten
 from rmaat.tasks import storage
 from rmaat.training import checkpoint
 from rmaat.training.evaluation import autocast, score, tensors
 from rmaat.training.logs import event_writer
 from rmaat.training.loop import Loop, trainable
 from rmaat.training.processes import Processes, denormals_dropped
-from rmaat.training.settings import DECIDED, LawSettings, TrainSettings, build_settings, flatten
 
 # What must be as it was for a resumed run to end with the same bits.
 EXACT = {"machine": ("device", "threads", "processes"), "versions": ("torch",)}
@@ -65,8 +64,7 @@ def train(
         Name for `rmaat.build_model`; by default "rmaat".
     settings : mapping, optional
         Fields of `RMAATConfig` and `TrainSettings`, flat or in tables, and of `LawSettings` in the table "laws" or
-        with "laws." in front. With ``resume`` they may be left out, and
-        must not contradict the run's own.
+        with "laws." in front. With ``resume`` they may be left out, and must not contradict the run's own.
     resume : bool
         Go on from the newest checkpoint, on a CPU exactly as if the run had never stopped, if threads, processes and
         torch are the same; where they are not, a warning says so.
@@ -99,12 +97,13 @@ def train(
     run = Path(out)
     if any("\ud800" <= letter <= "\udfff" for letter in str(run)):  # bytes of another encoding, as Python has them
         raise InputError(f"{quoted(str(run))}: expected a name in UTF-8, which safetensors needs")
-    before = records.read_run(run) if resume and records.is_run(run) else None
-    stored = None if before is None else before.run
-    if resume and stored is None:
+    if resume and not records.is_run(run):
         raise InputError(f"{run}: nothing to resume (run.json is missing)")
-    if before is not None:
-        model, data, laws = model or before.run["model"], data or before.run["data"]["path"], laws or before.laws
+    stored = None
+    if resume:
+        before = read_run(run)
+        stored = before.run
+        model, data, laws = model or stored.model, data or stored.data.path, laws or before.laws
     if data is None or laws is None:
         raise InputError(f"{run}: expected {'data' if data is None else 'laws'}")
     opened, model = storage.load(data, task), model or "rmaat"
@@ -112,56 +111,56 @@ def train(
         require_free(run, instead="choose another folder, remove it, or go on with --resume")
     values = flatten(settings or {}, "settings")
     if stored is not None:
-        values = {**_given(stored), **values}
-    longest = max(split.longest for split in opened.manifest.splits.values())
-    config, training, law_settings = build_settings(
-        values, opened.manifest.vocabulary, opened.manifest.classes, opened.manifest.head, longest
-    )
-    _require_fit(model, config, training, opened, longest)
-    if stored is None or laws.digest != stored["laws_digest"]:  # else they are the run's own
-        laws = law_settings.apply(laws)
+        values = {**stored.asked, **values}
+    manifest = opened.manifest
+    longest = max(split.longest for split in manifest.splits.values())
+    asked = RunSettings.build(values, manifest.vocabulary, manifest.classes, manifest.head, longest)
+    training = asked.training
+    _require_fit(model, asked, opened, longest)
+    if stored is None or laws.digest != stored.laws_digest:  # else they are the run's own
+        laws = asked.laws.apply(laws)
     processes = Processes(training.device)
     torch.manual_seed(training.seed)
-    network = build_model(model, config, laws).to(processes.device)
+    network = build_model(model, asked.model, laws).to(processes.device)
     parameters, position = count_parameters(network)
-    start = _start(network, run, stored, init_from)
-    asked = {
-        "schema_version": records.SCHEMA_VERSION,
-        "task": task,
-        "model": model,
-        "settings": training.model_dump(mode="json"),
-        "laws": law_settings.model_dump(mode="json"),
-        "model_settings": config.model_dump(mode="json"),
-        "model_config": network.config.model_dump(mode="json"),
-        "without_effect": _without_effect(model, network.config, config, law_settings, values),
-        "data": _data_record(opened, config.segment_length),
-        "laws_digest": laws.digest,
-        "parameters": parameters + position,
-        "position_parameters": position,
-        "init_from": start,
-        **(here := _circumstances(processes)),
-        "sittings": [{"from_step": 0, **here}],
-    }
+    here = _circumstances(processes)
+    new = Run(
+        task=task,
+        model=model,
+        settings=training,
+        laws=asked.laws,
+        model_settings=asked.model,
+        model_config=network.config,
+        without_effect=_without_effect(model, network.config, asked, values),
+        data=_data_record(opened, longest, asked.model.segment_length),
+        laws_digest=laws.digest,
+        parameters=parameters + position,
+        position_parameters=position,
+        init_from=_start(network, run, stored, init_from),
+        **here,
+        sittings=[Sitting(from_step=0, **here)],
+    )
     if stored is not None:
-        _require_same(run, stored, asked)
+        _require_same(run, stored, new)
         if (run / WEIGHTS).is_file():
             return read_run(run)
-    if stored is None:
+    else:
         _require_memory(network, opened.splits["train"], training, processes)
     loop = Loop(network, opened, training, run, laws.digest, processes, tell if processes.main else None)
     processes.wait()  # all have looked at the folder before it is there
     if stored is None and processes.main:
         with whole_folder(run) as folder:  # all files or none: no one alone can be gone on from
-            laws.save(folder / "laws.json")
+            laws.save(folder / records.LAWS)
             if init_from is not None:
                 shutil.copyfile(Path(init_from) / WEIGHTS, folder / records.START)
-            write_json(folder / "run.json", asked)
+            write_json(folder / records.RUN, new.dump())
     busy = f"{run}: another process is at this run, it holds {run / '.lock'}"
     with alone(run / ".lock", busy) if processes.main else nullcontext():
         if stored is not None and processes.main:
             checkpoint.tidy(run)
-            moved = {**stored, "data": {**stored["data"], "path": asked["data"]["path"]}}
-            write_json(run / "run.json", _with_sitting(run, moved, here))
+            data_record = stored.data.model_copy(update={"path": new.data.path})
+            sittings = [*stored.sittings, _another_sitting(run, stored, here)]
+            write_json(run / records.RUN, stored.model_copy(update={"data": data_record, "sittings": sittings}).dump())
         processes.wait()
         if (end := loop.run(minutes)) != "minutes":
             _finish(loop, end, run, laws.digest)
@@ -169,13 +168,13 @@ def train(
     return read_run(run)
 
 
-def _require_fit(model: str, config: RMAATConfig, training: TrainSettings, data: storage.Data, longest: int) -> None:
+def _require_fit(model: str, asked: RunSettings, data: storage.Data, longest: int) -> None:
     """Refuse now what would fail, or be passed over, later."""
-    if training.tensorboard:
+    if asked.training.tensorboard:
         event_writer()
-    if longest > config.max_length and "max_length" not in get(model).unused:
-        raise InputError(f"max_length: expected at least {longest}, the longest example, got {config.max_length}")
-    if training.patience is not None and not len(data.splits.get("valid", ())):
+    if longest > asked.model.max_length and "max_length" not in get(model).unused:
+        raise InputError(f"max_length: expected at least {longest}, the longest example, got {asked.model.max_length}")
+    if asked.training.patience is not None and not len(data.splits.get("valid", ())):
         raise InputError("patience: the data have no validation split")
 
 
@@ -194,15 +193,14 @@ def _require_memory(network: Model, split: storage.Split, training: TrainSetting
         score(network.train(), batch)
 
 
-def _start(
-    network: Model, run: Path, stored: Mapping[str, Any] | None, init_from: str | Path | None
-) -> dict[str, Any] | None:
+def _start(network: Model, run: Path, stored: Run | None, init_from: str | Path | None) -> Origin | None:
     """Give a model the weights that its run begins with, if they are not its own; what run.json says of them."""
-    before = None if stored is None else stored.get("init_from")
+    before = None if stored is None else stored.init_from
     given = None if init_from is None else Path(init_from)
     if given is not None and not (given / WEIGHTS).is_file():
         raise InputError(f"{given}: expected a finished run or a saved model; {WEIGHTS} is missing")
-    if stored is not None and given is not None and (before or {}).get("digest") != file_digest(given / WEIGHTS):
+    digest = None if given is None else file_digest(given / WEIGHTS)
+    if stored is not None and given is not None and (before is None or before.digest != digest):
         raise InputError(f"{run}: did not begin with the weights of {given}")
     if before is not None:
         checkpoint.begin_with(network, run / records.START)
@@ -210,8 +208,8 @@ def _start(
     if given is None:
         return None
     anew = checkpoint.begin_with(network, given / WEIGHTS)
-    task = read_run(given).run["task"] if records.is_run(given) else given.resolve().name
-    return {"path": str(given.resolve()), "digest": file_digest(given / WEIGHTS), "task": task, "anew": anew}
+    task = read_run(given).run.task if records.is_run(given) else given.resolve().name
+    return Origin(path=str(given.resolve()), digest=str(digest), task=task, anew=anew)
 
 
 def _circumstances(processes: Processes) -> dict[str, Any]:
@@ -223,29 +221,26 @@ def _circumstances(processes: Processes) -> dict[str, Any]:
     }
 
 
-def _with_sitting(run: Path, stored: Mapping[str, Any], here: Mapping[str, Any]) -> dict[str, Any]:
-    """The record of a run with one sitting more; a warning where the run will not be that of a single sitting."""
-    first = {name: stored.get(name) for name in here}
-    sittings = stored.get("sittings") or [{"from_step": 0, **first}]
+def _another_sitting(run: Path, stored: Run, here: Mapping[str, Any]) -> Sitting:
+    """One sitting more; a warning where the run will not be that of a single sitting."""
+    last = stored.sittings[-1].model_dump()
     for part, names in EXACT.items():
         for name in names:
-            was, now = ((each.get(part) or {}).get(name) for each in (sittings[-1], here))
+            was, now = (circumstances[part].get(name) for circumstances in (last, here))
             if was != now:
                 warnings.warn(
                     f"{run}: begun with {name} {was}, goes on with {now}; its end will differ in the last bits",
                     stacklevel=3,
                 )
-    return {**stored, "sittings": [*sittings, {"from_step": records.last_step(run), **here}]}
+    return Sitting(from_step=records.last_step(run), **here)
 
 
-def _without_effect(
-    model: str, built: RMAATConfig, config: RMAATConfig, laws: LawSettings, given: Mapping[str, Any]
-) -> list[str]:
+def _without_effect(model: str, built: RMAATConfig, asked: RunSettings, given: Mapping[str, Any]) -> list[str]:
     """Settings that were given though this model has no use for them; what the data decide was not given."""
-    idle = [name for name in without_effect(model, config) if name != "max_length" or name in given]
+    idle = [name for name in without_effect(model, asked.model) if name != "max_length" or name in given]
     # A perturbation changes the retention law alone.
     keeps_law = get(model).recurrent and built.memory_rule != "none"
-    return sorted([*idle, *(["laws.perturbed"] if laws.perturbed is not None and not keeps_law else [])])
+    return sorted([*idle, *(["laws.perturbed"] if asked.laws.perturbed is not None and not keeps_law else [])])
 
 
 def _finish(loop: Loop, end: str, run: Path, laws_digest: str) -> None:
@@ -279,19 +274,18 @@ def _finish(loop: Loop, end: str, run: Path, laws_digest: str) -> None:
     checkpoint.save_weights(network, run / WEIGHTS, laws_digest, step, main)
 
 
-def _data_record(data: storage.Data, segment_length: int) -> dict[str, Any]:
-    """What run.json says of the data: where, which, how much, and the most segments that an example has."""
-    longest = max(split.longest for split in data.manifest.splits.values())
-    return {
-        "path": str(data.path.resolve()),
-        "digest": data.manifest.digest,
-        "content": data.manifest.content,
-        "origin": data.manifest.origin,
-        **({"own_source": data.manifest.own_source} if data.manifest.own_source else {}),
+def _data_record(data: storage.Data, longest: int, segment_length: int) -> DataRecord:
+    manifest = data.manifest
+    return DataRecord(
+        path=str(data.path.resolve()),
+        digest=manifest.digest,
+        content=manifest.content,
+        origin=manifest.origin,
+        own_source=manifest.own_source or None,
         **{name: len(split) for name, split in data.splits.items()},
-        "longest": longest,
-        "segments": -(-longest // segment_length),
-    }
+        longest=longest,
+        segments=-(-longest // segment_length),
+    )
 
 
 def _machine(processes: Processes) -> dict[str, str]:
@@ -306,30 +300,17 @@ def _machine(processes: Processes) -> dict[str, str]:
     }
 
 
-def _given(stored: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of a stored run, without what is decided elsewhere."""
-    model = {name: value for name, value in stored["model_settings"].items() if name not in DECIDED}
-    return {**model, **stored["settings"], **{f"laws.{name}": value for name, value in stored["laws"].items()}}
-
-
-def _defaults(kind: type[Settings]) -> dict[str, Any]:
-    """Defaults as run.json would have them."""
-    found = {name: each.get_default() for name, each in kind.model_fields.items() if not each.is_required()}
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in found.items()}
-
-
-def _require_same(run: Path, stored: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
+def _require_same(run: Path, stored: Run, asked: Run) -> None:
     """Refuse to resume a run under other circumstances than it was started with; name the first difference."""
-    if stored["laws_digest"] != asked["laws_digest"]:
-        was, now = stored["laws_digest"][:12], asked["laws_digest"][:12]
+    if stored.laws_digest != asked.laws_digest:
+        was, now = stored.laws_digest[:12], asked.laws_digest[:12]
         raise InputError(f"{run}: started with other laws (digest {was}, these have {now})")
-    if stored["data"]["digest"] != asked["data"]["digest"]:
-        raise InputError(f"{run}: started on other data ({stored['data']['path']})")
+    if stored.data.digest != asked.data.digest:
+        raise InputError(f"{run}: started on other data ({stored.data.path})")
+    before, after = stored.dump(), asked.dump()
     for part in ("task", "model", "settings", "laws", "model_config", "model_settings"):
-        old, new = stored[part], asked[part]
-        if part in records.SETTINGS:  # a setting that is younger than the run had its default's effect
-            old = _defaults(records.SETTINGS[part]) | old
-        pairs = [(part, old, new)] if isinstance(old, str) else [(name, old.get(name), new[name]) for name in new]
+        old, new = before[part], after[part]
+        pairs = [(part, old, new)] if isinstance(old, str) else [(name, old[name], new[name]) for name in new]
         for name, was, now in pairs:
             if was != now:
                 raise InputError(f"{run}: started with {name} = {quoted(was)}, cannot go on with {quoted(now)}")

@@ -1,7 +1,8 @@
-"""How a model is trained. Needs no torch."""
+"""What a training run is asked: settings of the model, of the training and of the laws. Needs no torch."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, get_args
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import Field
 
@@ -84,13 +85,67 @@ def beyond(training: TrainSettings) -> str | None:
 
 
 TABLES: dict[str, type[Settings]] = {"model": RMAATConfig, "training": TrainSettings, "laws": LawSettings}
-PREFIXED = ("laws",)  # tables whose settings keep the table's name in front
+LAWS = "laws."  # stands in front of the settings of that table, in flat names
+TASK_DECIDES = ("vocabulary", "classes", "head")
+# Settings of the model that are not asked for under their own name, and what a message says of them.
 DECIDED = {
     "vocabulary": "the task's data decide it; leave it out",
     "classes": "the task's data decide it; leave it out",
     "head": "the task decides it; leave it out",
     "trainable_laws": "expected laws.trainable instead",
 }
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """All settings of a training run.
+
+    Attributes
+    ----------
+    model : RMAATConfig
+    training : TrainSettings
+    laws : LawSettings
+    """
+
+    model: RMAATConfig
+    training: TrainSettings
+    laws: LawSettings
+
+    @classmethod
+    def build(
+        cls,
+        flat: Mapping[str, Any],
+        vocabulary: int = 2,
+        classes: int | None = 2,
+        head: str = "classify",
+        longest: int | None = None,
+    ) -> Self:
+        """Share out flat settings (`flatten`), beside what a task decides; without a task for checks alone.
+
+        ``longest`` is the ``max_length`` of models without segments, where the settings do not give one.
+
+        Raises
+        ------
+        InputError
+            An unknown setting (the nearest is named), a value out of bounds, or one that is decided elsewhere.
+        """
+        for name, instead in DECIDED.items():
+            if name in flat:
+                raise InputError(f"{name}: {instead}")
+        laws = LawSettings(**{name.removeprefix(LAWS): flat[name] for name in flat if name.startswith(LAWS)})
+        rest = {name: value for name, value in flat.items() if not name.startswith(LAWS)}
+        elsewhere = [LAWS + name for name in LawSettings.model_fields]
+        model, training = split_settings(rest, RMAATConfig, TrainSettings, elsewhere=elsewhere)
+        if longest is not None:
+            model = {"max_length": longest, **model}
+        decided = {"vocabulary": vocabulary, "classes": classes, "head": head, "trainable_laws": laws.trainable}
+        return cls(RMAATConfig(**decided, **model), TrainSettings(**training), laws)
+
+    def flat(self) -> dict[str, Any]:
+        """Every setting that can be asked for, by its flat name, as JSON has it."""
+        model, training, laws = (part.model_dump(mode="json") for part in (self.model, self.training, self.laws))
+        asked = {name: value for name, value in model.items() if name not in DECIDED}
+        return {**asked, **training, **{LAWS + name: value for name, value in laws.items()}}
 
 
 def flatten(values: Mapping[str, Any], where: str) -> dict[str, Any]:
@@ -105,8 +160,7 @@ def flatten(values: Mapping[str, Any], where: str) -> dict[str, Any]:
     for name, value in values.items():
         table, dot, key = name.partition(".")
         if isinstance(value, Mapping):
-            part = {key: _flat_name(name, key, where) for key in value}
-            given = {part[key]: each for key, each in value.items()}
+            given = {_flat_name(name, inside, where): value[inside] for inside in value}
         else:
             given = {_flat_name(table, key, where) if dot else name: value}
         for key in given:
@@ -125,17 +179,17 @@ def of_model(values: Mapping[str, Any], model: str, where: str) -> dict[str, Any
         As `flatten`.
     """
     own = {name: values[name] for name in MODELS if name in values}
-    for name, table in own.items():
+    known = [*RMAATConfig.model_fields, *TrainSettings.model_fields]
+    flat_own = {}
+    for name, table in own.items():  # those of other models are checked, too
         if not isinstance(table, Mapping):
             raise InputError(f"{where}: expected a table [{name}], got {table!r}")
-    flat = flatten({name: value for name, value in values.items() if name not in own}, where)
-    mine = flatten(own.get(model, {}), where)
-    known = [*RMAATConfig.model_fields, *TrainSettings.model_fields]
-    for name, table in own.items():  # those of other models are checked, too
-        for key in flatten(table, where):
+        flat_own[name] = flatten(table, where)
+        for key in flat_own[name]:
             if "." not in key and key not in known:
                 raise InputError(f"{where}: unknown setting {key!r} in [{name}]; {did_you_mean(key, known)}")
-    return flat | mine
+    shared = flatten({name: value for name, value in values.items() if name not in own}, where)
+    return shared | flat_own.get(model, {})
 
 
 def _flat_name(table: str, key: str, where: str) -> str:
@@ -145,7 +199,7 @@ def _flat_name(table: str, key: str, where: str) -> str:
         raise InputError(
             f"{where}: unknown setting {key!r} in [{table}]; {did_you_mean(key, TABLES[table].model_fields)}"
         )
-    return f"{table}.{key}" if table in PREFIXED else key
+    return f"{table}.{key}" if table == "laws" else key
 
 
 def describe_settings() -> list[tuple[str, Any, str, str]]:
@@ -156,32 +210,3 @@ def describe_settings() -> list[tuple[str, Any, str, str]]:
         for row in describe(model)
         if row[0] != "trainable_laws"
     ]
-
-
-def build_settings(
-    values: Mapping[str, Any], vocabulary: int, classes: int | None, head: str = "classify", longest: int | None = None
-) -> tuple[RMAATConfig, TrainSettings, LawSettings]:
-    """Share out flat settings between model, training and laws; tables of a TOML file (one level) are opened.
-
-    ``longest`` is the ``max_length`` of models without segments, where the settings do not give one.
-
-    Raises
-    ------
-    InputError
-        An unknown setting (the nearest is named), a value out of bounds, or one that is decided elsewhere.
-    """
-    flat = flatten(values, "settings")
-    for name, instead in DECIDED.items():
-        if name in flat:
-            raise InputError(f"{name}: {instead}")
-    mark = "laws."
-    laws = LawSettings(**{name.removeprefix(mark): value for name, value in flat.items() if name.startswith(mark)})
-    rest = {name: value for name, value in flat.items() if not name.startswith(mark)}
-    model, training = split_settings(
-        rest, RMAATConfig, TrainSettings, elsewhere=[mark + name for name in LawSettings.model_fields]
-    )
-    if longest is not None:
-        model = {"max_length": longest, **model}
-    decided = {"vocabulary": vocabulary, "classes": classes, "head": head}
-    config = RMAATConfig(**decided, trainable_laws=laws.trainable, **model)
-    return config, TrainSettings(**training), laws
