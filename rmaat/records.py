@@ -228,7 +228,7 @@ class Best(Record):
 
 
 class Summary(Record):
-    """How a run ended: summary.json. ``padding`` and ``idle_segments`` are shares; ``waited`` is part of the seconds."""
+    """How a run ended: summary.json."""
 
     schema_version: Literal[1] = SUMMARY_VERSION
     end: Literal["steps", "patience"]
@@ -236,8 +236,8 @@ class Summary(Record):
     weights_of_step: Count
     best: Best | None
     tokens: Count = Field(description="seen in training, padding not among them")
-    padding: Number
-    idle_segments: Number
+    padding: Number = Field(description="share of all places")
+    idle_segments: Number = Field(description="share of all segments")
     seconds: Number = Field(description="of training steps")
     waited: Number = Field(description="of those, for data")
     memory_mb: Number
