@@ -10,10 +10,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from analysis.comparison import compare
+    from analysis.comparison.compare import compare
     from analysis.report import build_report
 
-_HOME = {"build_report": "analysis.report", "compare": "analysis.comparison"}
+_HOME = {"build_report": "analysis.report", "compare": "analysis.comparison.compare"}
 
 __all__ = ["build_report", "compare"]
 

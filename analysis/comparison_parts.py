@@ -4,9 +4,9 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from analysis.arms import Found, of_run
-from analysis.comparison import Comparison, compare_results
-from analysis.comparison_words import arm_rows, difference_rows, methods, sentences
+from analysis.comparison.arms import Result, of_run
+from analysis.comparison.compare import Comparison, compare_results
+from analysis.comparison.text import arm_rows, difference_rows, methods, sentences
 from analysis.parts import Bullets, Heading, Table, Text
 from astro_sim.common.errors import InputError
 from rmaat.records import RunRecord
@@ -53,9 +53,9 @@ def verdicts_of(comparison: Comparison) -> list[str]:
     return [_typeset(f"{each}.") for each in sentences(comparison)]
 
 
-def _together(runs: Sequence[RunRecord]) -> tuple[list[tuple[str, Found]], list[str]]:
+def _together(runs: Sequence[RunRecord]) -> tuple[list[tuple[str, list[Result]]], list[str]]:
     """What can be compared, by task and data, where there are two arms or more; and why runs were left out."""
-    together: dict[tuple[str, str], Found] = {}
+    together: dict[tuple[str, str], list[Result]] = {}
     left_out = []
     for run in runs:
         try:
@@ -64,8 +64,8 @@ def _together(runs: Sequence[RunRecord]) -> tuple[list[tuple[str, Found]], list[
             left_out.append(str(error))
             continue
         if not isinstance(one, str):
-            together.setdefault((one.task, one.data), Found()).take(one)
-    several = [(task, found) for (task, _), found in together.items() if len({one.arm for one in found.results}) > 1]
+            together.setdefault((one.task, one.data), []).append(one)
+    several = [(task, found) for (task, _), found in together.items() if len({one.arm for one in found}) > 1]
     return several, left_out
 
 

@@ -5,11 +5,11 @@ from typing import Any
 
 from analysis import paper, plots
 from analysis.collect import Inputs
+from analysis.comparison.statistics import wilson
 from analysis.comparison_parts import comparison_parts
 from analysis.curves import law_path, series
 from analysis.law_words import REFERENCE_TOTAL, moved, plain
 from analysis.parts import Plot, Section, Table, Text, count, number, percent
-from analysis.statistics import wilson
 from rmaat.records import RunRecord
 
 MOVED_TOTALS = (4, 8, 16)  # T at which a trained law is held against the simulated one

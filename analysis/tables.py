@@ -4,10 +4,10 @@ from typing import Any
 
 from analysis import paper
 from analysis.collect import Inputs, Results
-from analysis.comparison import compare
+from analysis.comparison.compare import compare
+from analysis.comparison.statistics import wilson
 from analysis.comparison_parts import tables_of
 from analysis.parts import Heading, Section, Table, Text, count, is_number, number, percent
-from analysis.statistics import wilson
 from astro_sim.common.errors import InputError
 
 MOST_COLUMNS = 12  # of a table that is shown as it is

@@ -6,12 +6,12 @@ from typing import Any
 
 from analysis.astrocyte_words import astrocyte_sentences
 from analysis.collect import Inputs
+from analysis.comparison.statistics import wilson
 from analysis.comparison_parts import verdicts
 from analysis.law_words import REFERENCE_TOTAL, law_doubts, law_findings, moved, perturbation_told
 from analysis.memory_words import look, memory_sentences
 from analysis.parts import count, is_number, number, percent, quantity
 from analysis.runs import labels, run_name
-from analysis.statistics import wilson
 from rmaat.records import RunRecord
 
 QUESTIONS = (

@@ -297,8 +297,8 @@ def compare(
 
     Example: rmaat compare runs/rmaat-0 runs/rmaat-1 runs/rmaat-2 runs/rmt-0 runs/rmt-1 runs/rmt-2 --baseline rmt
     """
-    from analysis.comparison import compare as held
-    from analysis.comparison_words import arm_rows, difference_rows, lines
+    from analysis.comparison.compare import compare as held
+    from analysis.comparison.text import arm_rows, as_dict, difference_rows, lines
     from astro_sim.common.files import write_json
 
     if out is not None:
@@ -306,9 +306,9 @@ def compare(
         _require_own(out, "comparison", "differences")
     found = held(paths, baseline, task)
     if out is not None:
-        write_json(out, found.as_dict())
+        write_json(out, as_dict(found))
     if json_:
-        print_json(found.as_dict())
+        print_json(as_dict(found))
         return
     for rows in (arm_rows(found), difference_rows(found)):
         table(*rows)

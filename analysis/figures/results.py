@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from analysis import paper
-from analysis.arms import Found, of_rows
-from analysis.comparison import Difference, compare_results
+from analysis.comparison.arms import of_rows, split
+from analysis.comparison.compare import Difference, compare_results
 from analysis.curves import colour
 from analysis.figures.style import DARK, MARKERS, PAGE, SMALL, SOFT, STYLES, dots, legend, new, nothing, plain, tidy
 from astro_sim.common.errors import InputError
@@ -234,11 +234,9 @@ def _finished(rows: Rows, table: str) -> list[Mapping[str, Any]]:
 
 def _differences(rows: Rows, task: str) -> tuple[Difference, ...]:
     """Every changed model of a task against the whole one; none where there is no other."""
-    results = Found()
-    for each in of_rows([row for row in rows if row["task"] == task], f"ablations of {task}"):
-        results.take(each)
-    changed = {result.row for result in results.results} - {BASE}
-    return compare_results(results, BASE).differences if changed else ()
+    results, left_out = split(of_rows([row for row in rows if row["task"] == task], f"ablations of {task}"))
+    changed = {result.row for result in results} - {BASE}
+    return compare_results(results, left_out, BASE).differences if changed else ()
 
 
 def _seeds(rows: Rows) -> dict[tuple[Any, ...], set[Any]]:

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 import analysis
-from analysis import statistics
-from analysis.arms import Found, Result
 from analysis.collect import Inputs
-from analysis.comparison import Comparison, compare_results
+from analysis.comparison import statistics
+from analysis.comparison.arms import Result
+from analysis.comparison.compare import Comparison, compare_results
+from analysis.comparison.text import arm_rows, as_dict, difference_rows, lines, methods, sentences
 from analysis.comparison_parts import comparison_parts
-from analysis.comparison_words import arm_rows, difference_rows, lines, methods, sentences
 from analysis.parts import Bullets, Heading, Table, Text
 from analysis.runs import results
 from astro_sim.common.errors import InputError
@@ -201,12 +201,12 @@ def test_copies_are_taken_for_different_in_5_of_100_tables_at_most():
     """Three arms against a baseline, all alike; and 3 binomial standard errors of 200 tables. Measured: 3 of 100."""
     generator, wrong, trials = np.random.default_rng(3), 0, 200
     for _ in range(trials):
-        hard, found = generator.normal(size=300), Found()
+        hard, found = generator.normal(size=300), []
         for model in ("rmaat", "rmt", "at", "rlt"):
             for seed in range(3):
                 right = generator.normal(size=300) < 0.3 + hard + 0.1 * generator.normal()
                 share = float(right.mean())
-                found.take(Result("", "listops", model, seed, "d", "a", {}, {}, None, share, 300, None, right))
+                found.append(Result("", "listops", model, seed, "d", "a", {}, {}, None, share, 300, None, right))
         wrong += any(each.verdict != "none" for each in compare_results(found).differences)
     assert wrong / trials < 0.05 + 3 * (0.05 * 0.95 / trials) ** 0.5
 
@@ -282,7 +282,7 @@ def test_tables_of_reproduce_are_read(tmp_path):
     )
     assert lines(found)[-1] == f"left out: {found.left_out[1]}"
     (note,) = found.notes
-    assert note.startswith("not told which examples are right: all rows; an earlier version wrote them")
+    assert note.startswith("not told which examples are right: all rows; rmaat reproduce writes them")
     run = write(tmp_path / "run", "rmt", 0, accuracy=0.4, examples=2000)
     mixed = analysis.compare([path, run], baseline=str(run))
     assert [arm.name for arm in mixed.arms] == ["rmt", "rmaat, kept=rmaat", "rmaat, kept=no H_astro"]
@@ -388,7 +388,7 @@ def test_what_is_refused_is_told_in_one_line(two, tmp_path):
 
 def test_a_comparison_is_json(two):
     found = analysis.compare(two)
-    raw = json.loads(json.dumps(found.as_dict(), allow_nan=False))
+    raw = json.loads(json.dumps(as_dict(found), allow_nan=False))
     assert raw["schema_version"] == 1
     assert raw["differences"][0]["sentence"] == sentences(found)[0]
     assert raw["differences"][0]["over_seeds"] is True

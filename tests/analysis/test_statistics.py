@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.statistics import (
-    Estimate,
+from analysis.comparison.statistics import (
+    Interval,
     over_seeds,
     over_seeds_and_examples,
     paired_effect,
@@ -42,7 +42,7 @@ def cells(both: int, first: int, second: int, neither: int) -> tuple[Any, Any]:
     return np.repeat([True, True, False, False], counts), np.repeat([True, False, True, False], counts)
 
 
-def ends(found: Estimate) -> tuple[float, float]:
+def ends(found: Interval) -> tuple[float, float]:
     assert found.low is not None
     assert found.high is not None
     return found.low, found.high
@@ -226,7 +226,7 @@ class Model:
         return generator.standard_normal(latent.shape, np.float32) < latent, float(here[0] - here[1])
 
 
-def inside(found: Estimate, truth: float) -> bool:
+def inside(found: Interval, truth: float) -> bool:
     return found.low is not None and found.high is not None and found.low <= truth <= found.high
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import analysis
-from analysis.comparison_words import sentences
+from analysis.comparison.text import sentences
 from rmaat.__main__ import main
 from tests.analysis.handmade_runs import row, table, write
 

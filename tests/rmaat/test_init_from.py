@@ -6,7 +6,7 @@ import shutil
 import pytest
 import torch
 
-from analysis import arms
+from analysis.comparison import arms
 from astro_sim.common.errors import InputError
 from astro_sim.common.files import file_digest
 from rmaat import from_pretrained, tasks
@@ -122,7 +122,7 @@ def test_what_does_not_fit_is_told_before_anything_is_written(first, listops, la
 def test_runs_with_and_without_are_two_arms(first, listops, laws, tmp_path):
     train("listops", listops, laws, tmp_path / "begun", "rmaat", SMALL, init_from=first)
     evaluate(tmp_path / "begun")
-    assert [*arms.arms(arms.find([first, tmp_path / "begun"]).results)] == ["rmaat", "rmaat, init_from=listops"]
+    assert [*arms.arms(arms.find([first, tmp_path / "begun"])[0])] == ["rmaat", "rmaat, init_from=listops"]
 
 
 def test_a_trained_law_begins_where_the_laws_put_it(listops, laws, other_laws, tmp_path):

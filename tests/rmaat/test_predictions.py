@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import analysis
-from analysis import statistics
+from analysis.comparison import statistics
 from rmaat.records import packed, read_run, unpacked
 from rmaat.tasks import storage
 from rmaat.tasks.enwik8 import Enwik8Settings

@@ -5,20 +5,18 @@ The verdict is that of an interval that is simultaneous over all comparisons wit
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
-from analysis import arms as runs_as_arms
-from analysis import statistics
-from analysis.arms import Found, Result
-from analysis.statistics import LEVEL, Effect, Estimate
+from analysis.comparison import statistics
+from analysis.comparison.arms import Result, arms, find
+from analysis.comparison.statistics import LEVEL, EffectSize, Interval
 from astro_sim.common.errors import InputError, did_you_mean
 
 FEWEST_PAIRS = 3  # common seeds from which other seeds are left out for the sake of pairs
-SCHEMA_VERSION = 1
 Verdict = Literal["better", "worse", "none"]
 METHODS = {
     "pairs, examples": "paired over seeds; variation of seeds and of test examples",
@@ -70,7 +68,7 @@ class Difference:
     Attributes
     ----------
     arm, baseline : str
-    estimate : Estimate
+    estimate : Interval
         Arm minus baseline, in the unit of `Comparison.metric`; its ``p`` is of this comparison alone.
     p : float or None
         Times the number of comparisons.
@@ -78,7 +76,7 @@ class Difference:
         A key of `METHODS`.
     seeds : (tuple of int, tuple of int)
         Of the runs that were compared: the arm's and the baseline's.
-    effect : Effect or None
+    effect : EffectSize or None
     sign_flip : float or None
         p value of the differences a pair by their signs, of this comparison alone; from six pairs on.
     verdict : {"better", "worse", "none"}
@@ -87,11 +85,11 @@ class Difference:
 
     arm: str
     baseline: str
-    estimate: Estimate
+    estimate: Interval
     p: float | None
     method: str
     seeds: tuple[tuple[int, ...], tuple[int, ...]]
-    effect: Effect | None
+    effect: EffectSize | None
     sign_flip: float | None
     verdict: Verdict
 
@@ -137,17 +135,6 @@ class Comparison:
         """Name of the arm that the others are held against."""
         return self.arms[0].name
 
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON: everything, and the sentences of the verdicts."""
-        from analysis.comparison_words import sentence
-
-        raw = {"schema_version": SCHEMA_VERSION, "baseline": self.baseline, **asdict(self)}
-        for row, difference in zip(raw["differences"], self.differences, strict=True):
-            row["method"] = METHODS[difference.method]
-            row["over_seeds"] = difference.over_seeds
-            row["sentence"] = sentence(self, difference)
-        return raw
-
 
 def compare(paths: Sequence[str | Path], baseline: str | None = None, task: str | None = None) -> Comparison:
     """Compare trained runs.
@@ -175,12 +162,13 @@ def compare(paths: Sequence[str | Path], baseline: str | None = None, task: str 
     --------
     >>> compare(["runs/rmaat-0", "runs/rmaat-1", "runs/rmt-0", "runs/rmt-1"], baseline="rmt").differences[0].verdict
     """
-    return compare_results(runs_as_arms.find(paths), baseline, task)
+    return compare_results(*find(paths), baseline, task)
 
 
-def compare_results(found: Found, baseline: str | None = None, task: str | None = None) -> Comparison:
-    """Compare results that were read before; as `compare`."""
-    results, left_out = found.results, list(found.left_out)
+def compare_results(
+    results: Sequence[Result], left_out: Sequence[str] = (), baseline: str | None = None, task: str | None = None
+) -> Comparison:
+    """Compare results that were read before, where ``left_out`` says why others were not; as `compare`."""
     if task is not None:
         known = sorted({result.task for result in results})
         if task not in known:
@@ -189,9 +177,9 @@ def compare_results(found: Found, baseline: str | None = None, task: str | None 
     _require_alike(results, left_out)
     language = any(result.bits is not None for result in results)
     if language:
-        left_out += [f"{each.label}: no bits_per_token" for each in results if each.bits is None]
-        results = [each for each in results if each.bits is not None]
-    groups = runs_as_arms.arms(results)
+        left_out = [*left_out, *(f"{result.label}: no bits_per_token" for result in results if result.bits is None)]
+        results = [result for result in results if result.bits is not None]
+    groups = arms(results)
     if len(groups) < 2:
         seeds = ", ".join(str(result.seed) for result in results)
         raise InputError(
@@ -200,9 +188,8 @@ def compare_results(found: Found, baseline: str | None = None, task: str | None 
         )
     first = _baseline(baseline, groups)
     groups = {first: groups[first], **groups}
-    level = 1 - (1 - LEVEL) / (len(groups) - 1)
     differences = tuple(
-        _difference((name, group), (first, groups[first]), level, len(groups) - 1, language)
+        _difference((name, group), (first, groups[first]), len(groups) - 1, language)
         for name, group in groups.items()
         if name != first
     )
@@ -218,10 +205,9 @@ def compare_results(found: Found, baseline: str | None = None, task: str | None 
     )
 
 
-def _require_alike(results: list[Result], left_out: list[str]) -> None:
+def _require_alike(results: Sequence[Result], left_out: Sequence[str]) -> None:
     if not results:
-        reasons = f": {'; '.join(left_out)}" if left_out else ""
-        raise InputError(f"no evaluated run to compare{reasons}")
+        raise InputError("no evaluated run to compare" + (f": {'; '.join(left_out)}" if left_out else ""))
     first = results[0]
     for other in results:
         if other.task != first.task:
@@ -240,8 +226,12 @@ def _baseline(asked: str | None, groups: dict[str, list[Result]]) -> str:
     if asked is None or asked in groups:
         return next(iter(groups)) if asked is None else asked
     of_model = [name for name, group in groups.items() if group[0].model == asked]
-    holding = [name for name, group in groups.items() if any(_is_at(result, asked) for result in group)]
-    for names in (of_model, holding):
+    folders = {name: [Path(result.label) for result in group] for name, group in groups.items()}
+    of_run = [
+        name for name, paths in folders.items()
+        if any(path.name == asked or path.resolve() == Path(asked).resolve() for path in paths)
+    ]  # fmt: skip
+    for names in (of_model, of_run):
         if len(names) == 1:
             return names[0]
         if names:
@@ -249,21 +239,16 @@ def _baseline(asked: str | None, groups: dict[str, list[Result]]) -> str:
     raise InputError(f"unknown baseline {asked!r}, no arm, model or run folder; {did_you_mean(asked, groups)}")
 
 
-def _is_at(result: Result, asked: str) -> bool:
-    """Whether a run is meant by the path or the name of its folder."""
-    path = Path(result.label)
-    return path.name == asked or path.resolve() == Path(asked).resolve()
-
-
 def _arm(name: str, group: list[Result], language: bool) -> Arm:
-    values = _values(group, language)
+    values, answers = _values(group, language), _answers(group)
     intervals = [None if language else statistics.wilson(result.right, result.examples) for result in group]
-    answers = _all_answers(group)
     low, high, over = None, None, "nothing"
     if len(group) > 1:
-        both = None if answers is None else statistics.over_seeds_and_examples(answers)
-        found, over = both or statistics.over_seeds(values), "seeds" if both is None else "seeds and examples"
-        low, high = found.low, found.high
+        if answers is None:
+            mean, over = statistics.over_seeds(values), "seeds"
+        else:
+            mean, over = statistics.over_seeds_and_examples(answers), "seeds and examples"
+        low, high = mean.low, mean.high
         if not language and low is not None and high is not None:
             low, high = max(low, 0.0), min(high, 1.0)
     elif intervals[0] is not None:
@@ -273,14 +258,16 @@ def _arm(name: str, group: list[Result], language: bool) -> Arm:
 
 
 def _difference(
-    arm: tuple[str, list[Result]], baseline: tuple[str, list[Result]], level: float, comparisons: int, language: bool
+    arm: tuple[str, list[Result]], baseline: tuple[str, list[Result]], comparisons: int, language: bool
 ) -> Difference:
     method, ours, theirs = _partners(arm[1], baseline[1])
+    level = 1 - (1 - LEVEL) / comparisons
     a, b = _values(ours, language), _values(theirs, language)
-    answers = None if language else _all_answers([*ours, *theirs])
+    answers = None if language else _answers([*ours, *theirs])
     effect, sign_flip = None, None
     if method == "pairs":
-        differences = _differences(ours, theirs, language)
+        # Of accuracies from whole numbers, so that equal ones are equal to the last bit.
+        differences = a - b if language else _rights(ours, theirs) / ours[0].examples
         effect, sign_flip = statistics.paired_effect(differences), statistics.sign_flip(differences)
         if answers is None:
             estimate = statistics.over_seeds(differences, level)
@@ -294,20 +281,21 @@ def _difference(
         else:
             estimate = statistics.unpaired_seeds_and_examples(answers[: len(ours)], answers[len(ours) :], level)
     elif language:
-        method, estimate = "nothing", Estimate(float(a[0] - b[0]), None, None, None, None, None, level)
+        method, estimate = "nothing", Interval(float(a[0] - b[0]), None, None, None, None, None, level)
     else:
         effect = statistics.share_effect(float(a[0]), float(b[0]))
         if answers is None:
-            counts = [(each.right, each.examples) for each in (ours[0], theirs[0])]
+            counts = [(result.right, result.examples) for result in (ours[0], theirs[0])]
             estimate = statistics.unpaired_shares(counts[0], counts[1], level)
         else:
             estimate = statistics.paired_shares(answers[0], answers[1], level)
     if answers is not None:
         method += ", examples"
     p = None if estimate.p is None else min(1.0, comparisons * estimate.p)
-    seeds = tuple(each.seed for each in ours), tuple(each.seed for each in theirs)
-    verdict = _verdict(estimate, p, language)
-    return Difference(arm[0], baseline[0], estimate, p, method, seeds, effect, sign_flip, verdict)
+    seeds = tuple(result.seed for result in ours), tuple(result.seed for result in theirs)
+    return Difference(
+        arm[0], baseline[0], estimate, p, method, seeds, effect, sign_flip, _verdict(estimate, p, language)
+    )
 
 
 def _partners(arm: list[Result], baseline: list[Result]) -> tuple[str, list[Result], list[Result]]:
@@ -323,7 +311,7 @@ def _partners(arm: list[Result], baseline: list[Result]) -> tuple[str, list[Resu
     return "one", arm[:1], baseline[:1]
 
 
-def _verdict(estimate: Estimate, p: float | None, language: bool) -> Verdict:
+def _verdict(estimate: Interval, p: float | None, language: bool) -> Verdict:
     """Shown where the interval leaves out 0 and p is below 5 %: of Student's intervals these two are the same."""
     if estimate.low is None or estimate.high is None or p is None or p >= 1 - LEVEL:
         return "none"
@@ -336,14 +324,11 @@ def _values(group: list[Result], language: bool) -> statistics.Floats:
     return np.array([result.bits if language else result.accuracy for result in group], dtype=float)
 
 
-def _differences(ours: list[Result], theirs: list[Result], language: bool) -> statistics.Floats:
-    """Differences a pair; of accuracies from whole numbers, so that equal ones are equal to the last bit."""
-    if language:
-        return _values(ours, True) - _values(theirs, True)
-    return np.array([a.right - b.right for a, b in zip(ours, theirs, strict=True)]) / ours[0].examples
+def _rights(ours: list[Result], theirs: list[Result]) -> statistics.Floats:
+    return np.array([a.right - b.right for a, b in zip(ours, theirs, strict=True)])
 
 
-def _all_answers(group: list[Result]) -> statistics.Answers | None:
+def _answers(group: list[Result]) -> statistics.Answers | None:
     """(seeds, examples) of all runs, or None where one did not keep its predictions."""
     kept = [result.answers for result in group if result.answers is not None]
     # Of one example no variation can be told.
@@ -351,6 +336,7 @@ def _all_answers(group: list[Result]) -> statistics.Answers | None:
 
 
 def _notes(groups: dict[str, list[Result]], differences: tuple[Difference, ...], language: bool) -> list[str]:
+    """What else must be known of a comparison."""
     notes = []
     if len(differences) > 1:
         notes.append(
@@ -358,24 +344,21 @@ def _notes(groups: dict[str, list[Result]], differences: tuple[Difference, ...],
             f"{100 * differences[0].estimate.level:.3g} %), and p is times {len(differences)}"
         )
     results = [result for group in groups.values() for result in group]
-    without = [result.label for result in results if result.answers is None and result.row is None]
-    if not language and without:
-        which = "all runs" if len(without) == len(results) else ", ".join(without)
-        notes.append(f"no predictions an example of {which}; rmaat evaluate keeps them (predictions.npy)")
-    rows = [result.label for result in results if result.answers is None and result.row is not None]
-    if not language and rows:
-        which = "all rows" if len(rows) == len(results) else ", ".join(rows)
-        notes.append(
-            f"not told which examples are right: {which}; an earlier version wrote them, rmaat reproduce writes them "
-            "anew where the run folders are still there"
-        )
+    for in_table, what, remedy in (
+        (False, "no predictions an example of {}", "rmaat evaluate keeps them (predictions.npy)"),
+        (True, "not told which examples are right: {}", "rmaat reproduce writes them anew where the run folders are "
+                                                        "still there"),
+    ):  # fmt: skip
+        without = [one.label for one in results if one.answers is None and (one.row is not None) == in_table]
+        if without and not language:
+            every = f"all {'rows' if in_table else 'runs'}"
+            notes.append(f"{what.format(every if len(without) == len(results) else ', '.join(without))}; {remedy}")
     for difference in differences:
         for name, used in zip((difference.arm, difference.baseline), difference.seeds, strict=True):
-            unused = [str(result.seed) for result in groups[name] if result.seed not in used]
-            if unused:
+            if unused := [str(result.seed) for result in groups[name] if result.seed not in used]:
                 against = f"{difference.arm} against {difference.baseline}"
                 notes.append(f"{against}: no partner for seeds of {name}: {', '.join(unused)}; left out")
-    commits = {result.commit for result in results if result.commit}
+    commits = sorted({result.commit[:12] for result in results if result.commit})
     if len(commits) > 1:
-        notes.append(f"trained by different states of the code: {', '.join(sorted(each[:12] for each in commits))}")
+        notes.append(f"trained by different states of the code: {', '.join(commits)}")
     return notes

@@ -1,7 +1,7 @@
 """Runs as arms: what is compared is a model with its settings and laws; runs of one arm differ in their seed alone."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,8 @@ EXPECTED = "expected run folders, folders of them, or tables that rmaat reproduc
 NEUTRAL = ("seed", "device", "log_every", "checkpoint_every", "tensorboard")  # no arm of their own
 OF_THE_TASK = ("vocabulary", "classes", "head", "trainable_laws")  # the last is asked for as laws.trainable
 IN_A_ROW = {
-    "task": str, "model": str, "name": str, "seed": int, "data": dict, "settings": dict, "laws_digest": str,
-    "accuracy": (float, int), "examples": int,
+    "task": str, "model": str, "name": str, "seed": int, "data": dict, "asked": dict, "settings": dict,
+    "laws_digest": str, "accuracy": (float, int), "examples": int,
 }  # fmt: skip
 
 
@@ -74,23 +74,14 @@ class Result:
         return round(self.accuracy * self.examples)
 
 
-@dataclass
-class Found:
-    """Results in the order given, and a sentence for each run that has none."""
-
-    results: list[Result] = field(default_factory=list)
-    left_out: list[str] = field(default_factory=list)
-
-    def take(self, one: Result | str) -> None:
-        """Keep a result, or the sentence that says why there is none."""
-        if isinstance(one, Result):
-            self.results.append(one)
-        else:
-            self.left_out.append(one)
+def split(read: Iterable[Result | str]) -> tuple[list[Result], list[str]]:
+    """Results in the order given, and the sentence for each run that has none."""
+    both = list(read)
+    return [one for one in both if isinstance(one, Result)], [one for one in both if isinstance(one, str)]
 
 
-def find(paths: Sequence[str | Path]) -> Found:
-    """Read the results of runs and tables; a run that is given twice is taken once.
+def find(paths: Sequence[str | Path]) -> tuple[list[Result], list[str]]:
+    """Read the results of runs and tables, as `split` gives them; a run that is given twice is taken once.
 
     Raises
     ------
@@ -99,15 +90,12 @@ def find(paths: Sequence[str | Path]) -> Found:
     """
     if not paths:
         raise InputError(f"compare: no path given; {EXPECTED}")
-    found, seen = Found(), set[Path]()
-    for given in map(Path, paths):
-        for path in _candidates(given):
-            if path.resolve() in seen:
-                continue
-            seen.add(path.resolve())
-            for one in _of_table(path) if path.is_file() else [of_run(read_run(path))]:
-                found.take(one)
-    return found
+    files: dict[Path, Path] = {}
+    for path in (path for given in paths for path in _candidates(Path(given))):
+        files.setdefault(path.resolve(), path)
+    return split(
+        one for path in files.values() for one in (_of_table(path) if path.is_file() else [of_run(read_run(path))])
+    )
 
 
 def of_run(run: RunRecord) -> Result | str:
@@ -171,14 +159,14 @@ def arms(results: Iterable[Result]) -> dict[str, list[Result]]:
     return dict(zip(names, groups.values(), strict=True))
 
 
-def _candidates(given: Path) -> Iterator[Path]:
+def _candidates(given: Path) -> list[Path]:
+    """The tables and run folders that ``given`` stands for."""
     if not given.exists():
         raise InputError(f"{given}: no such file or folder; {EXPECTED}")
     if given.is_file() and given.suffix != ".json":
         raise InputError(f"{given}: no run; {EXPECTED}")
     if given.is_file() or is_run(given):
-        yield given
-        return
+        return [given]
     runs = []
     for at, folders, _ in walk(given):
         inside = [name for name in folders if is_run(at / name)]
@@ -186,7 +174,7 @@ def _candidates(given: Path) -> Iterator[Path]:
         runs += [at / name for name in inside]
     if not runs:
         raise InputError(f"{given}: no run in this folder; {EXPECTED}")
-    yield from sorted(runs)
+    return sorted(runs)
 
 
 def _of_table(path: Path) -> Iterator[Result | str]:
@@ -215,10 +203,8 @@ def of_rows(rows: Sequence[Mapping[str, Any]], where: str) -> Iterator[Result | 
             continue
         for name, kind in IN_A_ROW.items():
             if not isinstance(row.get(name), kind):
-                told = kind.__name__ if isinstance(kind, type) else " or ".join(each.__name__ for each in kind)
-                raise InputError(f"{label}: expected {name!r}, a {told}")
-        if not isinstance(row.get("asked") or {}, dict):
-            raise InputError(f"{label}: expected 'asked', a dict")
+                wanted = kind.__name__ if isinstance(kind, type) else " or ".join(one.__name__ for one in kind)
+                raise InputError(f"{label}: expected {name!r}, a {wanted}")
         if not 0 <= row["accuracy"] <= 1:
             raise InputError(f"{label}: accuracy: expected a share, got {row['accuracy']}")
         yield Result(
@@ -228,7 +214,7 @@ def of_rows(rows: Sequence[Mapping[str, Any]], where: str) -> Iterator[Result | 
             seed=row["seed"],
             data=str(row["data"].get("digest")),
             laws=row["laws_digest"],
-            asked=_effective(row.get("asked") or {}),
+            asked=_effective(row["asked"]),
             built=_effective(row["settings"]),
             row=row["name"],
             accuracy=row["accuracy"],
@@ -239,7 +225,7 @@ def of_rows(rows: Sequence[Mapping[str, Any]], where: str) -> Iterator[Result | 
 
 
 def _right(row: Mapping[str, Any], label: str) -> NDArray[np.bool_] | None:
-    """Which examples a row of a table has right; None in a table that an earlier version wrote."""
+    """Which examples a row of a table has right; None where its run kept no predictions."""
     if row.get("right") is None:
         return None
     try:
@@ -265,32 +251,28 @@ def _names(arms: list[Result]) -> list[str]:
         differing = [name for name in differing if all(name in arm.asked for arm in arms)]
     names = []
     for arm in arms:
-        shown = [f"{name}={_written(arm.asked[name])}" for name in differing if arm.asked.get(name) is not None]
-        alike = [other.laws for other in arms if _laws_asked(other) == _laws_asked(arm)]
-        names.append(", ".join([arm.model, *shown, *([f"laws={arm.laws[:8]}"] if len(set(alike)) > 1 else [])]))
-    return [_told_apart(at, names, arms) for at in range(len(arms))]
-
-
-def _told_apart(at: int, names: list[str], arms: list[Result]) -> str:
-    """The name of an arm, with what was built differently where another has the same."""
-    same = [arm for name, arm in zip(names, arms, strict=True) if name == names[at]]
-    if len(same) == 1:
-        return names[at]
-    differing = _differing([arm.built for arm in same])
-    built = arms[at].built
-    return ", ".join([names[at], *(f"{name}={_written(built.get(name))}" for name in differing)])
+        settings = [_setting(arm.asked, name) for name in differing if arm.asked.get(name) is not None]
+        alike = {other.laws for other in arms if _laws_asked(other) == _laws_asked(arm)}
+        names.append(", ".join([arm.model, *settings, *([f"laws={arm.laws[:8]}"] if len(alike) > 1 else [])]))
+    apart = []
+    for arm, name in zip(arms, names, strict=True):  # what was built differently, where another has the same name
+        same = [other.built for other, its in zip(arms, names, strict=True) if its == name]
+        apart.append(", ".join([name, *(_setting(arm.built, built) for built in _differing(same))]))
+    return apart
 
 
 def _differing(settings: list[Mapping[str, Any]]) -> list[str]:
-    known = dict.fromkeys(name for each in settings for name in each if name not in OF_THE_TASK)
-    return [name for name in known if len({_written(each.get(name)) for each in settings}) > 1]
+    """Names of settings that are not the same in all."""
+    known = dict.fromkeys(name for one in settings for name in one if name not in OF_THE_TASK)
+    return [name for name in known if len({_setting(one, name) for one in settings}) > 1]
 
 
 def _laws_asked(arm: Result) -> tuple[Any, ...]:
     return tuple(arm.asked.get(f"laws.{name}") for name in ("perturbed", "factor", "seed"))
 
 
-def _written(value: Any) -> str:
+def _setting(settings: Mapping[str, Any], name: str) -> str:
+    value = settings.get(name)
     if isinstance(value, bool) or value is None:
-        return "default" if value is None else str(value).lower()
-    return ":".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+        return f"{name}={'default' if value is None else str(value).lower()}"
+    return f"{name}={':'.join(map(str, value)) if isinstance(value, list | tuple) else value}"

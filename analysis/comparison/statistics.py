@@ -30,8 +30,8 @@ Answers = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """A mean or a difference, in the unit of what went in.
+class Interval:
+    """A mean or a difference with its interval, in the unit of what went in.
 
     Attributes
     ----------
@@ -57,7 +57,7 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class Effect:
+class EffectSize:
     """An effect size with its 95 % interval, where it has one."""
 
     name: str
@@ -68,11 +68,11 @@ class Effect:
 
 def wilson(right: int, examples: int, level: float = LEVEL) -> tuple[float, float]:
     """Wilson's interval of a share (Wilson 1927, JASA 22, 209)."""
-    found = stats.binomtest(right, examples).proportion_ci(level, "wilson")
-    return float(found.low), float(found.high)
+    ends = stats.binomtest(right, examples).proportion_ci(level, "wilson")
+    return float(ends.low), float(ends.high)
 
 
-def over_seeds(values: Floats, level: float = LEVEL) -> Estimate:
+def over_seeds(values: Floats, level: float = LEVEL) -> Interval:
     """Mean over seeds with Student's interval; of differences a pair this is the paired t-test.
 
     It is about these test examples: others are not in it.
@@ -87,7 +87,7 @@ def over_seeds(values: Floats, level: float = LEVEL) -> Estimate:
     return _student(float(values.mean()), [(_error_squared(values), len(values))], 0.0, level)
 
 
-def welch(first: Floats, second: Floats, level: float = LEVEL) -> Estimate:
+def welch(first: Floats, second: Floats, level: float = LEVEL) -> Interval:
     """Difference of means over seeds that are no pairs, first minus second: Welch's interval.
 
     Parameters
@@ -101,7 +101,7 @@ def welch(first: Floats, second: Floats, level: float = LEVEL) -> Estimate:
     return _student(value, [(_error_squared(each), len(each)) for each in arms], 0.0, level)
 
 
-def over_seeds_and_examples(values: NDArray[Any], level: float = LEVEL) -> Estimate:
+def over_seeds_and_examples(values: NDArray[Any], level: float = LEVEL) -> Interval:
     """Mean over seeds and examples that are both a sample: of right answers, or of differences between two arms.
 
     A crossed layout with one value a cell: value = mean + seed + example + rest. The mean squares of seeds (S),
@@ -120,7 +120,7 @@ def over_seeds_and_examples(values: NDArray[Any], level: float = LEVEL) -> Estim
     return _student(float(values.mean()), seeds, max(of_examples - rest, 0.0) / values.size, level)
 
 
-def unpaired_seeds_and_examples(first: NDArray[Any], second: NDArray[Any], level: float = LEVEL) -> Estimate:
+def unpaired_seeds_and_examples(first: NDArray[Any], second: NDArray[Any], level: float = LEVEL) -> Interval:
     """Difference of two arms over seeds that are no pairs and examples that are, first minus second.
 
     As `over_seeds_and_examples`, with the seeds of each arm by themselves and Welch's degrees of freedom.
@@ -141,7 +141,7 @@ def unpaired_seeds_and_examples(first: NDArray[Any], second: NDArray[Any], level
     return _student(float(between.mean()), seeds, max(spread - noise, 0.0), level)
 
 
-def paired_shares(first: Answers, second: Answers, level: float = LEVEL) -> Estimate:
+def paired_shares(first: Answers, second: Answers, level: float = LEVEL) -> Interval:
     """Difference of the right answers of two runs on the same examples, first minus second.
 
     The interval is Newcombe's for paired shares, the p value that of McNemar's exact test. It is about these two
@@ -161,7 +161,7 @@ def paired_shares(first: Answers, second: Answers, level: float = LEVEL) -> Esti
     other, neither = int((~first & second).sum()), int((~first & ~second).sum())
     examples = both + one + other + neither
     if not one and not other:
-        return Estimate(0.0, None, None, 1.0, None, None, level)
+        return Interval(0.0, None, None, 1.0, None, None, level)
     margins = (both + one) * (other + neither) * (both + other) * (one + neither)
     together = both * neither - one * other
     together = max(together - examples / 2, 0.0) if together > 0 else together
@@ -170,7 +170,7 @@ def paired_shares(first: Answers, second: Answers, level: float = LEVEL) -> Esti
     return _square_and_add((both + one, examples), (both + other, examples), correlation, p, level)
 
 
-def unpaired_shares(first: tuple[int, int], second: tuple[int, int], level: float = LEVEL) -> Estimate:
+def unpaired_shares(first: tuple[int, int], second: tuple[int, int], level: float = LEVEL) -> Interval:
     """Difference of two shares, first minus second, as if each had examples of its own.
 
     On the same examples runs agree more often than by chance, so this interval is then wider than a paired one. The
@@ -186,9 +186,8 @@ def unpaired_shares(first: tuple[int, int], second: tuple[int, int], level: floa
     Newcombe (1998), Stat. Med. 17, 873, method 10.
     """
     table = np.array([[right, examples - right] for right, examples in (first, second)])
-    found: Any = stats.chi2_contingency(table, correction=False) if table.sum(0).all() else None
-    p = 1.0 if found is None else float(found.pvalue)
-    return _square_and_add(first, second, 0.0, p, level)
+    chi_squared: Any = stats.chi2_contingency(table, correction=False) if table.sum(0).all() else None
+    return _square_and_add(first, second, 0.0, 1.0 if chi_squared is None else float(chi_squared.pvalue), level)
 
 
 def sign_flip(values: Floats) -> float | None:
@@ -198,17 +197,12 @@ def sign_flip(values: Floats) -> float | None:
     """
     if not FEWEST_SIGNS <= len(values) <= MOST_SIGNS:
         return None
-    found = stats.permutation_test(
-        (np.asarray(values, dtype=float),),
-        _mean,
-        permutation_type="samples",
-        n_resamples=2**MOST_SIGNS,
-        vectorized=True,
-    )
-    return float(found.pvalue)
+    data, choices = (np.asarray(values, dtype=float),), 2**MOST_SIGNS
+    signs = stats.permutation_test(data, np.mean, permutation_type="samples", n_resamples=choices, vectorized=True)
+    return float(signs.pvalue)
 
 
-def paired_effect(values: Floats) -> Effect | None:
+def paired_effect(values: Floats) -> EffectSize | None:
     """Hedges' g of differences a pair: their mean over their standard deviation, made smaller for few pairs.
 
     The interval is exact for normal differences, and wide: with five pairs its half width is about 1. None for fewer
@@ -221,7 +215,7 @@ def paired_effect(values: Floats) -> Effect | None:
     return _hedges(size, _noncentral(size * math.sqrt(count), count - 1), math.sqrt(count), count - 1)
 
 
-def unpaired_effect(first: Floats, second: Floats) -> Effect | None:
+def unpaired_effect(first: Floats, second: Floats) -> EffectSize | None:
     """Hedges' g of two groups: difference of means over the pooled standard deviation, made smaller for few seeds."""
     counts = len(first), len(second)
     freedom = sum(counts) - 2
@@ -233,13 +227,9 @@ def unpaired_effect(first: Floats, second: Floats) -> Effect | None:
     return _hedges(size, _noncentral(size * scale, freedom), scale, freedom)
 
 
-def share_effect(first: float, second: float) -> Effect:
+def share_effect(first: float, second: float) -> EffectSize:
     """Cohen's h of two shares: the difference of their angles 2 arcsin sqrt(share)."""
-    return Effect("Cohen's h", 2 * (math.asin(math.sqrt(first)) - math.asin(math.sqrt(second))))
-
-
-def _mean(values: Floats, axis: int = -1) -> Floats:
-    return values.mean(axis)
+    return EffectSize("Cohen's h", 2 * (math.asin(math.sqrt(first)) - math.asin(math.sqrt(second))))
 
 
 def _constant(values: Any) -> bool:
@@ -263,11 +253,11 @@ def _error_squared(values: Floats) -> float:
     return 0.0 if _constant(values) else float(stats.sem(values)) ** 2
 
 
-def _student(value: float, seeds: list[tuple[float, int]], examples: float, level: float) -> Estimate:
+def _student(value: float, seeds: list[tuple[float, int]], examples: float, level: float) -> Interval:
     """From the variances that so many seeds gave, each with its own freedom, and the one of examples, well known."""
     of_seeds = sum(part for part, _ in seeds)
     if not of_seeds and not examples:
-        return Estimate(value, None, None, None, None, None, level)
+        return Interval(value, None, None, None, None, None, level)
     below = sum(part**2 / (count - 1) for part, count in seeds)
     freedom = of_seeds**2 / below if below else 1.0
 
@@ -283,7 +273,7 @@ def _student(value: float, seeds: list[tuple[float, int]], examples: float, leve
     else:
         ratio = -abs(value) / math.sqrt(of_seeds + examples)
         p = 2 * float(special.stdtr(freedom, ratio) if of_seeds else special.ndtr(ratio))
-    return Estimate(value, value - width, value + width, p, math.sqrt(of_seeds + examples), math.sqrt(seen), level)
+    return Interval(value, value - width, value + width, p, math.sqrt(of_seeds + examples), math.sqrt(seen), level)
 
 
 def _where_zero(falling: Callable[[float], float]) -> float:
@@ -302,7 +292,7 @@ def _normal_power(level: float) -> float:
 
 def _square_and_add(
     first: tuple[int, int], second: tuple[int, int], correlation: float, p: float, level: float
-) -> Estimate:
+) -> Interval:
     """Newcombe's interval of a difference from Wilson's of both shares."""
     a, b = (right / examples for right, examples in (first, second))
     (a_low, a_high), (b_low, b_high) = (wilson(*each, level) for each in (first, second))
@@ -312,7 +302,7 @@ def _square_and_add(
 
     low, high = a - b - half(a - a_low, b_high - b), a - b + half(a_high - a, b - b_low)
     error = (high - low) / (2 * float(special.ndtri(0.5 + level / 2)))
-    return Estimate(a - b, low, high, p, error, _normal_power(level) * error, level)
+    return Interval(a - b, low, high, p, error, _normal_power(level) * error, level)
 
 
 def _noncentral(t: float, freedom: float) -> Floats | None:
@@ -322,8 +312,8 @@ def _noncentral(t: float, freedom: float) -> Floats | None:
     return np.array([special.nctdtrinc(freedom, 0.5 + side * LEVEL / 2, t) for side in (1, -1)])
 
 
-def _hedges(size: float, ends: Floats | None, scale: float, freedom: float) -> Effect:
+def _hedges(size: float, ends: Floats | None, scale: float, freedom: float) -> EffectSize:
     smaller = math.exp(special.gammaln(freedom / 2) - special.gammaln((freedom - 1) / 2)) / math.sqrt(freedom / 2)
     if ends is None:
-        return Effect("Hedges' g", smaller * size)
-    return Effect("Hedges' g", smaller * size, *(float(smaller * end / scale) for end in ends))
+        return EffectSize("Hedges' g", smaller * size)
+    return EffectSize("Hedges' g", smaller * size, *(float(smaller * end / scale) for end in ends))
