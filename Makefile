@@ -3,19 +3,26 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
-SLOW   ?= slow
+# Two workers of one thread each, since threads of both would wait for each other; one that is done takes over from the other.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal $(if $(ROOM),tests/$(ROOM))
 
-.PHONY: demo test test-slow lint format bench docs clean
+.PHONY: demo test test-biology test-slow test-long lint format bench docs clean
 
 demo: $(STAMP)   ## simulate, distil, train with AMRB and report, in two to four minutes
 	rm -rf demo
 	$(BIN)/rmaat demo --out demo
 
-test: $(STAMP)   ## the default suite: two workers of one thread each, which would otherwise wait for each other
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
+test: $(STAMP)   ## the default suite, of all rooms or of one: make test ROOM=bridge
+	$(PYTEST) -m "not slow and not biology"
 
-test-slow: $(STAMP)   ## the tests that take from some ten seconds to minutes each, in the same way
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "$(SLOW)" -n 2 --dist loadfile
+test-biology: $(STAMP)   ## what builds and runs networks on Brian2
+	$(PYTEST) -m "biology and not long"
+
+test-slow: $(STAMP)   ## what takes from some ten seconds to minutes a test
+	$(PYTEST) -m "slow and not biology and not long"
+
+test-long: $(STAMP)   ## what takes five minutes and more a test, which CI leaves out
+	$(PYTEST) -m long
 
 lint: $(STAMP)   ## ruff (rules and formatting) and the type checker
 	$(BIN)/ruff check .

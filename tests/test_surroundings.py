@@ -14,7 +14,6 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-import brian2
 import filelock
 import matplotlib
 import numba.core.caching
@@ -33,6 +32,9 @@ from astro_sim.dataset import content_digest
 from astro_sim.sweeps import pool
 from bridge.laws import Laws
 from rmaat.__main__ import main
+
+brian.load_brian2()
+import brian2  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
 LAWS = ROOT / "results" / "laws.json"

@@ -5,9 +5,11 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-import astro_sim
+from astro_sim.common import brian
 from astro_sim.experiments import own
 from tests.astro_sim.own_experiment import LEAK
+
+brian.load_brian2()  # before a test module imports it and with it its handler of interrupts
 
 
 class Question(NamedTuple):
@@ -57,28 +59,27 @@ def question(request):
 
 
 @pytest.fixture(scope="session")
-def dataset(question):
+def dataset(question, simulated):
     """Its dataset; treat as read-only."""
-    return astro_sim.simulate(question.experiment, question.model, seed=3, **question.settings)
+    return simulated(question.experiment, question.model, seed=3, **question.settings)
 
 
 @pytest.fixture(scope="session")
-def ltp():
+def ltp(simulated):
     """The experiment "ltp" as it comes; treat as read-only."""
-    return astro_sim.simulate("ltp", seed=1)
+    return simulated("ltp", seed=1)
 
 
 @pytest.fixture(scope="session")
-def stp():
+def stp(simulated):
     """The experiment "stp" in every layout; treat as read-only."""
-    layouts = ["equidistant", "ring", "grid", "line", "clusters", "random"]
-    return astro_sim.simulate("stp", layouts=layouts, seed=1)
+    return simulated("stp", seed=1, layouts=["equidistant", "ring", "grid", "line", "clusters", "random"])
 
 
 @pytest.fixture(scope="session")
-def spatial():
+def spatial(simulated):
     """The experiment "spatial" as it comes; treat as read-only."""
-    return astro_sim.simulate("spatial")
+    return simulated("spatial")
 
 
 @pytest.fixture

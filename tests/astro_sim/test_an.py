@@ -9,6 +9,8 @@ from astro_sim.biophysical.an import ANParameters
 from astro_sim.biophysical.potentiation import PotentiationParameters
 from astro_sim.common.errors import InputError
 
+pytestmark = pytest.mark.biology
+
 SHORT = {
     "target": "numpy",  # over before the code would be compiled; long runs are `slow` and compiled
     "duration": 4.0,

@@ -11,6 +11,8 @@ from astro_sim.biophysical.engine import Session, values
 from astro_sim.biophysical.process import set_states
 from astro_sim.common.errors import InputError
 
+pytestmark = pytest.mark.biology
+
 
 def parameters(**given):
     return astrocytes.AstrocyteNetworkParameters(**{"kinetics": "chi", "F_ex": 0.09, "target": "numpy", **given})

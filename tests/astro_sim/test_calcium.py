@@ -11,6 +11,8 @@ import astro_sim
 from astro_sim.biophysical.process import FM, G_CHI, LI_RINZEL, ProcessParameters
 from astro_sim.common.errors import InputError
 
+pytestmark = pytest.mark.biology
+
 
 def simulate(**settings):
     return astro_sim.simulate("calcium", "biophysical", **settings)

@@ -16,6 +16,8 @@ from astro_sim.biophysical import calcium, engine, process
 from astro_sim.biophysical.engine import Session, TargetWarning, values
 from astro_sim.common.errors import InputError, NumericalError
 
+pytestmark = pytest.mark.biology
+
 STANDALONE = pytest.param("cpp_standalone", marks=pytest.mark.slow)  # compiles whole programs
 
 

@@ -8,6 +8,8 @@ from astro_sim import observables
 from astro_sim.common.errors import InputError
 from bridge.other_laws import presynaptic_exponent
 
+pytestmark = pytest.mark.biology
+
 
 @pytest.fixture(scope="module")
 def run():

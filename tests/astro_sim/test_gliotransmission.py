@@ -11,6 +11,8 @@ from astro_sim.biophysical import process, synapse
 from astro_sim.biophysical.engine import Session, values
 from astro_sim.common.errors import InputError
 
+pytestmark = pytest.mark.biology
+
 P = process.ProcessParameters()
 ANY = {"U_0": st.floats(0.02, 0.98), "Omega_f": st.floats(0.1, 20.0), "Omega_d": st.floats(0.1, 20.0)}
 

@@ -15,6 +15,8 @@ from astro_sim.common.errors import InputError
 from astro_sim.experiments import network
 from astro_sim.observables import local_variation
 
+pytestmark = pytest.mark.biology
+
 SMALL = {"excitatory": 40, "inhibitory": 10, "astrocytes": 36, "p_e": 0.2, "p_i": 0.5,
          "factors": [1.0, 1.2], "window": 0.1, "interval": 0.01}  # fmt: skip
 CROSSING = {"C_start": 0.499, "I_start": 1.0}

@@ -10,6 +10,8 @@ from astro_sim.biophysical.engine import Session, values
 from astro_sim.common.errors import InputError
 from astro_sim.experiments.ltp_biophysical import LtpParameters
 
+pytestmark = pytest.mark.biology
+
 
 def ltp(**settings):
     return astro_sim.simulate("ltp", "biophysical", **settings)

@@ -9,6 +9,8 @@ import astro_sim
 from astro_sim.common.errors import InputError
 from bridge.distil import spatial_decay
 
+pytestmark = pytest.mark.biology
+
 
 def simulate(**given):
     short = {"n": 3, "settle": 2.0, "active": 2.0, "after": 3.0}

@@ -9,6 +9,8 @@ import astro_sim
 from astro_sim.common.errors import InputError
 from astro_sim.experiments import waves
 
+pytestmark = pytest.mark.biology
+
 
 def simulate(**given):
     return astro_sim.simulate("waves", model="biophysical", **{"cells": 15, "duration": 100.0, **given})

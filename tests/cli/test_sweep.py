@@ -159,7 +159,7 @@ def test_help_shows_how(capsys):
     assert "--sweep tau_p_l=30:90:5" in " ".join(capsys.readouterr().out.split())
 
 
-@pytest.mark.slow
+@pytest.mark.biology
 @pytest.mark.parametrize("where", [["--workers", "2"], ["--dask", "local", "--workers", "1"]])
 def test_a_model_on_brian2_is_swept_in_processes(where, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -171,6 +171,7 @@ def test_a_model_on_brian2_is_swept_in_processes(where, tmp_path, monkeypatch):
     xr.testing.assert_identical(astro_sim.select(swept, O_P=0.8), one)
 
 
+@pytest.mark.biology
 def test_a_failed_point_of_a_swept_choice_is_named(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     words = ["simulate", "stp", "--model", "biophysical", "--out", "x.nc"]
