@@ -2,7 +2,7 @@
 
 A dataset is an `xarray.Dataset` with named dimensions. Every variable carries ``units`` and ``long_name``; the
 attributes carry where it came from (experiment, model, seed, every setting, versions, a digest). What an experiment
-promises stands in `astro_sim.contents`, or, of an experiment of one's own, in the dataset itself; writer and reader
+promises stands in its file in `astro_sim.experiments`, or, of one's own, in the dataset itself; writer and reader
 check it.
 
 Two digests say what a dataset is: ``digest`` covers the question (experiment, model, seed, settings), and
@@ -29,8 +29,8 @@ import xarray as xr
 from astro_sim.common.errors import InputError, brief, did_you_mean, quoted
 from astro_sim.common.files import HDF5, digest, parse_json, versions, write_bytes
 from astro_sim.common.sealed import read_hdf5, seal
-from astro_sim.contents import CONTENTS, Contents, require_readable
-from astro_sim.contents.shared import Dimensions
+from astro_sim.experiments.experiment import NAMES, NamedExperiment, find, require_readable
+from astro_sim.experiments.variables import Dimensions
 
 SCHEMA_VERSION = 1
 CONTENT = "content_digest"
@@ -51,12 +51,10 @@ OWN_ATTRIBUTES = ("own_source", "own_contents", "own_stands_for")
 
 def describe(
     dataset: xr.Dataset,
-    experiment: str,
+    experiment: str | NamedExperiment,
     model: str,
     seed: int,
     settings: Mapping[str, Any],
-    contents: Contents | None = None,
-    own: Mapping[str, str] | None = None,
 ) -> xr.Dataset:
     """Attach units, descriptions and provenance.
 
@@ -67,11 +65,9 @@ def describe(
     ----------
     dataset : xarray.Dataset
         Left as it is. Attributes and encodings that it has are not taken over.
-    experiment, model, seed, settings
-    contents : Contents, optional
-        By default those of the package's experiment of this name.
-    own : mapping, optional
-        Attributes of an experiment of one's own.
+    experiment : str or NamedExperiment
+        Its name alone if it is one of the package.
+    model, seed, settings
 
     Raises
     ------
@@ -79,18 +75,19 @@ def describe(
         A variable without a meaning, or of values that no file keeps; or refused by `check`.
     """
     dataset = dataset.copy()
-    known = (contents or CONTENTS[experiment]).known(model, settings)
+    named = find(experiment) if isinstance(experiment, str) else experiment
+    known = named.known(model, settings)
     for name, variable in dataset.variables.items():
         if str(name) not in known:
             raise InputError(
-                f"{experiment}: MEANINGS of {model!r} lack the variable {str(name)!r}; expected its unit and meaning"
+                f"{named.name}: MEANINGS of {model!r} lack the variable {str(name)!r}; expected its unit and meaning"
             )
         if not _is_kept(variable):
-            raise InputError(f"{experiment}: variable {str(name)!r} holds {variable.dtype}, expected numbers or text")
+            raise InputError(f"{named.name}: variable {str(name)!r} holds {variable.dtype}, expected numbers or text")
         unit, meaning = known[str(name)]
         variable.attrs, variable.encoding = {"units": unit, "long_name": meaning}, {}
     dataset.encoding = {}
-    dataset.attrs = provenance(experiment, model, seed, settings, own=own)
+    dataset.attrs = provenance(named.name, model, seed, settings, own=named.attributes(model))
     return check(dataset)
 
 
@@ -184,13 +181,11 @@ def changes_of(dataset: xr.Dataset) -> dict[str, tuple[Any, Any, str]]:
 
     Empty for an experiment of one's own, whose defaults stand in a file that is not there.
     """
-    from astro_sim import experiments  # which loads the solvers; reading a dataset does without
-
     given, found = settings_of(dataset), {}
     experiment = str(dataset.attrs["experiment"])
-    if experiment not in CONTENTS:
+    if experiment not in NAMES:
         return {}  # of one's own: its file is not there
-    for part in experiments.find(experiment).get(str(dataset.attrs["model"])).complete({}):
+    for part in find(experiment).get(str(dataset.attrs["model"])).complete({}):
         for name, default in part.model_dump(mode="json").items():
             if given.get(name, default) != default:
                 found[name] = (given[name], default, part.unit(name))
@@ -301,13 +296,13 @@ def promised(dataset: xr.Dataset, where: str = "dataset") -> Dimensions:
         An unknown experiment or model; of an experiment of one's own, attributes or units that are missing or broken.
     """
     experiment, model = str(dataset.attrs["experiment"]), str(dataset.attrs["model"])
-    if experiment in CONTENTS:
-        known = CONTENTS[experiment].promised
+    if experiment in NAMES:
+        known = find(experiment).promised
         if model not in known:
             raise InputError(f"{where}: unknown model {model!r} of {experiment!r}; {did_you_mean(model, known)}")
         return known[model]
     if "own_contents" not in dataset.attrs:
-        raise InputError(f"{where}: unknown experiment {experiment!r}; {did_you_mean(experiment, CONTENTS)}")
+        raise InputError(f"{where}: unknown experiment {experiment!r}; {did_you_mean(experiment, NAMES)}")
     try:
         held = parse_json(dataset.attrs["own_contents"])
         found = {name: tuple(dims) for name, dims in held.items() if isinstance(dims, list)}

@@ -16,9 +16,9 @@ import xarray as xr
 from astro_sim import experiments
 from astro_sim.common.brian import own_preferences
 from astro_sim.common.errors import InputError
-from astro_sim.common.interrupts import interrupts_heard
-from astro_sim.common.own_file import PASSED, located
 from astro_sim.common.settings import describe as describe_fields
+from astro_sim.common.signals import interrupts_heard
+from astro_sim.common.user_file import PASSED, located
 from astro_sim.dataset import describe
 
 MOST_SEED = 2**63 - 1  # what a file can hold
@@ -124,10 +124,10 @@ class _Point(NamedTuple):
 
 
 def _steps(
-    found: experiments.Found, model: str, given: Mapping[str, Any], seed: int
+    named: experiments.NamedExperiment, model: str, given: Mapping[str, Any], seed: int
 ) -> Generator[Any, Any, xr.Dataset]:
     """One point as a generator, whatever its experiment's run function is."""
-    variant = found.get(model)
+    variant = named.get(model)
     settings, parameters = variant.complete(given)
     try:
         run = variant.run(settings, parameters, np.random.default_rng(seed))
@@ -135,13 +135,13 @@ def _steps(
     except InputError:
         raise
     except BaseException as error:
-        if not found.source or isinstance(error, PASSED):
+        if not named.source or isinstance(error, PASSED):
             raise
-        raise located(error, found.reference) from error  # a mistake in one's own file: where
+        raise located(error, named.reference) from error  # a mistake in one's own file: where
     if not isinstance(dataset, xr.Dataset):
-        raise InputError(f"{found.name}: expected an xarray.Dataset of its run function, got {type(dataset).__name__}")
+        raise InputError(f"{named.name}: expected an xarray.Dataset of its run function, got {type(dataset).__name__}")
     question = {**settings.model_dump(mode="json"), **parameters.model_dump(mode="json")}
-    return describe(dataset, found.name, model, int(seed), question, found.contents, found.own(model))
+    return describe(dataset, named, model, int(seed), question)
 
 
 def _run(
@@ -157,9 +157,9 @@ def _run(
 
 
 def _lockstep(
-    found: experiments.Found, model: str | None, points: Sequence[Mapping[str, Any]], seeds: Sequence[int]
+    named: experiments.NamedExperiment, model: str | None, points: Sequence[Mapping[str, Any]], seeds: Sequence[int]
 ) -> list[xr.Dataset | Exception]:
-    model = found.resolve(model)
+    model = named.resolve(model)
     results: list[xr.Dataset | Exception] = [RuntimeError("not run")] * len(points)
     waiting: deque[_Point] = deque()
 
@@ -174,7 +174,7 @@ def _lockstep(
         else:
             if not hasattr(type(request), "together"):
                 steps.close()
-                told = f"{found.name}: its run function yielded {type(request).__name__}"
+                told = f"{named.name}: its run function yielded {type(request).__name__}"
                 results[index] = InputError(f"{told}, expected a request as astro_sim.macro.model.MacroRequest is")
                 return
             waiting.append(_Point(index, steps, request))
@@ -186,7 +186,7 @@ def _lockstep(
             and len(waiting) < BATCH_REQUESTS
             and sum(point.request.size for point in waiting) < BATCH_BYTES
         ):
-            proceed(begun, _steps(found, model, points[begun], seeds[begun]), None)
+            proceed(begun, _steps(named, model, points[begun], seeds[begun]), None)
             begun += 1
         batch, size = [], 0.0
         while waiting and (not batch or size + waiting[0].request.size <= BATCH_BYTES):

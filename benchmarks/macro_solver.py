@@ -12,7 +12,7 @@ from astro_sim.macro import geometry
 from astro_sim.macro.equations import MacroState, derivative, rest
 from astro_sim.macro.model import MacroModel
 from astro_sim.macro.parameters import MacroParameters
-from astro_sim.stimuli import square_wave
+from astro_sim.macro.stimuli import square_wave
 from benchmarks.registry import Benchmark
 
 CYCLES, REPEATS = 6, 3

@@ -23,7 +23,7 @@ import typer
 from astro_sim.common.errors import InputError
 from astro_sim.common.files import require_suffix, require_writable
 from astro_sim.common.settings import load_toml, parse_assignments
-from astro_sim.contents import EXPERIMENTS
+from astro_sim.experiments import NAMES as EXPERIMENTS
 from rmaat import figure_verb, laws_verbs, reproduce_verbs, run_verbs, tasks
 from rmaat.terminal import HEADER, TASKS, Seed, Set, ended_by_sigterm, print_json, require_streams, table
 

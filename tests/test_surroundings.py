@@ -25,9 +25,9 @@ import astro_sim
 from analysis import figures
 from astro_sim.common import brian, compiled, files, machine
 from astro_sim.common.errors import InputError
-from astro_sim.common.interrupts import handlers_refused, interrupts_heard
 from astro_sim.common.progress import Progress, on_terminal
 from astro_sim.common.settings import load_toml
+from astro_sim.common.signals import handlers_refused, interrupts_heard
 from astro_sim.dataset import content_digest
 from astro_sim.sweeps import pool
 from bridge.laws import Laws

@@ -13,10 +13,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import shortest_path
-from scipy.spatial import KDTree
-from scipy.spatial.distance import cdist
 
 from astro_sim.biophysical import calcium, ip3, ip3_flux, receptors
 from astro_sim.biophysical.engine import Session
@@ -68,6 +64,9 @@ class Graph:
 
     def hops(self, start: int) -> Array:
         """Steps along edges from cell ``start`` to every cell; infinite where there is no way."""
+        from scipy.sparse import csr_array
+        from scipy.sparse.csgraph import shortest_path
+
         i, j = self.edges.T
         adjacency = csr_array((np.ones(len(i)), (i, j)), shape=(self.cells, self.cells))
         return np.asarray(shortest_path(adjacency, directed=False, unweighted=True, indices=start))
@@ -122,6 +121,8 @@ def neighbours(positions: Array, radius: float) -> Graph:
     radius : float
         In the unit of the positions.
     """
+    from scipy.spatial import KDTree
+
     tree = KDTree(positions)
     # query_pairs includes the radius itself, and rounding decides who lies on it
     pairs = tree.query_pairs(radius * (1 - 1e-9), output_type="ndarray")
@@ -140,6 +141,8 @@ def grid_positions(cells: int, spacing: float) -> Array:
 
 def decaying(positions: Array, scale: float) -> Graph:
     """Every two processes are joined, with the strength exp(-scale * distance); scale in 1 / unit of the positions."""
+    from scipy.spatial.distance import cdist
+
     i, j = np.triu_indices(len(positions), 1)
     strength = np.exp(-scale * cdist(positions, positions))[i, j]
     return Graph(len(positions), np.stack([i, j], axis=-1), strength, positions)

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import KDTree
 
 from astro_sim.biophysical import astrocytes
 from astro_sim.common.errors import InputError
@@ -95,6 +94,8 @@ def recurrent(
     edges : tuple of pairs, or None
         Gap junctions instead of those that ``radius`` gives.
     """
+    from scipy.spatial import KDTree
+
     at = astrocytes.grid_positions(cells, spacing)
     graph = astrocytes.neighbours(at, radius) if edges is None else astrocytes.given_graph(edges, cells, positions=at)
     side = at.max(axis=0) + spacing

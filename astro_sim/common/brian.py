@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from astro_sim.common.errors import InputError, brief
-from astro_sim.common.interrupts import handlers_refused
+from astro_sim.common.signals import handlers_refused
 
 # Preferences that can change a number. Where a compiler and its libraries lie is left to the user.
 NUMERICAL = (

@@ -12,6 +12,7 @@ from astro_sim.biophysical.engine import Session, values
 from astro_sim.common.settings import Settings, quantity
 from astro_sim.experiments import Experiment, Variant
 from astro_sim.experiments.shared import CHOSEN
+from astro_sim.experiments.variables import EVENTS
 from astro_sim.knockouts import Knockout, refuse
 
 Modulation = Literal["none", "open", "closed"]
@@ -124,6 +125,35 @@ SWITCH = {
     "rates": (0.5, 1.0, 2.0, 5.0, 10.0),
     "repetitions": 1,
 }
+
+
+_POINT = ("modulation", "U_0_star", "alpha", "rate", "repetition")
+PROMISED = {
+    "biophysical": {
+        "release_rate": _POINT,
+        "glio_rate": _POINT,
+        "Gamma_S_mean": _POINT,
+        "C_mean": _POINT,
+        "rate": ("rate",),
+    },
+}
+MEANINGS = {
+    "biophysical": {
+        **EVENTS,
+        "modulation": ("1", "gliotransmission: none, open loop (calcium driven from outside) or closed loop"),
+        "U_0_star": ("1", "resting release probability"),
+        "alpha": ("1", "release probability with all gliotransmitter receptors bound"),
+        "repetition": ("1", "index of the spike train"),
+        "r_S_mean": ("1", "share of the transmitter released by a spike, averaged over spikes"),
+        "release_rate": ("Hz", "transmitter released a second, in units of all that the terminal can hold"),
+        "spike_count": ("1", "presynaptic spikes in the window"),
+        "glio_rate": ("Hz", "releases of gliotransmitter a second"),
+        "Gamma_S_mean": ("1", "mean fraction of bound presynaptic gliotransmitter receptors"),
+        "C_mean": ("uM", "mean cytosolic calcium"),
+    },
+}
+
+
 EXPERIMENT = Experiment(
     "synaptic release against rate, without and with gliotransmission",
     {"biophysical": Variant(GliotransmissionSettings, process.ProcessParameters, run, presets={"switch": SWITCH})},

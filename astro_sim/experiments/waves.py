@@ -5,7 +5,6 @@ from typing import Literal
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
-from scipy.stats import theilslopes
 
 from astro_sim.biophysical import astrocytes
 from astro_sim.biophysical.calcium import SGBD
@@ -13,6 +12,7 @@ from astro_sim.biophysical.engine import Session, on_grid, values
 from astro_sim.common.settings import Settings, quantity
 from astro_sim.experiments import Experiment, Variant
 from astro_sim.experiments.shared import CHOSEN
+from astro_sim.experiments.variables import ASTROCYTE, EVENTS
 from astro_sim.observables import calcium_events
 
 Array = NDArray[np.float64]
@@ -113,6 +113,8 @@ def speed(distance: Array, onset: Array) -> float:
     NaN for fewer than three cells, where all are equally far, or where the farther ones are not reached later. A cell
     that is late, or excited by something else than the front, moves a median little.
     """
+    from scipy.stats import theilslopes
+
     if len(onset) < FEWEST_FOR_A_SPEED or np.ptp(distance) == 0 or np.ptp(onset) == 0:
         return float("nan")
     kept = np.unique(np.linspace(0, len(onset) - 1, MOST_FOR_A_SPEED).astype(int))
@@ -127,6 +129,26 @@ PRESETS = {
     # Chosen: with the ring's O_delta of 0.6 uM/s a cell's IP3 is too little for four neighbours, and no wave starts.
     "grid": {"graph": "grid", "cells": 49, "O_delta": 1.0},
 }
+
+
+PROMISED = {
+    "biophysical": {"C": ("time", "cell"), "I": ("time", "cell"), "recruited": ("cell",), "reach": ()},
+}
+MEANINGS = {
+    "biophysical": {
+        **ASTROCYTE,
+        **EVENTS,
+        "hops": ("1", "gap junctions between the cell and the driven one"),
+        "distance": ("um", "distance of the cell from the driven one"),
+        "onset": ("s", "first upward crossing of the calcium threshold"),
+        "recruited": ("1", "1 where calcium crossed the threshold"),
+        "reach": ("1", "cells that the wave reached, the driven one not counted"),
+        "speed": ("1/s", "speed of the front, cells a second: median of pairwise slopes of onset against hops"),
+        "speed_um": ("um/s", "speed of the front: median of pairwise slopes of onset against distance"),
+    },
+}
+
+
 EXPERIMENT = Experiment(
     "calcium waves through gap junctions",
     {

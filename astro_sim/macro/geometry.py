@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.distance import cdist
 
 from astro_sim.common.errors import InputError, require_known
 
@@ -82,6 +81,8 @@ def check_positions(given: Array, n: int) -> Array:
 
 def distances(at: Array) -> Array:
     """Euclidean distance between every two processes: (post, pre, axis) -> (post, pre, post, pre)."""
+    from scipy.spatial.distance import cdist  # where it is needed: a dataset is read without
+
     n = at.shape[0]
     flat = at.reshape(n * n, -1)
     return np.asarray(cdist(flat, flat), dtype=np.float64).reshape(

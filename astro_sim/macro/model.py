@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,13 +12,13 @@ from astro_sim.common.errors import InputError, NumericalError
 from astro_sim.macro import geometry
 from astro_sim.macro.equations import MacroState, rest
 from astro_sim.macro.parameters import MacroParameters
-from astro_sim.macro.solver import Problem, integrate_many
+from astro_sim.macro.stimuli import Stimulus
 from astro_sim.stability import REAL_LIMITS
-from astro_sim.stimuli import Stimulus
+
+if TYPE_CHECKING:  # it loads numba, which an experiment that is only read does without
+    from astro_sim.macro.solver import Problem
 
 Array = NDArray[np.float64]
-
-
 MOST_STEPS, MOST_BYTES = 1e9, 8e9  # of one run: an hour on one core, a small machine's memory
 
 
@@ -170,6 +171,8 @@ class MacroRequest:
     @staticmethod
     def together(requests: "Sequence[MacroRequest]") -> list[MacroRun | Exception]:
         """Answer requests, those that fit together side by side; what fails gives its exception in its place."""
+        from astro_sim.macro.solver import integrate_many
+
         answers: list[MacroRun | Exception] = []
         prepared: list[tuple[int, Problem, NDArray[np.bool_]]] = []
         for k, request in enumerate(requests):
@@ -186,8 +189,10 @@ class MacroRequest:
             solved[place] = np.empty(0)  # samples are copies: let go of the rest
         return answers
 
-    def prepare(self) -> tuple[Problem, NDArray[np.bool_]]:
+    def prepare(self) -> "tuple[Problem, NDArray[np.bool_]]":
         """The problem for the solver, and which of its times are samples."""
+        from astro_sim.macro.solver import Problem
+
         n, parameters = self.model.parameters.n, self.model.parameters
         steps = self.stimulus.duration / parameters.dt
         if not steps <= MOST_STEPS:
@@ -202,7 +207,7 @@ class MacroRequest:
         return Problem(start, times, inputs, self.model.coupling, parameters, self.hold_ltp), is_sample
 
 
-def _sample(problem: Problem, is_sample: NDArray[np.bool_], packed: Array) -> MacroRun | NumericalError:
+def _sample(problem: "Problem", is_sample: NDArray[np.bool_], packed: Array) -> MacroRun | NumericalError:
     """The run from packed states at all times."""
     n, times = problem.parameters.n, problem.times
     finite = np.isfinite(packed)

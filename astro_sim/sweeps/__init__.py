@@ -77,19 +77,19 @@ def sweep(
     {'tau_p_l': 3, 'seed': 2, 'cycle': 3}
     """
     _require_workers(workers)
-    found = experiments.find(experiment)
-    points = make(found, found.resolve(model), seed, grid, parameters)
-    model, own = points.model, found.own(points.model)
-    swept = {setting for setting, _ in found.contents.by_setting.values()} & set(points.values)
+    named = experiments.find(experiment)
+    points = make(named, named.resolve(model), seed, grid, parameters)
+    model, own = points.model, named.attributes(points.model)
+    swept = {setting for setting, _ in named.by_setting.values()} & set(points.values)
     if own and (points.decided or swept):
         own["own_decided"] = json.dumps(sorted({*points.decided, *swept}))
-    attributes = provenance(found.name, model, points.seed, points.settings, points.values, own)
+    attributes = provenance(named.name, model, points.seed, points.settings, points.values, own)
     store = Store(folder, attributes) if folder is not None else None
     count = math.prod(points.shape)
     results: dict[int, xr.Dataset | str] = store.finished() if store else {}
 
     def job(indices: tuple[int, ...]) -> Job:
-        return Job(found.reference, model, indices, tuple(points.point(index) for index in indices), found.source)
+        return Job(named.reference, model, indices, tuple(points.point(index) for index in indices), named.source)
 
     def keep(done: Done) -> None:
         if store:
@@ -130,13 +130,13 @@ def run_points(
         Unknown experiment or model, a seed or number of workers that is none.
     """
     _require_workers(workers)
-    found, seed = experiments.find(experiment), require_seed(seed)
-    model = found.resolve(model)
+    named, seed = experiments.find(experiment), require_seed(seed)
+    model = named.resolve(model)
     results: dict[int, xr.Dataset | str] = {}
 
     def job(indices: tuple[int, ...]) -> Job:
         return Job(
-            found.reference, model, indices, tuple((seed, dict(points[index])) for index in indices), found.source
+            named.reference, model, indices, tuple((seed, dict(points[index])) for index in indices), named.source
         )
 
     _warn(_finish("simulating", job, model, len(points), results, None, workers))
@@ -217,9 +217,9 @@ def _assemble(points: Grid, results: list[xr.Dataset | str], attributes: dict[st
         told,
         points.values,
         {name: points.describe(name) for name in points.values},
-        points.found.contents.promised[points.model],
+        points.experiment.promised[points.model],
     )
-    for name, (unit, meaning) in points.found.contents.decided(points.model, points.settings).items():
+    for name, (unit, meaning) in points.experiment.decided(points.model, points.settings).items():
         for each in {name, f"point_{name}"} & set(map(str, dataset.variables)):
             dataset[each].attrs.update(units=unit, long_name=meaning)
     return check(dataset.assign_attrs(attributes))

@@ -11,7 +11,7 @@ import numpy as np
 
 from astro_sim.common.errors import InputError, did_you_mean
 from astro_sim.common.settings import parse_assignments
-from astro_sim.experiments import Found
+from astro_sim.experiments import NamedExperiment
 from astro_sim.simulation import require_seed
 
 MOST_POINTS = 1_000_000  # more is a slip of a digit rather than a wish
@@ -25,8 +25,7 @@ class Grid:
 
     Attributes
     ----------
-    found : Found
-        The experiment.
+    experiment : NamedExperiment
     model : str
     seed : int
         Of every point; the first one where the seed is swept.
@@ -40,7 +39,7 @@ class Grid:
         Settings that differ between points though they are not swept: a swept preset sets them, say.
     """
 
-    found: Found
+    experiment: NamedExperiment
     model: str
     seed: int
     given: Mapping[str, Any]
@@ -64,12 +63,12 @@ class Grid:
         """Unit and meaning of a swept setting."""
         if name == SEED:
             return "1", "seed of everything random"
-        variant = self.found.get(self.model)
+        variant = self.experiment.get(self.model)
         owner = variant.settings if name in variant.settings.model_fields else variant.parameters
         return owner.unit(name), owner.model_fields[name].description or name
 
 
-def make(found: Found, model: str, seed: int, grid: Any, given: Mapping[str, Any]) -> Grid:
+def make(experiment: NamedExperiment, model: str, seed: int, grid: Any, given: Mapping[str, Any]) -> Grid:
     """Validate a sweep: every point is held against the settings classes before anything runs.
 
     Raises
@@ -78,7 +77,7 @@ def make(found: Found, model: str, seed: int, grid: Any, given: Mapping[str, Any
         Unknown name, no values, a value twice, malformed 'a:b:n', a name both swept and fixed, too many points, or a
         value that a settings class refuses.
     """
-    variant = found.get(model)
+    variant = experiment.get(model)
     require_seed(seed)
     if not isinstance(grid, Mapping) or not grid:
         raise InputError(f"grid: expected a mapping from names of settings to values, got {grid!r}")
@@ -113,7 +112,7 @@ def make(found: Found, model: str, seed: int, grid: Any, given: Mapping[str, Any
                 raise InputError(f"{name}: the value {text} is given twice")
             seen.add(text)
     return Grid(
-        found=found,
+        experiment=experiment,
         model=model,
         seed=held[SEED][0] if SEED in held else int(seed),
         given=dict(given),

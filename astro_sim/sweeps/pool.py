@@ -6,12 +6,12 @@ import sys
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from astro_sim.common.errors import InputError
 from astro_sim.common.machine import cores
+from astro_sim.common.signals import interrupts_held
 from astro_sim.sweeps.work import LOSSES, Done, Job, attempt, lost, quieten
 
 
@@ -64,7 +64,7 @@ class _Worker:
         context = multiprocessing.get_context("spawn")  # a fork would copy locks that threads hold
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=(theirs,), daemon=True)
-        with _without_main(), _interrupts_held():
+        with _without_main(), interrupts_held():
             self.process.start()
         theirs.close()
         self.job: Job | None = None
@@ -106,20 +106,6 @@ def _serve(pipe: Connection) -> None:
         except EOFError:
             return
         pipe.send(attempt(job))
-
-
-@contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Let a process that starts be born deaf to Ctrl-C: until it ignores it, it would answer with a traceback."""
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    resource_tracker.ensure_running()  # which lets interrupts through again as it starts; so before they are held
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

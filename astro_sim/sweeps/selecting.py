@@ -7,9 +7,8 @@ import numpy as np
 import xarray as xr
 
 from astro_sim.common.errors import InputError, did_you_mean
-from astro_sim.contents import CONTENTS
 from astro_sim.dataset import OWN_ATTRIBUTES, check, grid_of, promised, provenance, settings_of
-from astro_sim.experiments import Found, find, own
+from astro_sim.experiments import NAMES, NamedExperiment, find, user_file
 from astro_sim.sweeps.grid import SEED
 from astro_sim.sweeps.joining import take
 
@@ -57,13 +56,13 @@ def select(dataset: xr.Dataset, **point: Any) -> xr.Dataset:
         if names[name] == name and promised(dataset).get(name) == ():  # the coordinate stood for it
             run[name] = ((), value, {key: dataset[name].attrs[key] for key in ("units", "long_name")})
     seed = int(chosen.pop(SEED, dataset.attrs["seed"]))
-    found = _experiment(dataset)
+    named = _experiment(dataset)
     settings = {**settings_of(dataset), **chosen}
-    if found is not None:
+    if named is not None:
         # Completed anew: what a swept preset sets is not among the settings that all points share.
-        protocol, constants = found.get(model).complete(settings)
+        protocol, constants = named.get(model).complete(settings)
         settings = {**protocol.model_dump(mode="json"), **constants.model_dump(mode="json")}
-        known = found.contents.known(model, settings)
+        known = named.known(model, settings)
         for name in run.variables:
             unit, meaning = known[str(name)]
             run[name].attrs.update(units=unit, long_name=meaning)
@@ -77,10 +76,10 @@ def select(dataset: xr.Dataset, **point: Any) -> xr.Dataset:
     return check(run.assign_attrs(versions=dataset.attrs["versions"]))
 
 
-def _experiment(dataset: xr.Dataset) -> Found | None:
+def _experiment(dataset: xr.Dataset) -> NamedExperiment | None:
     """The experiment that made the sweep; None for one of one's own whose file this process has not run."""
     name = str(dataset.attrs["experiment"])
-    return find(name) if name in CONTENTS else own.loaded(name, str(dataset.attrs["own_source"]))
+    return find(name) if name in NAMES else user_file.loaded(name, str(dataset.attrs["own_source"]))
 
 
 def _find(name: str, value: Any, values: list[Any]) -> int:

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from astro_sim.common.errors import InputError
-from astro_sim.common.own_file import is_file_name, located, require_name
 from astro_sim.common.settings import Settings
+from astro_sim.common.user_file import is_file_name, located, require_name
 
 Prepare = Callable[[Any, Path | None, int, Any], str]
 

@@ -7,8 +7,8 @@ from types import ModuleType
 from typing import Any, get_args
 
 from astro_sim.common.errors import InputError, quoted, require_known
-from astro_sim.common.own_file import OwnFiles, defined
 from astro_sim.common.settings import Settings
+from astro_sim.common.user_file import UserFiles, defined
 from rmaat.tasks import NAMES, FoundTask, Task
 
 HEADS = get_args(Task.__annotations__["head"])
@@ -55,4 +55,4 @@ def _number(name: str, value: Any, least: int, most: int | None = None) -> int:
     return whole
 
 
-FILES = OwnFiles("a task", NAMES, _found)
+FILES = UserFiles("a task", NAMES, _found)

@@ -23,9 +23,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from astro_sim.common.errors import InputError, brief, did_you_mean, quoted, require_known
 from astro_sim.common.files import digest, file_digest, read_array, read_json, whole_folder, write_json
-from astro_sim.common.interrupts import interrupts_heard
-from astro_sim.common.own_file import PASSED, located
 from astro_sim.common.settings import Settings, explain
+from astro_sim.common.signals import interrupts_heard
+from astro_sim.common.user_file import PASSED, located
 from rmaat import tasks
 from rmaat.tasks import Task
 

@@ -16,7 +16,7 @@ from analysis.collect import Dataset, Inputs
 from analysis.parts import Plot, Plots, Table, Text
 from analysis.report import sections
 from analysis.views import plasticity, shapes, tables
-from astro_sim.contents import CONTENTS
+from astro_sim.experiments import NAMES, find
 from bridge.laws import Laws
 from tests.analysis.handmade import (
     MAKERS,
@@ -67,7 +67,7 @@ def traces(plot: Plot) -> dict[str, Any]:
 
 
 def test_every_view_is_of_an_experiment_that_exists() -> None:
-    assert set(views.VIEWS) <= {(name, model) for name, held in CONTENTS.items() for model in held.promised}
+    assert set(views.VIEWS) <= {(name, model) for name in NAMES for model in find(name).promised}
 
 
 def test_traces_and_events_of_calcium() -> None:
@@ -347,7 +347,7 @@ def test_recall_and_energy(recall: xr.Dataset) -> None:
 @pytest.mark.parametrize("name", MAKERS)
 def test_what_is_not_promised_may_be_absent(name: str) -> None:
     data = MAKERS[name]()
-    promised = CONTENTS[str(data.attrs["experiment"])].promised[str(data.attrs["model"])]
+    promised = find(str(data.attrs["experiment"])).promised[str(data.attrs["model"])]
     bare = data.drop_vars([each for each in data.data_vars if each not in promised])
     bare.attrs["settings"] = "{}"
     found = parts_of(bare)

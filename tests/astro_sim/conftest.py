@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from astro_sim.common import brian
-from astro_sim.experiments import own
+from astro_sim.experiments import user_file
 from tests.astro_sim.own_experiment import LEAK
 
 brian.load_brian2()  # before a test module imports it and with it its handler of interrupts
@@ -91,7 +91,7 @@ def rng():
 def leak(tmp_path, monkeypatch):
     """The file in the working folder, not yet run by this process."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(own.FILES, "_found", {})
+    monkeypatch.setattr(user_file.FILES, "_defined", {})
     path = Path("leak.py")
     path.write_text(LEAK)
     return path

@@ -7,7 +7,7 @@ from astro_sim.macro.equations import NON_LINEARITIES, MacroState
 from astro_sim.macro.geometry import positions
 from astro_sim.macro.model import MacroModel
 from astro_sim.macro.parameters import MacroParameters
-from astro_sim.stimuli import Stimulus, square_wave
+from astro_sim.macro.stimuli import Stimulus, square_wave
 
 ON = np.ones(3)
 

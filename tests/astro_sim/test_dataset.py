@@ -14,12 +14,11 @@ from hypothesis.extra.numpy import arrays
 import astro_sim
 from astro_sim import experiments
 from astro_sim.common.errors import InputError
-from astro_sim.contents import CONTENTS
 from astro_sim.dataset import REQUIRED_ATTRIBUTES, changes_of, content_digest, settings_of
 
 
 def test_every_variable_carries_unit_and_description(dataset):
-    known = CONTENTS[dataset.attrs["experiment"]].known(dataset.attrs["model"], settings_of(dataset))
+    known = experiments.find(dataset.attrs["experiment"]).known(dataset.attrs["model"], settings_of(dataset))
     for name, variable in dataset.variables.items():
         assert (variable.attrs["units"], variable.attrs["long_name"]) == known[name]
         assert variable.attrs["units"]
@@ -38,7 +37,7 @@ def test_provenance_is_complete(dataset, question):
 
 def test_every_experiment_and_model_is_among_those_tested(question):
     known = {(name, model) for name in experiments.NAMES for model in experiments.find(name).experiment.models}
-    assert known == {(name, model) for name in CONTENTS for model in CONTENTS[name].promised}
+    assert known == {(name, model) for name in experiments.NAMES for model in experiments.find(name).promised}
     assert (question.experiment, question.model) in known
 
 

@@ -10,7 +10,7 @@ from astro_sim.macro.geometry import positions
 from astro_sim.macro.model import MacroModel
 from astro_sim.macro.parameters import MacroParameters
 from astro_sim.macro.solver import integrate
-from astro_sim.stimuli import Stimulus, square_wave
+from astro_sim.macro.stimuli import Stimulus, square_wave
 
 ON = np.ones(3)
 WAVE = square_wave(2, 10.0, 0.5, ON, 0.7 * ON)

@@ -7,7 +7,7 @@ from astro_sim.common.errors import InputError, NumericalError
 from astro_sim.macro.geometry import positions
 from astro_sim.macro.model import LatchingWarning, MacroModel
 from astro_sim.macro.parameters import MacroParameters
-from astro_sim.stimuli import square_wave
+from astro_sim.macro.stimuli import square_wave
 
 ON = np.ones(3)
 

@@ -14,7 +14,7 @@ import bridge
 from analysis.report import build_report
 from astro_sim import InputError
 from astro_sim.dataset import grid_of
-from astro_sim.experiments import own
+from astro_sim.experiments import user_file
 from rmaat.__main__ import main
 from tests.astro_sim.own_experiment import LEAK, changed
 
@@ -57,7 +57,7 @@ def test_a_sweep_in_processes_gives_what_single_runs_give(leak, monkeypatch):
     assert grid_of(runs) == grid
     expected = astro_sim.simulate("leak.py", seed=1, tau=5.0, input=3.0)
     xr.testing.assert_identical(astro_sim.select(runs, tau=5.0, seed=1), expected)
-    monkeypatch.setattr(own.FILES, "_found", {})  # as in a process that never saw the file
+    monkeypatch.setattr(user_file.FILES, "_defined", {})  # as in a process that never saw the file
     xr.testing.assert_identical(astro_sim.select(runs, tau=5.0, seed=1), expected)
 
 
@@ -73,7 +73,7 @@ def test_what_a_swept_preset_sets_needs_the_file(leak, monkeypatch):
     runs = astro_sim.sweep("leak.py", {"preset": ["slow", "fast"]})
     expected = astro_sim.simulate("leak.py", preset="slow")
     xr.testing.assert_identical(astro_sim.select(runs, preset="slow"), expected)
-    monkeypatch.setattr(own.FILES, "_found", {})
+    monkeypatch.setattr(user_file.FILES, "_defined", {})
     told = 'select: what was swept decides ["tau"]; load the experiment\'s file first, unchanged since: '
     with pytest.raises(InputError, match=f"^{re.escape(told)}") as caught:
         astro_sim.select(runs, preset="slow")
@@ -139,7 +139,7 @@ def test_a_meaning_that_a_swept_setting_decides_needs_the_file(leak, monkeypatch
     expected = astro_sim.simulate("leak.py", cycles=6)
     assert expected["p_l_cycle"].attrs == {"units": "1", "long_name": "of six"}
     xr.testing.assert_identical(astro_sim.select(runs, cycles=6), expected)
-    monkeypatch.setattr(own.FILES, "_found", {})
+    monkeypatch.setattr(user_file.FILES, "_defined", {})
     with pytest.raises(InputError, match=r'^select: what was swept decides \["cycles"\]; load the experiment'):
         astro_sim.select(runs, cycles=6)
 

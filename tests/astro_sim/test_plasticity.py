@@ -8,7 +8,7 @@ import bridge
 from astro_sim.biophysical import plasticity, process
 from astro_sim.biophysical.engine import Session, values
 from astro_sim.common.errors import InputError
-from astro_sim.experiments.ltp_biophysical import LtpParameters
+from astro_sim.experiments.ltp import LtpParameters
 
 pytestmark = pytest.mark.biology
 

@@ -1,6 +1,6 @@
 """Many points at once: to the bit the datasets of the points one by one."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,7 @@ import astro_sim
 from astro_sim import experiments, simulation
 from astro_sim.common.errors import InputError, NumericalError
 from astro_sim.common.settings import Settings, quantity
-from astro_sim.contents import CONTENTS
-from astro_sim.experiments import Experiment, Found, Variant
+from astro_sim.experiments import Experiment, Variant
 from astro_sim.macro.model import LatchingWarning
 from astro_sim.simulation import simulate_many
 
@@ -38,7 +37,7 @@ def test_every_point_is_identical_to_its_own_simulation(experiment):
 
 
 def test_the_macro_experiments_are_all_covered_or_plain():
-    assert {name for name in experiments.NAMES if "macro" in CONTENTS[name].promised} == {*SMALL, "associative"}
+    assert {name for name in experiments.NAMES if "macro" in experiments.find(name).promised} == {*SMALL, "associative"}
 
 
 def test_points_may_take_different_numbers_of_requests():
@@ -117,8 +116,8 @@ def dataset(value):
 
 def with_run(monkeypatch, run):
     experiment = Experiment("made by a test", {"macro": Variant(Protocol, Constants, run)})
-    found = Found("spatial", "spatial", experiment, CONTENTS["spatial"])
-    monkeypatch.setattr(experiments, "find", lambda name: found)
+    named = replace(experiments.find("spatial"), experiment=experiment)
+    monkeypatch.setattr(experiments, "find", lambda name: named)
 
 
 def test_plain_run_functions_are_looped(monkeypatch):

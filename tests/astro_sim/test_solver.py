@@ -13,7 +13,7 @@ from astro_sim.macro.geometry import coupling
 from astro_sim.macro.model import MacroModel
 from astro_sim.macro.parameters import KNOCKOUTS, MacroParameters
 from astro_sim.macro.solver import Problem, integrate, integrate_many
-from astro_sim.stimuli import square_wave
+from astro_sim.macro.stimuli import square_wave
 
 N = 2
 TIMES = np.array([0.0, 0.4, 0.55, 1.3])  # stretches of unequal length, none a multiple of dt

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astro_sim.stimuli import pulse_train, square_wave
+from astro_sim.macro.stimuli import pulse_train, square_wave
 
 PRE, POST = np.array([1.0, 2.0]), np.array([3.0, 4.0])
 

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import warnings
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -16,7 +17,6 @@ import astro_sim
 from astro_sim import experiments, simulation, sweeps
 from astro_sim.common.errors import InputError
 from astro_sim.common.settings import quantity
-from astro_sim.contents import CONTENTS
 from astro_sim.dataset import settings_of
 from astro_sim.experiments import Variant, ltp
 from astro_sim.macro.model import LatchingWarning
@@ -146,10 +146,11 @@ def test_a_swept_preset_sets_what_it_sets(monkeypatch):
         preset: str | None = quantity(None, "1", "name of a preset", "test")
 
     presets = {"slow": {"tau_p_l": 90.0}, "weak": {"amplitude": 0.5}}
-    variant = Variant(Preset, MacroParameters, ltp.run, presets=presets)
-    found = experiments.Found("ltp", "ltp", experiments.Experiment("of a test", {"macro": variant}), CONTENTS["ltp"])
-    monkeypatch.setattr(experiments, "find", lambda _: found)
-    monkeypatch.setattr(selecting, "find", lambda _: found)
+    variant = Variant(Preset, MacroParameters, ltp.run_macro, presets=presets)
+    experiment = experiments.Experiment("of a test", {"macro": variant})
+    named = replace(experiments.find("ltp"), experiment=experiment)
+    monkeypatch.setattr(experiments, "find", lambda _: named)
+    monkeypatch.setattr(selecting, "find", lambda _: named)
     grid = {"preset": ["slow", "weak"]}
     dataset = astro_sim.sweep("ltp", grid, **FAST)
     assert not {"tau_p_l", "amplitude"} & set(settings_of(dataset))

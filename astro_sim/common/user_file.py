@@ -18,7 +18,7 @@ from typing import Any, Generic, TypeVar
 from astro_sim.common.brian import own_preferences
 from astro_sim.common.errors import InputError, brief, require_known
 from astro_sim.common.files import instead_of
-from astro_sim.common.interrupts import handlers_refused
+from astro_sim.common.signals import handlers_refused
 
 PASSED = (KeyboardInterrupt, GeneratorExit)  # of all that a file can raise, what is no mistake in it
 
@@ -35,10 +35,10 @@ def require_name(what: str, name: Any, names: Collection[str]) -> None:
     require_known(what, name, names)
 
 
-Found = TypeVar("Found")
+Definition = TypeVar("Definition")
 
 
-class OwnFiles(Generic[Found]):
+class UserFiles(Generic[Definition]):
     """The files of one kind that this process has run.
 
     Parameters
@@ -48,19 +48,21 @@ class OwnFiles(Generic[Found]):
     names : collection of str
         Those of the package, which are taken.
     build : callable
-        ``build(module, reference, name, source) -> Found`` from what the file defined; ``reference`` is its whole
+        ``build(module, reference, name, source) -> Definition`` from what the file defined; ``reference`` is its whole
         path, ``source`` its SHA-256. What it raises as `InputError` is told with the file in front.
     """
 
-    def __init__(self, kind: str, names: Collection[str], build: Callable[[ModuleType, str, str, str], Found]) -> None:
+    def __init__(
+        self, kind: str, names: Collection[str], build: Callable[[ModuleType, str, str, str], Definition]
+    ) -> None:
         self.kind, self.names, self.build = kind, names, build
-        self._found: dict[Path, tuple[str, Found]] = {}
+        self._defined: dict[Path, tuple[str, Definition]] = {}
         self._running: list[Path] = []
 
-    def __iter__(self) -> Iterator[Found]:
-        return (found for _, found in self._found.values())
+    def __iter__(self) -> Iterator[Definition]:
+        return (definition for _, definition in self._defined.values())
 
-    def load(self, path: Path) -> Found:
+    def load(self, path: Path) -> Definition:
         """Run the file, once as long as it stays the same.
 
         Raises
@@ -83,17 +85,17 @@ class OwnFiles(Generic[Found]):
             raise InputError(f"{path}: asks for itself while it is run; put that under if __name__ == '__main__'")
         code = path.read_bytes()
         source = sha256(code).hexdigest()
-        if whole not in self._found or self._found[whole][0] != source:
+        if whole not in self._defined or self._defined[whole][0] != source:
             self._running.append(whole)
             try:
                 module = _run(path, code, f"own_{word}_{path.stem}")
             finally:
                 self._running.remove(whole)
             try:
-                self._found[whole] = source, self.build(module, str(whole), path.stem, source)
+                self._defined[whole] = source, self.build(module, str(whole), path.stem, source)
             except InputError as error:
                 raise InputError(f"{path}: {error}") from None
-        return self._found[whole][1]
+        return self._defined[whole][1]
 
 
 def located(error: BaseException, path: str | Path, shown: str | Path | None = None) -> InputError:
@@ -114,13 +116,13 @@ def _text(error: BaseException) -> str:
         return ""
 
 
-def defined(module: ModuleType, name: str, kind: type) -> Any:
-    """What a file defines under a name, of the type that is expected there."""
-    found = getattr(module, name, None)
-    if not isinstance(found, kind):
-        got = "is missing" if found is None else f"is {type(found).__name__}"
-        raise InputError(f"{name} {got}; expected {kind.__module__}.{kind.__name__}")
-    return found
+def defined(module: ModuleType, name: str, kind: type, home: str = "") -> Any:
+    """What a file defines under a name, of the type that is expected there, which ``home`` offers."""
+    value = getattr(module, name, None)
+    if not isinstance(value, kind):
+        got = "is missing" if value is None else f"is {type(value).__name__}"
+        raise InputError(f"{name} {got}; expected {home or kind.__module__}.{kind.__name__}")
+    return value
 
 
 def _run(path: Path, code: bytes, name: str) -> ModuleType:
