@@ -9,8 +9,8 @@ from torch.nn.functional import cross_entropy
 from astro_sim.common.errors import InputError
 from benchmarks.registry import Benchmark
 from rmaat.config import RMAATConfig
-from rmaat.family import build_model
-from rmaat.model import Model
+from rmaat.models.base import Model
+from rmaat.models.registry import build_model
 
 MODELS = (
     ("transformer", "-"), ("linear-transformer", "-"), ("retnet", "-"), ("rmt", "amrb"), ("rmt", "bptt"),

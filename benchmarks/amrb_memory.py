@@ -7,7 +7,7 @@ import torch
 
 from benchmarks.registry import Benchmark
 from benchmarks.training_step import SEGMENT, median_seconds, random_bytes, rmaat, train
-from rmaat.diagnostics import peak_extra_bytes
+from rmaat.models.diagnostics import peak_extra_bytes
 
 REPEATS = 5
 SEGMENTS = (1, 4, 8, 16, 32, 64, 128)

@@ -15,8 +15,8 @@ from benchmarks import training_step
 from benchmarks.registry import Benchmark
 from rmaat.attention import AstromorphicAttention
 from rmaat.config import RMAATConfig
-from rmaat.family import build_model
-from rmaat.model import Model
+from rmaat.models.base import Model
+from rmaat.models.registry import build_model
 from rmaat.training.processes import denormals_dropped
 
 MODELS, REPEATS = ("at", "rmaat"), 7

@@ -9,9 +9,10 @@ import torch
 
 from benchmarks.registry import Benchmark
 from benchmarks.training_step import BATCH, CONFIG, SEGMENT, laws, median_seconds, random_bytes, train
-from rmaat.diagnostics import peak_extra_bytes
-from rmaat.family import build_model
-from rmaat.model import Model
+from rmaat.models.base import Model
+from rmaat.models.diagnostics import peak_extra_bytes
+from rmaat.models.registry import build_model
+from rmaat.models.streaming import Stream
 
 REPEATS = 5
 LENGTHS = (4_096, 16_384, 65_536)
@@ -27,7 +28,7 @@ def check() -> None:
     """A stream is the whole-sequence call."""
     model, tokens = _model().double().eval(), random_bytes(3 * SEGMENT, 2)
     with torch.no_grad():
-        stream = model.stream(2)
+        stream = Stream(model, 2)
         for part in tokens.split(SEGMENT, dim=1):
             stream.push(part)
         if float((stream.logits() - model(tokens)).abs().max()) > 1e-12:
@@ -58,7 +59,7 @@ def measure() -> list[dict[str, Any]]:
 
 @torch.no_grad()
 def _stream_rows(model: Model) -> list[dict[str, Any]]:
-    stream, part = model.stream(1), random_bytes(SEGMENT, 1)
+    stream, part = Stream(model, 1), random_bytes(SEGMENT, 1)
     segments = STREAMED // SEGMENT + 1
 
     def push(count: int) -> None:

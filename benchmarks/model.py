@@ -25,10 +25,10 @@ from torch.nn.functional import cross_entropy
 
 from benchmarks.registry import Benchmark
 from rmaat.config import RMAATConfig
-from rmaat.diagnostics import peak_extra_bytes
-from rmaat.encoder import sinusoids
-from rmaat.family import MEMBERS, build_model
-from rmaat.heads import ClassificationHead
+from rmaat.models.classifier import ClassificationHead
+from rmaat.models.diagnostics import peak_extra_bytes
+from rmaat.models.encoder import sinusoids
+from rmaat.models.registry import MEMBERS, build_model
 
 BATCH, SEGMENTS, SEGMENT = 4, 8, 512
 VOCABULARY, WIDTH, DEPTH, HEADS, FEEDFORWARD, MEMORY = 257, 128, 2, 4, 256, 16

@@ -17,8 +17,8 @@ from benchmarks import training_step
 from benchmarks.registry import Benchmark
 from benchmarks.resume import Kept
 from rmaat.config import RMAATConfig
-from rmaat.family import build_model
-from rmaat.model import Model
+from rmaat.models.base import Model
+from rmaat.models.registry import build_model
 from rmaat.tasks import recall
 
 RULES, SEEDS = ("scale", "consolidate", "none"), (0, 1, 2)

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from benchmarks.registry import Benchmark
 from benchmarks.training_step import SEGMENT, forward, median_seconds, random_bytes, rmaat, train
-from rmaat.diagnostics import peak_extra_bytes
-from rmaat.model import Model
+from rmaat.models.base import Model
+from rmaat.models.diagnostics import peak_extra_bytes
 
 REPEATS, ALLOWANCE = 7, 0.06
 KEPT = {8: (0, 1, 2, 4, 6, 8), 16: (0, 1, 2, 4, 8, 12, 16)}

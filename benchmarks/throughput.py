@@ -21,7 +21,7 @@ import torch
 from astro_sim.common.settings import load_toml
 from benchmarks import training_step
 from benchmarks.registry import Benchmark
-from rmaat.family import build_model
+from rmaat.models.registry import build_model
 from rmaat.settings import RunSettings, of_model
 from rmaat.tasks import storage
 from rmaat.tasks.text import TextSettings

@@ -13,8 +13,8 @@ import astro_sim
 import bridge
 from bridge.laws import Laws
 from rmaat.config import RMAATConfig
-from rmaat.family import build_model
-from rmaat.model import Model
+from rmaat.models.base import Model
+from rmaat.models.registry import build_model
 
 Key = TypeVar("Key", bound=Hashable)
 

@@ -139,7 +139,7 @@ class Laws:
         return logs - np.logaddexp.reduce(logs)
 
     def online(self, total: int) -> Array:
-        """delta_t / F(t) for t = 1 .. ``total``: the factors of the rule "consolidate", which needs no T in advance.
+        """delta_t / F(t) for t = 1 .. ``total``: the share that each cycle has of all up to it; needs no T in advance.
 
         Laws that were reversed need it all the same (`needs_total`).
         """

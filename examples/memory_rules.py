@@ -12,7 +12,7 @@ import torch
 import astro_sim
 import bridge
 import rmaat
-from rmaat.diagnostics import direct_weight, segment_influence
+from rmaat.models.diagnostics import direct_weight, segment_influence
 
 laws = bridge.fit_laws([astro_sim.simulate("ltp", cycles=24, burn_in=3)], draws=0)
 segments, length = 8, 16

@@ -24,7 +24,7 @@ tokens = torch.randint(1, 257, (1, segments * config.segment_length), generator=
 # The rule is "consolidate", RMAAT's default: its factors need the past alone, so nobody has to know where the stream
 # will end.
 
-stream = model.stream()
+stream = rmaat.Stream(model)
 held, whole, apart = [], [], []
 with torch.no_grad():
     for t in range(1, segments + 1):

@@ -4,7 +4,7 @@
 >>> config = rmaat.RMAATConfig(vocabulary=16, classes=10)
 >>> model = rmaat.build_model("rmaat", config, bridge.Laws.load("laws.json"))
 >>> logits = model(tokens, lengths)
->>> model.save_pretrained("FOLDER")
+>>> rmaat.save_pretrained(model, "FOLDER")
 >>> model = rmaat.from_pretrained("FOLDER")
 
 Names are loaded on first use: importing the package does not import torch.
@@ -14,19 +14,24 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rmaat import amrb
     from rmaat.attention import AstromorphicAttention, RelativePosition, Rule
     from rmaat.config import RMAATConfig
-    from rmaat.family import RMAAT, build_model
-    from rmaat.pretrained import from_pretrained
+    from rmaat.hub import from_pretrained, push_to_hub, save_pretrained
+    from rmaat.models.registry import RMAAT, build_model
+    from rmaat.models.streaming import Stream
 
 _HOME = {
     "AstromorphicAttention": "rmaat.attention",
-    "RMAAT": "rmaat.family",
+    "RMAAT": "rmaat.models.registry",
     "RMAATConfig": "rmaat.config",
     "RelativePosition": "rmaat.attention",
     "Rule": "rmaat.attention",
-    "build_model": "rmaat.family",
-    "from_pretrained": "rmaat.pretrained",
+    "Stream": "rmaat.models.streaming",
+    "build_model": "rmaat.models.registry",
+    "from_pretrained": "rmaat.hub",
+    "push_to_hub": "rmaat.hub",
+    "save_pretrained": "rmaat.hub",
 }
 
 __all__ = [
@@ -35,12 +40,18 @@ __all__ = [
     "RMAATConfig",
     "RelativePosition",
     "Rule",
+    "Stream",
+    "amrb",
     "build_model",
     "from_pretrained",
+    "push_to_hub",
+    "save_pretrained",
 ]
 
 
 def __getattr__(name: str) -> Any:
     if name in _HOME:
         return getattr(import_module(_HOME[name]), name)
+    if name == "amrb":
+        return import_module("rmaat.amrb")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -252,7 +252,7 @@ def models(
         if name in given:
             raise InputError(f"{name}: expected as an option of its own, --{name}")
     asked = RunSettings.build(given, vocabulary, None if head == "language" else classes, head)
-    from rmaat.family import list_models
+    from rmaat.models.registry import list_models
 
     table(
         ("model", "mixer", "sequence", "parameters", "of rmaat's", "position", "feedforward", "source"),

@@ -6,17 +6,18 @@ from pydantic import Field
 
 from astro_sim.common.settings import Settings, quantity
 from bridge.laws import PAPER_EXPONENT, Laws
+from rmaat.models.memory import RULES
 
 PAPER = "RMAAT (arXiv 2601.00426)"
 CHOSEN = "chosen"
-MODELS = ("transformer", "linear-transformer", "at", "retnet", "s4d", "rmt", "rlt", "rmaat")  # of rmaat.family
+MODELS = ("transformer", "linear-transformer", "at", "retnet", "s4d", "rmt", "rlt", "rmaat")  # of rmaat.models.registry
 DEFAULT_DECAY = 1.0  # 1/token; chosen for laws without a `spatial` dataset: the paper gives no value
 
 
 class RMAATConfig(Settings):
     """Settings of every model of the family; `rmaat.build_model` fills in what is left open here.
 
-    `rmaat.family` says which of them a model has no use for.
+    `rmaat.models.registry` says which of them a model has no use for.
     """
 
     vocabulary: int = quantity(..., "1", "token ids run from 0 (padding) to vocabulary - 1", "the task", ge=2)
@@ -105,8 +106,9 @@ class RMAATConfig(Settings):
     def model_post_init(self, _: object) -> None:
         if self.width % self.heads:
             raise ValueError(f"width: expected a multiple of heads = {self.heads}, got {self.width}")
-        if self.trainable_laws and self.memory_rule == "none":
-            raise ValueError("trainable laws: expected the memory_rule scale or consolidate; none uses no laws")
+        if self.trainable_laws and self.memory_rule is not None and not RULES[self.memory_rule].uses_laws:
+            using = " or ".join(name for name, rule in RULES.items() if rule.uses_laws)
+            raise ValueError(f"trainable laws: expected the memory_rule {using}; {self.memory_rule} uses no laws")
         if self.kept_segments is not None and self.replay_mb is not None:
             raise ValueError("replay_mb: chooses kept_segments, which is given; expected one of the two")
         if self.head != "language" and self.classes is None:

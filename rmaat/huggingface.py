@@ -6,9 +6,9 @@ Importing this module makes ``AutoConfig`` and ``AutoModelForSequenceClassificat
 >>> model = rmaat.huggingface.RMAATForSequenceClassification.wrap(rmaat.build_model("rmaat", config, laws))
 >>> model.save_pretrained("FOLDER")
 >>> model = transformers.AutoModelForSequenceClassification.from_pretrained("FOLDER")
->>> model.model  # the model itself, a `rmaat.model.SequenceClassifier`
+>>> model.model  # the model itself, a `rmaat.models.classifier.SequenceClassifier`
 
-Without `transformers`, `rmaat.from_pretrained` and `Model.save_pretrained` do the same with folders of their own.
+Without `transformers`, `rmaat.save_pretrained` and `rmaat.from_pretrained` do the same with folders of their own.
 """
 
 import os
@@ -25,13 +25,13 @@ from torch.nn.functional import cross_entropy
 
 from astro_sim.common.errors import InputError, brief
 from bridge.laws import Laws
-from bridge.torch import Constants
+from bridge.retention import Constants
 from rmaat.attention.features import wide
 from rmaat.config import RMAATConfig
-from rmaat.family import build_model
-from rmaat.model import SequenceClassifier
-from rmaat.pretrained import CONFIG, MODEL_TYPE, WEIGHTS, refuse_pickles, require_described
-from rmaat.training.checkpoint import order_metadata
+from rmaat.hub import CONFIG, MODEL_TYPE, WEIGHTS, refuse_pickles, require_described
+from rmaat.models.classifier import SequenceClassifier
+from rmaat.models.registry import build_model
+from rmaat.models.weights import order_metadata
 from rmaat.training.processes import started_processes
 
 try:
@@ -60,7 +60,7 @@ class RMAATPreTrainedConfig(PreTrainedConfig):
     Raises
     ------
     InputError
-        A folder that `Model.save_pretrained` wrote; another number of labels than the model has classes.
+        A folder that `rmaat.save_pretrained` wrote; another number of labels than the model has classes.
     """
 
     model_type: ClassVar[str] = MODEL_TYPE
@@ -73,7 +73,7 @@ class RMAATPreTrainedConfig(PreTrainedConfig):
     def __post_init__(self, **kwargs: Any) -> None:
         if "schema_version" in kwargs:
             raise InputError(
-                "config.json: written by rmaat's own save_pretrained; expected rmaat.from_pretrained, and "
+                "config.json: written by rmaat.save_pretrained; expected rmaat.from_pretrained, and "
                 "RMAATForSequenceClassification.wrap of what it gives"
             )
         classes = (self.settings or {}).get("classes")
@@ -260,7 +260,7 @@ class RMAATForSequenceClassification(PreTrainedModel):
         ------
         InputError
             The folder's place is taken by a file; weights that are not those of the model as its configuration
-            describes it (`rmaat.pretrained.require_described`).
+            describes it (`rmaat.hub.require_described`).
         """
         folder = Path(save_directory)
         if not folder.is_dir() and any(path.is_file() for path in (folder, *folder.parents)):
@@ -320,8 +320,8 @@ def right_lengths(input_ids: Tensor, attention_mask: Tensor) -> Tensor:
     return lengths
 
 
-def _classifier(model: nn.Module) -> SequenceClassifier:
-    if not isinstance(model, SequenceClassifier):
+def _classifier(model: Any) -> SequenceClassifier:
+    if not getattr(model, "classifies", False):
         raise InputError(f"{type(model).__name__}: expected a model that classifies (head classify or match)")
     return model
 

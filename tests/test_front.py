@@ -21,7 +21,7 @@ from benchmarks import accelerator, retrieval_words
 from benchmarks.registry import BY_NAME, NAMES, Benchmark, run
 from bridge import evidence
 from rmaat.__main__ import main
-from rmaat.family import build_model
+from rmaat.models.registry import build_model
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

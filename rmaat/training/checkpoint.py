@@ -8,38 +8,34 @@
 A checkpoint is a folder that appears whole or not at all; the newest two are kept, and the best weights they name.
 """
 
-import hashlib
-import json
-import re
 import shutil
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from pydantic import field_validator
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from astro_sim.common.errors import InputError, brief
 from astro_sim.common.files import recover, whole_file, whole_folder, write_json
+from rmaat.models.weights import (
+    gather_weights,
+    gathered,
+    load_weights,
+    placed_like,
+    read_tensors,
+    write_tensors,
+    write_weights,
+)
 from rmaat.records import WEIGHTS, Best, Count, Number, Record, Text, checkpoints, step_of
-from rmaat.training.processes import Processes, like, whole
+from rmaat.training.processes import Processes
 
 KEPT = 2
-TENSORS = "tensors_sha256"  # in the metadata of a file
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 SCHEMA_VERSION = 2
 # What the sums over a run hold once a line was logged; a share of the places and of the segments is told at the end.
 TOTALS = frozenset({"tokens", "places", "segments", "idle_segments", "seconds", "waited", "memory_mb"})
-# Parts that may be new, as the head, where other weights begin a run. The law always is, since how far it was moved is
-# told from where that run's laws put it. The others depend on how a segment is laid out.
-LAW = "retention law"
-PARTS = {
-    "encoder.relative.": "relative position", "encoder.write": "rows that write memory", "encoder.retention.": LAW,
-}  # fmt: skip
 
 
 class StoredState(Record):
@@ -87,85 +83,6 @@ class State:
     misses: int = 0
 
 
-def save_weights(model: nn.Module, path: Path, laws_digest: str, step: int | None = None, write: bool = True) -> None:
-    """Write a model's weights with the digest of the laws they were trained under, and the step.
-
-    Of a sharded model all processes must call it, and one of them ``write``.
-    """
-    tensors = _weights(model)
-    if write:
-        _write_weights(tensors, path, laws_digest, step)
-
-
-def _weights(model: nn.Module) -> dict[str, Tensor]:
-    return {name: whole(value) for name, value in model.state_dict().items()}
-
-
-def _write_weights(tensors: dict[str, Tensor], path: Path, laws_digest: str, step: int | None) -> None:
-    about = {} if step is None else {"step": str(step)}
-    with whole_file(path) as temporary:
-        _write(tensors, temporary, {"laws_digest": laws_digest, "format": "pt", **about})
-
-
-def load_weights(model: nn.Module, path: Path, laws_digest: str) -> int | None:
-    """Load weights, refusing those of other laws or of another shape; the step they are of, where the file says it.
-
-    Raises
-    ------
-    InputError
-        No such file, not safetensors or truncated, other laws, or tensors that do not fit the model.
-    """
-    tensors, metadata = _read(path)
-    if metadata.get("laws_digest") != laws_digest:
-        found = brief(metadata.get("laws_digest"))[:12]
-        raise InputError(f"{path}: made with other laws (digest {found}, these have {laws_digest[:12]})")
-    expected = model.state_dict()
-    for name, value in expected.items():
-        if name not in tensors:
-            raise InputError(f"{path}: the tensor {name!r} is missing")
-        if tensors[name].shape != value.shape:
-            raise InputError(f"{path}: {name!r} has the shape {[*tensors[name].shape]}, expected {[*value.shape]}")
-        if tensors[name].dtype != value.dtype:
-            raise InputError(f"{path}: {name!r} is {tensors[name].dtype}, expected {value.dtype}")
-    if extra := set(tensors) - set(expected):
-        raise InputError(f"{path}: tensors that the model does not have: {brief(', '.join(sorted(extra)))}")
-    model.load_state_dict({name: like(tensors[name], value) for name, value in expected.items()})
-    step = metadata.get("step", "")
-    return int(step) if re.fullmatch("[0-9]{1,15}", step) else None
-
-
-def begin_with(model: nn.Module, path: Path) -> list[str]:
-    """Take over other weights; which parts are not taken: a trainable law, and of `PARTS` and head what does not fit.
-
-    Raises
-    ------
-    InputError
-        No such file, not safetensors or truncated, or another tensor that is missing, is one too many, or has another
-        shape.
-    """
-    tensors, _ = _read(path)
-    expected = model.state_dict()
-    anew = set[str]()
-    for name in sorted({*tensors, *expected}):
-        found, wanted = (list(each[name].shape) if name in each else None for each in (tensors, expected))
-        part = _part(name)
-        if found == wanted and part != LAW:
-            continue
-        if part is None:
-            had, asked = ("no such tensor" if each is None else f"the shape {each}" for each in (found, wanted))
-            raise InputError(f"{path}: not to begin with: {name!r} has {had} there, {asked} in this model")
-        anew.add(part)
-    model.load_state_dict({n: value if _part(n) in anew else tensors[n] for n, value in expected.items()})
-    return sorted(anew & {_part(name) for name in expected})
-
-
-def _part(name: str) -> str | None:
-    """The part of a model that a tensor belongs to, if it may be new where other weights begin a run."""
-    if not name.startswith("encoder."):
-        return "head"
-    return next((part for start, part in PARTS.items() if name.startswith(start)), None)
-
-
 def best_weights(run: Path, step: int) -> Path:
     """Where the weights of the best validation lie, which was after ``step``."""
     return run / "checkpoints" / f"best-{step:08d}.safetensors"
@@ -180,9 +97,9 @@ def save(
     processes: Processes,
 ) -> None:
     """Write a checkpoint and drop the oldest; all processes call it, the main one writes."""
-    weights = _weights(model)
+    weights = gather_weights(model)
     moments = {
-        f"{name}.{key}": whole(value)
+        f"{name}.{key}": gathered(value)
         for name, parameter in model.named_parameters()
         for key, value in optimizer.state.get(parameter, {}).items()
     }
@@ -192,9 +109,9 @@ def save(
     if not processes.main:
         return
     with whole_folder(run / "checkpoints" / f"step-{state.step:08d}", replace=True) as temporary:
-        _write_weights(weights, temporary / WEIGHTS, laws_digest, state.step)
+        write_weights(weights, temporary / WEIGHTS, laws_digest, state.step)
         with whole_file(temporary / "optimizer.safetensors") as file:
-            _write(moments, file, {})
+            write_tensors(moments, file, {})
         stored = StoredState(laws_digest=laws_digest, optimizer_tensors=len(moments), **asdict(state))
         write_json(temporary / "state.json", stored.model_dump())
     folders = checkpoints(run)
@@ -253,7 +170,7 @@ def _numbered(name: str, tensors: list[Tensor]) -> dict[str, Tensor]:
 def _load_moments(
     model: nn.Module, optimizer: torch.optim.Optimizer, file: Path, count: int, processes: Processes
 ) -> None:
-    moments, _ = _read(file)
+    moments, _ = read_tensors(file)
     random = {name for name in moments if name.startswith("random.")}
     # A parameter without a gradient has no moments, so each has all of them or none.
     known = {f"{name}.{key}" for name, _ in model.named_parameters() for key in MOMENTS}
@@ -271,7 +188,7 @@ def _load_moments(
             raise InputError(f"{file}: the moments of {name!r} do not fit the model")
         # AdamW counts its steps on the CPU, and keeps the moments where the parameter is.
         optimizer.state[parameter] = {
-            key: value if key == "step" else like(value, parameter) for key, value in found.items()
+            key: value if key == "step" else placed_like(value, parameter) for key, value in found.items()
         }
     # A process that was not there before keeps the random state it began with.
     mine = "" if processes.main else f".{processes.rank}"
@@ -303,50 +220,3 @@ def stored_weights(run: Path, which: str, laws_digest: str) -> Path:
     if not (file := best_weights(run, stored.best.step)).is_file():
         raise InputError(f"{run}: keeps no weights of its best validation (select = 'last'); expected last")
     return file
-
-
-def _write(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str]) -> None:
-    try:
-        save_file(tensors, path, {**metadata, TENSORS: _digest(tensors)})
-    except SafetensorError as error:  # what a full disk is told as
-        raise OSError(0, str(error), str(path)) from None
-    order_metadata(path)
-
-
-def order_metadata(path: Path) -> None:
-    """Sort the metadata of a safetensors file, so that equal contents are equal bytes.
-
-    Tensors are in order already; of metadata the library keeps none, and what it writes differs between processes.
-    """
-    with path.open("r+b") as file:
-        size = int.from_bytes(file.read(8), "little")
-        header = json.loads(file.read(size))
-        if about := header.get("__metadata__"):
-            header["__metadata__"] = dict(sorted(about.items()))
-        file.seek(8)
-        # The same text in another order, and the spaces that fill it up to a multiple of 8 bytes.
-        file.write(json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode().ljust(size))
-
-
-def _digest(tensors: Mapping[str, Tensor]) -> str:
-    """SHA-256 of tensors: the format itself has no checksum, and a flipped bit is a weight like any other."""
-    held = hashlib.sha256()
-    for name in sorted(tensors):
-        value = tensors[name]
-        held.update(f"{name} {value.dtype} {[*value.shape]} ".encode())
-        held.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
-    return held.hexdigest()
-
-
-def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    try:
-        with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            metadata = file.metadata() or {}
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such weights") from None
-    except (SafetensorError, OSError, json.JSONDecodeError) as error:
-        raise InputError(f"{path}: not a readable safetensors file, perhaps truncated ({brief(error)})") from None
-    if metadata.get(TENSORS, held := _digest(tensors)) != held:
-        raise InputError(f"{path}: its tensors were damaged or changed after they were written")
-    return tensors, metadata

@@ -10,15 +10,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from astro_sim.common.errors import InputError, brief, require_known
 from astro_sim.common.files import require_writable, whole_file, write_json
 from astro_sim.common.progress import Progress
-from rmaat import diagnostics, records
-from rmaat.family import build_model
-from rmaat.language import LanguageModel
-from rmaat.model import Model, evaluating
+from rmaat import records
+from rmaat.models import diagnostics
+from rmaat.models.base import Model, evaluating
+from rmaat.models.registry import build_model
+from rmaat.models.weights import load_weights
 from rmaat.records import PREDICTIONS, WEIGHTS, RunRecord, read_run
 from rmaat.settings import TASK_DECIDES, TrainSettings
 from rmaat.tasks import storage
@@ -89,15 +89,15 @@ def evaluate(
     file = record.path / (records.EVALUATION if split == "test" else f"evaluation.{split}.json")
     keeps = own and weights is None
     kept = keeps and _can_keep(record.path / PREDICTIONS, file)
-    answers = None if isinstance(network, LanguageModel) else np.zeros(len(measured), dtype=np.int64)
+    answers = np.zeros(len(measured), dtype=np.int64) if network.classifies else None
     loss, accuracy = measure(network, measured, settings, Processes(device or settings.device), answers=answers)
     if not math.isfinite(loss):
         raise InputError(f"{record.path}: the loss on {split} is {loss}; the weights are not those of a sound run")
-    if isinstance(network, LanguageModel):
-        known = {"bits_per_token": loss / math.log(2), "majority": measured.likeliest_symbol}
-    else:
+    if network.classifies:
         first = storage.first_symbol_accuracy(opened.splits["train"], measured)
         known = {"majority": measured.majority, "first_symbol": first}
+    else:
+        known = {"bits_per_token": loss / math.log(2), "majority": measured.likeliest_symbol}
     result = {
         "split": split,
         "accuracy": accuracy,
@@ -179,8 +179,8 @@ def inspect(
     Returns
     -------
     dict
-        What `rmaat.diagnostics.look` found, with ``split``, ``examples`` and ``data_digest``; ``kept`` False as of
-        `evaluate`.
+        What `rmaat.models.diagnostics.look` found, with ``split``, ``examples`` and ``data_digest``; ``kept`` False as
+        of `evaluate`.
 
     Raises
     ------
@@ -247,7 +247,7 @@ def _open(
     training = record.run.settings
     place = device_of(device or training.device)
     network = build_model(record.run.model, config, record.laws).to(place)
-    step = checkpoint.load_weights(network, file, record.laws.digest)
+    step = load_weights(network, file, record.laws.digest)
     return record, network, opened, training.steps if step is None else step
 
 
@@ -282,7 +282,7 @@ def measure(
             tokens, lengths, labels = tensors(split, mine if len(mine) else together[:1])
             batch = tokens.to(processes.device), lengths.to(processes.device), labels.to(processes.device)
             with autocast(settings, processes.device):
-                sums, of = score(network, batch, None if answers is None else answer)
+                sums, of = network.loss_and_hits(*batch, None if answers is None else answer)
             if len(mine):
                 totals = [a + b for a, b in zip(totals, (*sums.tolist(), of), strict=True)]
                 if answers is not None:
@@ -290,19 +290,6 @@ def measure(
             progress.advance(len(together))
     loss, right, count = processes.sum(totals)
     return loss / count, right / count
-
-
-def score(network: Model, batch: Batch, call: Any = None) -> tuple[Tensor, int]:
-    """Loss and right answers of a batch, summed, (2,), and over how many: examples, or tokens of a language model.
-
-    ``call`` is what to call in place of the model where something is wrapped around it.
-    """
-    (tokens, lengths, labels), call = batch, network if call is None else call
-    if isinstance(network, LanguageModel):
-        return call(tokens, lengths, scores=True).sum(0), int(lengths.sum())
-    logits = call(tokens, lengths)
-    right = (logits.detach().argmax(-1) == labels).sum()
-    return torch.stack([cross_entropy(logits, labels, reduction="sum"), right]), len(labels)
 
 
 def autocast(settings: TrainSettings, device: torch.device) -> torch.autocast:

@@ -15,17 +15,16 @@ from torch import nn
 from astro_sim.common.errors import InputError
 from astro_sim.common.machine import peak_memory_mb
 from astro_sim.common.progress import Progress
-from bridge.torch import Retention
 from rmaat.attention.mixer import Projection
-from rmaat.language import LanguageModel
-from rmaat.model import Model
+from rmaat.models.base import Model
+from rmaat.models.weights import gathered, save_weights
 from rmaat.settings import TrainSettings
 from rmaat.tasks import storage
 from rmaat.training import checkpoint
 from rmaat.training.batches import Batches
-from rmaat.training.evaluation import Batch, autocast, measure, score, tensors
+from rmaat.training.evaluation import Batch, autocast, measure, tensors
 from rmaat.training.logs import Logs
-from rmaat.training.processes import Processes, whole
+from rmaat.training.processes import Processes
 from rmaat.training.stopping import Asked, Stopped, until_asked
 
 End = Literal["steps", "patience", "minutes"]
@@ -79,7 +78,7 @@ class Loop:
             )
         linear = [module for module in network.modules() if isinstance(module, nn.Linear | Projection)]
         if settings.compile:
-            network.compile_segments(whole=True)
+            network.compile_segments(even=True)
         self.shared = processes.share(network, settings.parallel, network.config.trainable_laws)
         matrices = {id(module.weight) for module in linear}  # after sharding, which makes new ones
         self.optimizer = torch.optim.AdamW(
@@ -176,14 +175,14 @@ class Loop:
         for place, batch in enumerate(parts):
             with self.processes.gradients(self.shared, meet=place + 1 == len(parts)):
                 with autocast(self.settings, self.processes.device):
-                    sums, count = score(self.network, batch, self.shared)
+                    sums, count = self.network.loss_and_hits(*batch, self.shared)
                 # Gradients are averaged over the processes, and the loss is the mean over the answers of all.
                 (sums[0] * (self.processes.count / total)).backward()
             loss, right = sums.detach().tolist()
             for name, value in zip(COUNTED, (loss, right, count, *self._places(batch)), strict=True):
                 counted[name] += value
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip)
-        norm = float(whole(norm))
+        norm = float(gathered(norm))
         for name, value in (("loss", counted["loss"] / total), ("norm of the gradient", norm)):
             if not math.isfinite(value):
                 raise InputError(f"step {step + 1}: the {name} is {value}; try a smaller learning_rate")
@@ -227,7 +226,7 @@ class Loop:
 
     def _answers(self, step: int) -> int:
         """What the loss of a step is the mean over: examples, or tokens of a language model."""
-        return int(self._lengths(step).sum()) if isinstance(self.network, LanguageModel) else self.batches.size
+        return self.network.answers(self._lengths(step))
 
     def _places(self, batch: Batch) -> tuple[int, int, int, int]:
         """Tokens, places of the padded batch, segments, and how many of those hold nothing but padding."""
@@ -246,7 +245,7 @@ class Loop:
             totals[name] = totals.get(name, 0.0) + sums[name]
         totals["memory_mb"] = max(totals.get("memory_mb", 0.0), peak := peak_megabytes(self.processes.device))
         self.state.sums = {}
-        retention = trainable(self.network)
+        retention = self.network.trainable_law
         moved = {} if retention is None else {"laws": retention.trained().parameters}
         if not sums["count"]:
             return {}  # of a process that does not write
@@ -281,11 +280,13 @@ class Loop:
         if not math.isfinite(loss):
             raise InputError(f"step {state.step}: the validation loss is {loss}; try a smaller learning_rate")
         found = {"step": state.step, "loss": loss, "accuracy": accuracy}
-        if state.best is None or self._merit(found) > self._merit(state.best):
+        merit = self.network.merit
+        best = state.best
+        if best is None or merit(loss, accuracy) > merit(best["loss"], best["accuracy"]):
             state.best, state.misses = found, 0
             if s.select == "best":
                 path = checkpoint.best_weights(self.run_folder, state.step)
-                checkpoint.save_weights(self.network, path, self.laws_digest, state.step, self.processes.main)
+                save_weights(self.network, path, self.laws_digest, state.step, self.processes.main)
         elif self._shown(state.step - 1) is None:  # while a curriculum shows beginnings alone, nothing has run out
             state.misses += 1
         return {"split": split.name, **found, "seconds": time.perf_counter() - started}
@@ -298,11 +299,6 @@ class Loop:
         self._told = row["step"], now
         found = f"loss {row['loss']:.3f}, accuracy {row['accuracy']:.3f}"
         self.tell(f"step {row['step']:,} of {s.steps:,}: {row['split']} {found}; about {left:.0f} minutes left")
-
-    def _merit(self, found: dict[str, float]) -> tuple[float, float]:
-        """Accuracy, then loss; of a language model the loss alone."""
-        accuracy = 0.0 if isinstance(self.network, LanguageModel) else found["accuracy"]
-        return accuracy, -found["loss"]
 
     def _save(self, logs: Logs) -> None:
         logs.sync()
@@ -328,11 +324,6 @@ class Loop:
             return s.learning_rate * (step + 1) / s.warmup
         share = (step - s.warmup) / max(1, s.steps - s.warmup)
         return s.learning_rate * 0.5 * (1 + math.cos(math.pi * share))
-
-
-def trainable(network: Model) -> Retention | None:
-    """The retention law of a network, if training moves it."""
-    return network.retention if network.retention is not None and network.retention.shift is not None else None
 
 
 def peak_megabytes(device: torch.device) -> float:

@@ -129,23 +129,6 @@ class Processes:
             distributed.barrier()
 
 
-def whole(tensor: Tensor) -> Tensor:
-    """A tensor with all its shards, on the CPU; all processes must ask together."""
-    gather = getattr(tensor, "full_tensor", None)  # of a DTensor, whose module takes a second to import
-    return (tensor if gather is None else gather()).detach().cpu().contiguous()
-
-
-def like(value: Tensor, parameter: Tensor) -> Tensor:
-    """A whole tensor, where and sharded as ``parameter`` is."""
-    value = value.to(parameter.device)
-    if not hasattr(parameter, "full_tensor"):
-        return value
-    from torch.distributed.tensor import DTensor, distribute_tensor
-
-    assert isinstance(parameter, DTensor)
-    return distribute_tensor(value, parameter.device_mesh, parameter.placements)
-
-
 def device_of(name: str) -> torch.device:
     """The device that a setting names."""
     require_known("device", name, get_args(Device))

@@ -17,16 +17,17 @@ from astro_sim.common.machine import commit, processor
 from bridge.laws import Laws
 from rmaat import records, tasks
 from rmaat.config import RMAATConfig
-from rmaat.encoder import SegmentEncoder
-from rmaat.family import build_model, count_parameters, get, without_effect
-from rmaat.model import Model
+from rmaat.models.base import Model
+from rmaat.models.memory import RULES
+from rmaat.models.registry import build_model, count_parameters, get, without_effect
+from rmaat.models.weights import begin_with, load_weights, save_weights
 from rmaat.records import WEIGHTS, DataRecord, Origin, Run, RunRecord, Sitting, read_run
 from rmaat.settings import RunSettings, TrainSettings, flatten
 from rmaat.tasks import storage
 from rmaat.training import checkpoint
-from rmaat.training.evaluation import autocast, score, tensors
+from rmaat.training.evaluation import autocast, tensors
 from rmaat.training.logs import event_writer
-from rmaat.training.loop import Loop, trainable
+from rmaat.training.loop import Loop
 from rmaat.training.processes import Processes, denormals_dropped
 
 # What must be as it was for a resumed run to end with the same bits.
@@ -181,7 +182,7 @@ def _require_fit(model: str, asked: RunSettings, data: storage.Data, longest: in
 def _require_memory(network: Model, split: storage.Split, training: TrainSettings, processes: Processes) -> None:
     """Refuse now a ``replay_mb`` that the largest step would refuse."""
     config = network.config
-    if config.replay_mb is None or config.backward != "amrb" or not isinstance(network.encoder, SegmentEncoder):
+    if config.replay_mb is None or config.backward != "amrb" or not network.recurs:
         return
     order = np.argsort(-split.lengths, kind="stable")
     size = -(-min(training.batch, len(order)) // (processes.count * training.accumulate))
@@ -190,7 +191,7 @@ def _require_memory(network: Model, split: storage.Split, training: TrainSetting
     batch = tokens.to(processes.device), lengths.to(processes.device), labels.to(processes.device)
     devices = [processes.device] if processes.device.type == "cuda" else []
     with torch.random.fork_rng(devices), autocast(training, processes.device):
-        score(network.train(), batch)
+        network.train().loss_and_hits(*batch)
 
 
 def _start(network: Model, run: Path, stored: Run | None, init_from: str | Path | None) -> Origin | None:
@@ -203,11 +204,11 @@ def _start(network: Model, run: Path, stored: Run | None, init_from: str | Path 
     if stored is not None and given is not None and (before is None or before.digest != digest):
         raise InputError(f"{run}: did not begin with the weights of {given}")
     if before is not None:
-        checkpoint.begin_with(network, run / records.START)
+        begin_with(network, run / records.START)
         return before
     if given is None:
         return None
-    anew = checkpoint.begin_with(network, given / WEIGHTS)
+    anew = begin_with(network, given / WEIGHTS)
     task = read_run(given).run.task if records.is_run(given) else given.resolve().name
     return Origin(path=str(given.resolve()), digest=str(digest), task=task, anew=anew)
 
@@ -239,7 +240,7 @@ def _without_effect(model: str, built: RMAATConfig, asked: RunSettings, given: M
     """Settings that were given though this model has no use for them; what the data decide was not given."""
     idle = [name for name in without_effect(model, asked.model) if name != "max_length" or name in given]
     # A perturbation changes the retention law alone.
-    keeps_law = get(model).recurrent and built.memory_rule != "none"
+    keeps_law = get(model).recurrent and RULES[str(built.memory_rule)].uses_laws
     return sorted([*idle, *(["laws.perturbed"] if asked.laws.perturbed is not None and not keeps_law else [])])
 
 
@@ -249,8 +250,8 @@ def _finish(loop: Loop, end: str, run: Path, laws_digest: str) -> None:
     step = state.step
     if loop.settings.select == "best" and state.best is not None:
         step = int(state.best["step"])
-        checkpoint.load_weights(network, checkpoint.best_weights(run, step), laws_digest)
-    retention = trainable(network)
+        load_weights(network, checkpoint.best_weights(run, step), laws_digest)
+    retention = network.trainable_law
     trained = None if retention is None else retention.trained()
     if main:
         if trained is not None:
@@ -271,7 +272,7 @@ def _finish(loop: Loop, end: str, run: Path, laws_digest: str) -> None:
         }
         write_json(run / records.SUMMARY, summary)
     # Last, since it says that the run is finished.
-    checkpoint.save_weights(network, run / WEIGHTS, laws_digest, step, main)
+    save_weights(network, run / WEIGHTS, laws_digest, step, main)
 
 
 def _data_record(data: storage.Data, longest: int, segment_length: int) -> DataRecord:

@@ -8,8 +8,8 @@ import pytest
 import bridge
 from astro_sim.common.errors import InputError
 from bridge.laws import PERTURBATIONS, Laws
-from bridge.torch import Retention
-from rmaat.memory import factors
+from bridge.retention import Retention
+from rmaat.models.memory import RULES
 
 EXAMPLES = Path(__file__).parent / "laws" / "valid"
 
@@ -70,7 +70,7 @@ def test_what_was_done_is_in_the_file_and_its_digest(laws, tmp_path):
 def test_a_model_gets_the_factors_of_each_examples_own_total(laws):
     changed = laws.perturbed("reversed")
     for rule, law in (("scale", changed.retention), ("consolidate", changed.online)):
-        table = factors(rule, Retention(changed), [2, 4], 4).numpy()
+        table = RULES[rule].factors(Retention(changed), [2, 4], 4).numpy()
         np.testing.assert_array_equal(table[0], [*law(2), 1.0, 1.0])
         np.testing.assert_array_equal(table[1], law(4))
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from astro_sim.common.errors import InputError
 from bridge.families import FAMILIES
 from bridge.laws import PERTURBATIONS
-from bridge.torch import Retention
+from bridge.retention import Retention
 
 VALUES = {
     "exponential": {"tau": 6.0},
@@ -48,17 +48,17 @@ def test_perturbed_factors_are_those_of_numpy(stated, kind):
         np.testing.assert_allclose(module.online(total), laws.online(total), rtol=1e-11)
 
 
-@pytest.mark.parametrize("rule", ["scale", "consolidate"])
-def test_gradients_are_those_of_finite_differences(laws, rule):
+@pytest.mark.parametrize("table", ["retention_table", "online_table"])
+def test_gradients_are_those_of_finite_differences(laws, table):
     module = Retention(laws, trainable=True).double()
     assert module.shift is not None
     weights = torch.linspace(-1.0, 1.0, 9, dtype=torch.float64)
 
     def loss(shift):
-        return (torch.func.functional_call(module, {"shift": shift}, (rule, [9, 4], 9)) * weights).sum()
+        return (torch.func.functional_call(module, {"shift": shift}, ([9, 4], 9)) * weights).sum()
 
     # functional_call calls the module, so the table is its forward for this test.
-    module.forward = module.table
+    module.forward = getattr(module, table)
     assert torch.autograd.gradcheck(loss, (torch.full_like(module.shift, 0.2).requires_grad_(),))
 
 
@@ -120,4 +120,4 @@ def test_weights_without_parameters_cannot_be_trained(stated, kind):
 @pytest.mark.parametrize("totals", [[0], [3, 5]])
 def test_totals_must_fit_the_segments(stated, totals):
     with pytest.raises(InputError, match="T: expected 1 to 4 segments"):
-        Retention(stated("exponential", {"tau": 6.0})).table("scale", totals, 4)
+        Retention(stated("exponential", {"tau": 6.0})).retention_table(totals, 4)

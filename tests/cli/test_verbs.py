@@ -348,7 +348,7 @@ def test_settings_of_every_verb_are_listed(words, capsys):
 
 
 def test_models_are_listed_with_their_parameters(capsys):
-    from rmaat.family import MEMBERS
+    from rmaat.models.registry import MEMBERS
 
     assert main(["models", "--set", "width=32", "--set", "states=4"]) == 0
     header, *rows = capsys.readouterr().out.splitlines()

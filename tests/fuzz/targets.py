@@ -32,7 +32,7 @@ from astro_sim.experiments import find
 from bridge import show
 from bridge.laws import Laws
 from rmaat.config import RMAATConfig
-from rmaat.family import build_model
+from rmaat.models.registry import build_model
 from rmaat.records import read_run
 from rmaat.settings import LawSettings, RunSettings, TrainSettings, flatten
 from rmaat.tasks import listops, storage

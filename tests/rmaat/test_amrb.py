@@ -11,8 +11,8 @@ from torch.nn.functional import cross_entropy
 from astro_sim.common.errors import InputError
 from rmaat.amrb import affordable, bytes_kept, kinds, run_segments
 from rmaat.config import RMAATConfig
-from rmaat.diagnostics import peak_extra_bytes
-from rmaat.family import MEMBERS, RMAAT, build_model
+from rmaat.models.diagnostics import peak_extra_bytes
+from rmaat.models.registry import MEMBERS, RMAAT, build_model
 
 
 def gradients(config, laws, tokens, lengths, dtype=torch.float64, mode="train"):

@@ -18,8 +18,9 @@ from rmaat.attention import (
     astromorphic,
     linear_attention,
 )
-from rmaat.encoder import Block
-from rmaat.family import MEMBERS, build_model
+from rmaat.models.encoder import Block
+from rmaat.models.registry import MEMBERS, build_model
+from rmaat.models.streaming import Stream
 
 VARIANTS = [SoftmaxAttention, LinearAttention, AstromorphicAttention, RetNetAttention, DiagonalStateSpace]
 X = torch.zeros(2, 6, 8)
@@ -199,7 +200,7 @@ def test_a_long_stream_in_half_precision_is_the_sequence(config, laws, dtype, re
     model = build_model("rmaat", config.replace(memory_rule="none", readout=readout), laws).eval()
     model.encoder.blocks[-1].norm_feedforward.bias.add_(300.0)
     model = model.to(dtype)
-    tokens, stream = torch.randint(1, 16, (1, 6 * 300)), model.stream(1)
+    tokens, stream = torch.randint(1, 16, (1, 6 * 300)), Stream(model, 1)
     for part in tokens.split(6, dim=1):
         stream.push(part)
     expected = model(tokens)

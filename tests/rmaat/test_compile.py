@@ -13,8 +13,8 @@ from torch.nn.functional import cross_entropy
 
 from bridge.laws import Laws
 from rmaat.config import RMAATConfig
-from rmaat.diagnostics import peak_extra_bytes
-from rmaat.family import build_model
+from rmaat.models.diagnostics import peak_extra_bytes
+from rmaat.models.registry import build_model
 
 # torch's own, as it traces: it looks at the .grad of every input, and makes an object of an autograd function.
 pytestmark = [
@@ -147,7 +147,7 @@ def test_whole_segments_make_one_shape_of_all_lengths_and_change_no_gradient(con
     config = config.replace(kept_segments=0, head=head, classes=5 if head == "classify" else None)
     model, plain = (build_model("rmaat", config, laws) for _ in range(2))
     plain.load_state_dict(model.state_dict())
-    model.compile_segments(whole=True, backend=backend)
+    model.compile_segments(even=True, backend=backend)
     for length in (16, 17, 15, 13, 18):
         tokens = torch.randint(1, 16, (2, length))
         outputs = []

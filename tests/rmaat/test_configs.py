@@ -115,6 +115,6 @@ def test_the_file_of_the_first_page_is_the_demos_model_for_twice_its_steps():
 
 
 def test_models_of_the_configuration_are_those_of_the_family():
-    from rmaat.family import MEMBERS
+    from rmaat.models.registry import MEMBERS
 
     assert set(MODELS) == set(MEMBERS)

@@ -10,8 +10,8 @@ from accelerate import init_empty_weights
 from torch import nn
 
 from astro_sim.common.errors import InputError
-from bridge.torch import Constants
-from rmaat.family import MEMBERS, build_model
+from bridge.retention import Constants
+from rmaat.models.registry import MEMBERS, build_model
 
 HEADS = ("classify", "language")
 

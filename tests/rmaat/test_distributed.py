@@ -22,7 +22,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from bridge.laws import Laws
 from rmaat.config import RMAATConfig
-from rmaat.family import build_model
+from rmaat.models.registry import build_model
 
 RANKS = 2
 PATIENCE = 600.0  # s, for all cases together; they take 10 s on an idle machine

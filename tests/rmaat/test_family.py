@@ -5,9 +5,10 @@ import torch
 
 from astro_sim.common.errors import InputError
 from rmaat.config import RMAATConfig
-from rmaat.family import MEMBERS, RMAAT, build_model, count_parameters, get, resolve, without_effect
-from rmaat.language import LanguageModel
-from rmaat.model import SequenceClassifier
+from rmaat.models.classifier import SequenceClassifier
+from rmaat.models.language import LanguageModel
+from rmaat.models.registry import MEMBERS, RMAAT, build_model, count_parameters, get, resolve, without_effect
+from rmaat.models.streaming import Stream
 
 RECURRENT = [name for name, member in MEMBERS.items() if member.recurrent]
 AT_ONCE = [name for name in MEMBERS if name not in RECURRENT]
@@ -166,7 +167,7 @@ def test_models_without_segments_say_what_they_lack(config, laws, name):
     with pytest.raises(InputError, match=f"readout: 'memory' needs a model with memory, and '{name}' has none"):
         build_model(name, config.replace(readout="memory"), laws)
     with pytest.raises(InputError, match=f"the model '{name}' has no segments and no memory"):
-        model.stream()
+        Stream(model)
 
 
 @pytest.mark.parametrize(

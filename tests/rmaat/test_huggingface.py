@@ -12,8 +12,8 @@ from transformers.utils import logging
 
 import rmaat
 from astro_sim.common.errors import InputError
-from rmaat.family import RMAAT, build_model
 from rmaat.huggingface import RMAATForSequenceClassification, RMAATPreTrainedConfig, right_lengths
+from rmaat.models.registry import RMAAT, build_model
 
 LABELS = torch.tensor([0, 4, 2])
 
@@ -161,8 +161,8 @@ def test_lengths_of_a_mask():
 def test_folders_of_the_two_kinds_are_told_apart(folder, config, laws, tmp_path):
     with pytest.raises(InputError, match="written through transformers"):
         rmaat.from_pretrained(folder)
-    RMAAT(config, laws).save_pretrained(tmp_path / "plain")
-    with pytest.raises(InputError, match="written by rmaat's own save_pretrained"):
+    rmaat.save_pretrained(RMAAT(config, laws), tmp_path / "plain")
+    with pytest.raises(InputError, match="written by rmaat.save_pretrained"):
         load(tmp_path / "plain")
 
 
@@ -271,7 +271,7 @@ def test_saving_over_another_model(folder, config, laws, inputs):
         assert (folder / "model.safetensors").exists() == (not options)
         assert (folder / "model.safetensors.index.json").exists() == bool(options)
         assert torch.equal(load(folder)(**inputs).logits, model(**inputs).logits)
-    RMAAT(config, laws).save_pretrained(folder.with_name("plain"))
+    rmaat.save_pretrained(RMAAT(config, laws), folder.with_name("plain"))
     model.save_pretrained(folder.with_name("plain"))
     assert torch.equal(load(folder.with_name("plain"))(**inputs).logits, model(**inputs).logits)
 

@@ -9,9 +9,9 @@ import torch
 from analysis.comparison import arms
 from astro_sim.common.errors import InputError
 from astro_sim.common.files import file_digest
-from rmaat import from_pretrained, tasks
+from rmaat import from_pretrained, save_pretrained, tasks
 from rmaat.__main__ import main
-from rmaat.family import build_model
+from rmaat.models.registry import build_model
 from rmaat.records import START, read_run
 from rmaat.tasks import storage
 from rmaat.tasks.enwik8 import Enwik8Settings
@@ -50,7 +50,7 @@ def test_a_saved_model_is_begun_with(first, listops, laws, tmp_path):
     record = read_run(first)
     model = build_model("rmaat", record.run.config, laws)
     model.load_state_dict(weights(first))
-    model.save_pretrained(tmp_path / "saved")
+    save_pretrained(model, tmp_path / "saved")
     assert same(from_pretrained(tmp_path / "saved").state_dict(), weights(first))
     begun = train("listops", listops, laws, tmp_path / "run", "rmaat", STILL, init_from=tmp_path / "saved")
     assert same(weights(tmp_path / "run"), weights(first))

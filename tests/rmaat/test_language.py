@@ -7,8 +7,8 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from astro_sim.common.errors import InputError
-from rmaat.diagnostics import peak_extra_bytes
-from rmaat.family import MEMBERS, build_model
+from rmaat.models.diagnostics import peak_extra_bytes
+from rmaat.models.registry import MEMBERS, build_model
 
 
 @pytest.fixture

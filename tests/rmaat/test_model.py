@@ -6,9 +6,9 @@ import torch
 from astro_sim.common.errors import InputError
 from bridge.laws import Laws
 from rmaat.config import RMAATConfig
-from rmaat.encoder import sinusoids
-from rmaat.family import RMAAT, build_model
-from rmaat.model import evaluating
+from rmaat.models.base import evaluating
+from rmaat.models.encoder import sinusoids
+from rmaat.models.registry import RMAAT, build_model
 
 RULES = ["scale", "consolidate", "none"]
 READOUTS = ["memory", "last", "mean"]

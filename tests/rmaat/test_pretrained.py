@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 import torch
 from huggingface_hub import HfApi
-from huggingface_hub.hub_mixin import PyTorchModelHubMixin
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -17,11 +16,10 @@ from torch.nn.utils import parametrizations
 
 import rmaat
 from astro_sim.common.errors import InputError
-from rmaat.family import MEMBERS, RMAAT, build_model
-from rmaat.language import LanguageModel
-from rmaat.model import Model, SequenceClassifier
-from rmaat.pretrained import Pretrained
-from rmaat.training import checkpoint
+from rmaat.models import weights
+from rmaat.models.classifier import SequenceClassifier
+from rmaat.models.language import LanguageModel
+from rmaat.models.registry import MEMBERS, RMAAT, build_model
 
 FILES = ["config.json", "laws.json", "model.safetensors"]
 
@@ -39,7 +37,7 @@ def same(one, other, batch) -> bool:
 @pytest.fixture
 def folder(config, laws, tmp_path) -> Path:
     """RMAAT with laws, saved."""
-    RMAAT(config, laws).save_pretrained(tmp_path / "model")
+    rmaat.save_pretrained(RMAAT(config, laws), tmp_path / "model")
     return tmp_path / "model"
 
 
@@ -54,7 +52,7 @@ def edit(folder: Path, **changes):
 @pytest.mark.parametrize("name", MEMBERS)
 def test_every_model_comes_back(config, laws, batch, tmp_path, name):
     model = build_model(name, config.replace(feedforward=90), laws)
-    assert model.save_pretrained(tmp_path / "new" / "model") is None
+    rmaat.save_pretrained(model, tmp_path / "new" / "model")
     loaded = rmaat.from_pretrained(tmp_path / "new" / "model")
     assert type(loaded) is type(model)
     assert loaded.name == name
@@ -71,14 +69,14 @@ def test_every_model_comes_back(config, laws, batch, tmp_path, name):
 def test_heads_come_back(config, laws, batch, tmp_path, name):
     tokens, lengths = batch
     language = build_model(name, config.replace(head="language", classes=None), laws)
-    language.save_pretrained(tmp_path / "language")
-    loaded = LanguageModel.from_pretrained(tmp_path / "language")
+    rmaat.save_pretrained(language, tmp_path / "language")
+    loaded = rmaat.from_pretrained(tmp_path / "language")
     assert isinstance(loaded, LanguageModel)
     assert same(language, loaded, batch)
     matching = build_model(name, config.replace(head="match"), laws)
-    matching.save_pretrained(tmp_path / "match")
+    rmaat.save_pretrained(matching, tmp_path / "match")
     pairs = torch.stack([tokens, tokens.flip(0)], 1), torch.stack([lengths, lengths.flip(0)], 1)
-    assert same(matching, SequenceClassifier.from_pretrained(tmp_path / "match"), pairs)
+    assert same(matching, rmaat.from_pretrained(tmp_path / "match"), pairs)
 
 
 @pytest.mark.parametrize("rule", ["scale", "consolidate"])
@@ -86,8 +84,8 @@ def test_laws_that_were_trained_come_back(config, laws, batch, tmp_path, rule):
     model = RMAAT(config.replace(trainable_laws=True, memory_rule=rule), laws)
     with torch.no_grad():
         model.retention.shift.fill_(0.4)
-    model.save_pretrained(tmp_path)
-    loaded = RMAAT.from_pretrained(tmp_path)
+    rmaat.save_pretrained(model, tmp_path)
+    loaded = rmaat.from_pretrained(tmp_path)
     assert loaded.retention.trained().digest == model.retention.trained().digest != laws.digest
     assert loaded.retention.laws.digest == laws.digest  # where training began
     assert same(model, loaded, batch)
@@ -96,7 +94,7 @@ def test_laws_that_were_trained_come_back(config, laws, batch, tmp_path, rule):
 @pytest.mark.parametrize("kind", ["random", "reversed", "slower"])
 def test_perturbed_laws_come_back(config, laws, batch, tmp_path, kind):
     model = RMAAT(config, laws.perturbed(kind))
-    model.save_pretrained(tmp_path)
+    rmaat.save_pretrained(model, tmp_path)
     assert same(model, rmaat.from_pretrained(tmp_path), batch)
 
 
@@ -104,7 +102,7 @@ def test_perturbed_laws_come_back(config, laws, batch, tmp_path, kind):
 @pytest.mark.parametrize("name", ["rmaat", "retnet"])
 def test_the_type_of_the_numbers_comes_back(config, laws, batch, tmp_path, name, dtype):
     model = build_model(name, config, laws).to(dtype)
-    model.save_pretrained(tmp_path)
+    rmaat.save_pretrained(model, tmp_path)
     loaded = rmaat.from_pretrained(tmp_path)
     assert loaded(*batch).dtype == dtype
     assert same(model, loaded, batch)
@@ -112,7 +110,7 @@ def test_the_type_of_the_numbers_comes_back(config, laws, batch, tmp_path, name,
 
 def test_it_can_be_saved_again_and_copied(folder, batch, tmp_path):
     loaded = rmaat.from_pretrained(str(folder))
-    loaded.save_pretrained(tmp_path / "again")
+    rmaat.save_pretrained(loaded, tmp_path / "again")
     for name in FILES[:2]:
         assert (tmp_path / "again" / name).read_bytes() == (folder / name).read_bytes()
     once, again = (load_file(each / FILES[2]) for each in (folder, tmp_path / "again"))
@@ -134,59 +132,50 @@ def test_what_stands_in_the_folder(folder, config, laws):
     assert set(described["versions"]) == {"rmaat", "torch", "safetensors"}
     with safe_open(folder / "model.safetensors", "pt") as file:
         told = file.metadata()
-        assert set(told) == {"laws_digest", "format", checkpoint.TENSORS}
+        assert set(told) == {"laws_digest", "format", weights.TENSORS}
         assert (told["laws_digest"], told["format"]) == (laws.digest, "pt")
 
 
 def test_saving_replaces_another_model_and_leaves_other_files(folder, config, batch):
     (folder / "notes.txt").write_text("mine")
     model = build_model("transformer", config)
-    model.save_pretrained(folder)
+    rmaat.save_pretrained(model, folder)
     assert names(folder) == ["config.json", "model.safetensors", "notes.txt"]
     assert same(model, rmaat.from_pretrained(folder), batch)
-
-
-def test_the_mixin_keeps_no_configuration_of_its_own(config, laws):
-    model = RMAAT(config=config, laws=laws)
-    assert isinstance(model, PyTorchModelHubMixin)
-    assert model._hub_mixin_config is None
 
 
 # --- the hub
 
 
 def test_pushing_uploads_what_is_saved(config, laws, batch, tmp_path, monkeypatch):
-    created, uploaded = [], []
+    """And a card, where there is none."""
+    created, uploaded, there = [], [], []
 
     class Url:
         repo_id = "owner/model"
 
-    def create(self, **options):
-        created.append(options["repo_id"])
+    def create(self, repo_id, **options):
+        created.append((repo_id, options["private"]))
         return Url
 
     def upload(self, *, folder_path, **options):
-        uploaded.append(names(folder_path))
+        uploaded.append(names(Path(folder_path)))
         shutil.copytree(folder_path, tmp_path / f"copy {len(uploaded)}")
         return "address"
 
     monkeypatch.setattr(HfApi, "create_repo", create)
+    monkeypatch.setattr(HfApi, "file_exists", lambda *_, **__: bool(there))
     monkeypatch.setattr(HfApi, "upload_folder", upload)
     model = RMAAT(config, laws)
-    assert model.push_to_hub("owner/model") == "address"
-    assert model.save_pretrained(tmp_path / "here", push_to_hub=True, model_card_kwargs={}) == "address"
-    assert created == ["owner/model", "here"]
-    assert uploaded == [FILES, sorted(["README.md", *FILES])]
-    assert "library_name: rmaat" in (tmp_path / "here" / "README.md").read_text()
-    assert same(model, rmaat.from_pretrained(tmp_path / "copy 1"), batch)
-
-
-def test_pushing_goes_through_save_pretrained_and_its_hook(config, laws, tmp_path, monkeypatch):
-    seen = []
-    monkeypatch.setattr(Pretrained, "_save_pretrained", lambda self, path: seen.append(path))
-    RMAAT(config, laws).save_pretrained(tmp_path)
-    assert seen == [tmp_path]
-    assert Pretrained.push_to_hub is PyTorchModelHubMixin.push_to_hub
+    assert rmaat.push_to_hub(model, "owner/model", private=True) == "address"
+    there.append("README.md")
+    assert rmaat.push_to_hub(model, "model") == "address"
+    assert created == [("owner/model", True), ("model", None)]
+    assert uploaded == [sorted(["README.md", *FILES]), FILES]
+    card = (tmp_path / "copy 1" / "README.md").read_text()
+    assert "library_name: rmaat" in card
+    assert 'rmaat.from_pretrained("owner/model")' in card
+    assert same(model, rmaat.from_pretrained(tmp_path / "copy 2"), batch)
 
 
 def test_a_repository_that_was_fetched_before_is_read_offline(folder, config, laws, batch, tmp_path):
@@ -211,7 +200,7 @@ def test_only_the_three_files_are_fetched(folder, batch, monkeypatch):
         asked.append((repo_id, options["allow_patterns"], options["revision"]))
         return str(folder)
 
-    monkeypatch.setattr("rmaat.pretrained.snapshot_download", download)
+    monkeypatch.setattr("rmaat.hub.snapshot_download", download)
     assert same(rmaat.from_pretrained("owner/model", revision="v1"), rmaat.from_pretrained(folder), batch)
     assert asked == [("owner/model", ["config.json", "model.safetensors", "laws.json"], "v1")]
 
@@ -220,7 +209,7 @@ def test_no_network_is_one_line(monkeypatch):
     def download(repo_id, **options):
         raise ConnectionError("no route to the Hub\nand a long story")
 
-    monkeypatch.setattr("rmaat.pretrained.snapshot_download", download)
+    monkeypatch.setattr("rmaat.hub.snapshot_download", download)
     with pytest.raises(InputError, match=r"^runs/best: no such folder, and .* \(no route to the Hub\)$"):
         rmaat.from_pretrained("runs/best")
 
@@ -241,15 +230,9 @@ def test_a_folder_that_is_none(tmp_path):
         rmaat.from_pretrained(tmp_path / "file")
 
 
-def test_another_class(folder, config, laws, tmp_path):
-    build_model("rmt", config, laws).save_pretrained(tmp_path / "rmt")
-    with pytest.raises(InputError, match=r"holds 'rmt', a SequenceClassifier, expected a RMAAT; rmaat\.from_pre"):
-        RMAAT.from_pretrained(tmp_path / "rmt")
-    with pytest.raises(InputError, match="holds 'rmaat', a RMAAT, expected a LanguageModel"):
-        LanguageModel.from_pretrained(folder)
-    assert type(Model.from_pretrained(folder)) is RMAAT
+def test_an_option_that_loading_has_not(folder):
     with pytest.raises(InputError, match="unknown strict; the model is as its config.json says"):
-        RMAAT.from_pretrained(folder, strict=False)
+        rmaat.from_pretrained(folder, strict=False)
 
 
 def test_a_place_that_is_taken(config, laws, tmp_path):
@@ -257,19 +240,17 @@ def test_a_place_that_is_taken(config, laws, tmp_path):
     model = RMAAT(config, laws)
     for target in ("file", "file/inside"):
         with pytest.raises(InputError, match="expected a folder, or a place for one; a file is in the way"):
-            model.save_pretrained(tmp_path / target)
+            rmaat.save_pretrained(model, tmp_path / target)
     assert (tmp_path / "file").read_text() == "mine"
 
 
 def test_models_that_could_not_be_loaded_again_are_not_saved(config, laws, tmp_path):
     model = RMAAT(config, laws)
-    with pytest.raises(InputError, match="config: expected None"):
-        model.save_pretrained(tmp_path, config={"width": 3})
     with pytest.raises(InputError, match="unknown model 'mine'"):
-        SequenceClassifier("mine", model.encoder).save_pretrained(tmp_path)
+        rmaat.save_pretrained(SequenceClassifier("mine", model.encoder), tmp_path)
     model.head.double()
     with pytest.raises(InputError, match="weights: expected one type .* got torch.float32, torch.float64"):
-        model.save_pretrained(tmp_path)
+        rmaat.save_pretrained(model, tmp_path)
     assert names(tmp_path) == []
 
 
@@ -418,10 +399,10 @@ def test_weights_that_could_not_be_loaded_again_replace_nothing(folder, config, 
     model, before = RMAAT(config, laws), contents(folder)
     change(model)
     with pytest.raises(InputError, match=message):
-        model.save_pretrained(folder)
+        rmaat.save_pretrained(model, folder)
     assert contents(folder) == before
     with pytest.raises(InputError, match=message):
-        model.save_pretrained(folder.with_name("new"))
+        rmaat.save_pretrained(model, folder.with_name("new"))
     assert not folder.with_name("new").exists()
 
 
@@ -432,10 +413,10 @@ def test_a_disk_that_fills_up_leaves_the_older_model(folder, config, laws, monke
     def full(*arguments, **named):
         raise OSError(28, "No space left on device", "somewhere")
 
-    at = {"laws": "bridge.laws.write_text", "weights": "rmaat.training.checkpoint.save_file"}[fails]
+    at = {"laws": "bridge.laws.write_text", "weights": "rmaat.models.weights.save_file"}[fails]
     monkeypatch.setattr(at, full)
     with pytest.raises(OSError, match="No space left"):
-        RMAAT(config, laws).save_pretrained(folder)
+        rmaat.save_pretrained(RMAAT(config, laws), folder)
     assert contents(folder) == before
 
 
@@ -444,7 +425,7 @@ def test_a_folder_in_the_place_of_a_file(folder, config, laws):
     (folder / "laws.json").mkdir()
     before = (folder / "config.json").read_bytes()
     with pytest.raises(InputError, match="laws.json: exists and is not a regular file"):
-        RMAAT(config, laws).save_pretrained(folder)
+        rmaat.save_pretrained(RMAAT(config, laws), folder)
     assert (folder / "config.json").read_bytes() == before
     assert names(folder) == FILES
 
@@ -461,7 +442,7 @@ def test_files_of_two_models_never_stand_under_one_description(folder, config, l
 
     monkeypatch.setattr("astro_sim.common.files.os.replace", killed)
     with pytest.raises(KeyboardInterrupt):
-        RMAAT(config.replace(readout="last"), laws).save_pretrained(folder)
+        rmaat.save_pretrained(RMAAT(config.replace(readout="last"), laws), folder)
     assert replaced == ["model.safetensors"]
     with pytest.raises(InputError, match="config.json: no such model configuration"):
         rmaat.from_pretrained(folder)
@@ -482,7 +463,7 @@ def test_equal_weights_are_equal_bytes(tmp_path):
     tensors, found = {"b": torch.ones(3), "a": torch.zeros(2, 5), "é": torch.ones(1)}, set()
     for number in range(30):
         path = tmp_path / f"{number}.safetensors"
-        checkpoint._write_weights(tensors, path, "d", 7)
+        weights.write_weights(tensors, path, "d", 7)
         found.add(path.read_bytes())
     assert len(found) == 1
     with safe_open(path, "pt") as file:

@@ -9,7 +9,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from astro_sim.common.errors import InputError
-from rmaat import diagnostics
+from rmaat.models import diagnostics
 from rmaat.records import checkpoints, last_step, read_metrics, read_right, read_run
 from rmaat.training import evaluation
 from rmaat.training.evaluation import NotKeptWarning, evaluate, inspect

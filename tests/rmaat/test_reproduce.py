@@ -113,7 +113,7 @@ def test_ablations_differ_from_the_base_in_what_they_say(laws):
 
 def test_every_ablation_is_a_setting_that_its_model_takes(place, laws):
     """Built as training builds them, with nothing left without effect."""
-    from rmaat.family import build_model, without_effect
+    from rmaat.models.registry import build_model, without_effect
     from rmaat.reproduce import _settings
     from rmaat.settings import RunSettings
 

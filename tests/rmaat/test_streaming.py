@@ -5,10 +5,11 @@ import torch
 from safetensors.torch import load, save
 
 from astro_sim.common.errors import InputError
-from bridge.torch import Retention
-from rmaat.diagnostics import peak_extra_bytes
-from rmaat.family import MEMBERS, build_model
-from rmaat.streaming import HEARD, Decoder, StreamWarning
+from bridge.retention import Retention
+from rmaat.models.diagnostics import peak_extra_bytes
+from rmaat.models.language import Decoder
+from rmaat.models.registry import MEMBERS, build_model
+from rmaat.models.streaming import HEARD, Stream, StreamWarning
 
 RECURRENT = [name for name, member in MEMBERS.items() if member.recurrent]
 RULES = ["scale", "consolidate", "none"]
@@ -34,7 +35,7 @@ def test_a_stream_is_the_whole_sequence(config, laws, batch, name, rule, readout
     model = made(config, laws, name, memory_rule=rule, readout=readout)
     tokens, lengths = batch
     total = (lengths + 5) // 6 if rule == "scale" else None
-    stream = model.stream(3, total)
+    stream = Stream(model, 3, total)
     for part, count in segments(tokens, lengths, 6):
         assert stream.push(part, count) is None
     torch.testing.assert_close(stream.logits(), model(tokens, lengths), rtol=0, atol=1e-12)
@@ -46,7 +47,7 @@ def test_a_stream_is_the_whole_sequence(config, laws, batch, name, rule, readout
 def test_a_stream_of_a_language_model(config, laws, name, rule):
     model = made(config, laws, name, head="language", memory_rule=rule)
     tokens = torch.randint(1, 16, (2, 26))
-    stream = model.stream(2, 5 if rule == "scale" else None)
+    stream = Stream(model, 2, 5 if rule == "scale" else None)
     found = [stream.push(part) for part in tokens.split(6, dim=1)]
     torch.testing.assert_close(torch.cat(found, dim=1), model(tokens), rtol=0, atol=1e-12)
     with pytest.raises(InputError, match="logits: a language model gives them with each push"):
@@ -59,12 +60,12 @@ def test_the_state_can_be_saved_and_gone_on_with(config, laws, rule):
     model = made(config, laws, memory_rule=rule)
     tokens = torch.randint(1, 16, (2, 24))
     total = 4 if rule == "scale" else None
-    whole, first = model.stream(2, total), model.stream(2, total)
+    whole, first = Stream(model, 2, total), Stream(model, 2, total)
     for n, part in enumerate(tokens.split(6, dim=1)):
         whole.push(part)
         if n < 2:
             first.push(part)
-    second = model.stream(2, total).load_state_dict(load(save(first.state_dict())))
+    second = Stream(model, 2, total).load_state_dict(load(save(first.state_dict())))
     for part in tokens.split(6, dim=1)[2:]:
         second.push(part)
     assert torch.equal(second.logits(), whole.logits())
@@ -76,10 +77,10 @@ def test_packed_documents_are_reset_row_by_row(config, laws):
     for rule in RULES:
         model = made(config, laws, memory_rule=rule)
         tokens = torch.randint(1, 16, (2, 24))
-        stream = model.stream(2, torch.tensor([1, 2]) if rule == "scale" else None)
+        stream = Stream(model, 2, torch.tensor([1, 2]) if rule == "scale" else None)
         parts = tokens.split(6, dim=1)
         stream.push(parts[0])
-        found = [model.stream(2).load_state_dict(stream.state_dict()).logits()[0]] if rule != "scale" else []
+        found = [Stream(model, 2).load_state_dict(stream.state_dict()).logits()[0]] if rule != "scale" else []
         stream.reset(torch.tensor([True, False]), total=3 if rule == "scale" else None)
         stream.push(parts[1])
         stream.reset(torch.tensor([False, True]), total=2 if rule == "scale" else None)
@@ -96,7 +97,7 @@ def test_packed_documents_are_reset_row_by_row(config, laws):
 def test_detach_cuts_the_gradient(config, laws, readout):
     model = made(config, laws, memory_rule="none", readout=readout)
     model.train()
-    stream = model.stream(1)
+    stream = Stream(model, 1)
     stream.push(torch.full((1, 6), 3))
     stream.detach().push(torch.full((1, 6), 5))
     stream.logits().sum().backward()
@@ -110,7 +111,7 @@ def test_what_a_stream_holds_does_not_grow(config, laws):
     """Peak bytes over 10 and 200 segments: holding a memory more for each would add 18 kB."""
     for rule in ("consolidate", "none"):
         model = made(config, laws, memory_rule=rule, dtype=torch.float32)
-        stream, part = model.stream(1), torch.ones(1, 6, dtype=torch.int64)
+        stream, part = Stream(model, 1), torch.ones(1, 6, dtype=torch.int64)
 
         def push(count, stream=stream, part=part):
             for _ in range(count):
@@ -127,7 +128,7 @@ def test_what_a_stream_holds_does_not_grow(config, laws):
 
 def test_a_row_without_tokens_stays_as_it_is(config, laws):
     model = made(config, laws, memory_rule="none", dropout=0.0)
-    stream = model.stream(2)
+    stream = Stream(model, 2)
     stream.push(torch.ones(2, 6, dtype=torch.int64))
     before = stream.state_dict()
     stream.push(torch.full((2, 6), 4), torch.tensor([0, 6]))
@@ -142,10 +143,10 @@ def test_laws_that_need_their_end(config, laws):
     turned, flat = laws.perturbed("reversed"), laws.perturbed("flat")
     model = made(config, turned, memory_rule="consolidate")
     with pytest.raises(InputError, match="T: reversed laws need the number of segments in advance; expected total"):
-        model.stream()
+        Stream(model)
     tokens = torch.randint(1, 16, (1, 18))
     for each, total in ((model, 3), (made(config, flat, memory_rule="consolidate"), None)):
-        stream = each.stream(1, total)
+        stream = Stream(each, 1, total)
         for part in tokens.split(6, dim=1):
             stream.push(part)
         torch.testing.assert_close(stream.logits(), each(tokens), rtol=0, atol=1e-12)
@@ -156,15 +157,15 @@ def test_bad_use_is_refused(config, laws):
     model = made(config, laws, memory_rule="scale")
     ones = torch.ones(2, 6, dtype=torch.int64)
     with pytest.raises(InputError, match="T: the memory rule 'scale' needs the number of segments in advance"):
-        model.stream()
+        Stream(model)
     for total in (0, 2.5, torch.tensor([3, 0]), True, "three", torch.tensor([])):
         with pytest.raises(InputError, match="T: expected a whole number of segments from 1, got"):
-            model.stream(2, total)
+            Stream(model, 2, total)
     with pytest.raises(InputError, match=r"T: expected one number or 2 of them, got shape \(3,\)"):
-        model.stream(2, torch.tensor([1, 2, 3]))
-    with pytest.raises(InputError, match="batch: expected at least 1, got 0"):
-        model.stream(0, 3)
-    stream = model.stream(2, torch.tensor([2, 1]))
+        Stream(model, 2, torch.tensor([1, 2, 3]))
+    with pytest.raises(InputError, match="batch: expected a whole number from 1, got 0"):
+        Stream(model, 0, 3)
+    stream = Stream(model, 2, torch.tensor([2, 1]))
     with pytest.raises(InputError, match="logits: row 0 has seen no segment yet"):
         stream.logits()
     stream.push(ones)
@@ -188,17 +189,17 @@ def test_bad_use_is_refused(config, laws):
     state = stream.state_dict()
     with pytest.raises(InputError, match=r"rows: expected bool of shape \(2,\), got list"):
         stream.reset([True, False])
-    with pytest.raises(InputError, match="state: expected ended, last, memory, model, seen, segments, total, got last"):
-        stream.load_state_dict({"last": state["last"]})
+    with pytest.raises(InputError, match="state: expected ended, memory, model, seen, segments, total, got seen"):
+        stream.load_state_dict({"seen": state["seen"]})
     with pytest.raises(InputError, match=r"state: memory is torch.float64 \(1, 3, 8\), expected torch.float64 \(2, 3"):
         stream.load_state_dict({**state, "memory": state["memory"][:1]})
-    unbounded = made(config, laws, memory_rule="consolidate").stream(2)
+    unbounded = Stream(made(config, laws, memory_rule="consolidate"), 2)
     unbounded.push(ones)
     with pytest.raises(InputError, match="total: the other rows have no T; expected it for all rows or for none"):
         unbounded.reset(torch.tensor([True, False]), total=3)
     assert unbounded.push(ones) is None
     with pytest.raises(InputError, match="stream: pairs have two streams"):
-        made(config, laws, head="match").stream(1, 1)
+        Stream(made(config, laws, head="match"), 1, 1)
 
 
 @pytest.mark.parametrize("name", MEMBERS)
@@ -218,7 +219,7 @@ def test_a_short_segment_ends_a_sequence(config, laws):
     """What came after it made 1.15 of difference to the whole-sequence call, and was taken without a word."""
     model = made(config, laws, memory_rule="none")
     six, four = torch.ones(2, 6, dtype=torch.int64), torch.ones(2, 4, dtype=torch.int64)
-    stream = model.stream(2)
+    stream = Stream(model, 2)
     stream.push(six, torch.tensor([6, 4]))
     stream.push(six, torch.tensor([6, 0]))  # nothing for the row that has ended
     before = stream.state_dict()
@@ -228,7 +229,7 @@ def test_a_short_segment_ends_a_sequence(config, laws):
         ):
             stream.push(tokens, lengths)
     assert all(torch.equal(value, before[name]) for name, value in stream.state_dict().items())
-    again = model.stream(2).load_state_dict(before)
+    again = Stream(model, 2).load_state_dict(before)
     with pytest.raises(InputError, match="the sequence of row 1 ended"):
         again.push(six)
     again.reset(torch.tensor([True, False]))
@@ -238,7 +239,7 @@ def test_a_short_segment_ends_a_sequence(config, laws):
     with pytest.raises(InputError, match="the sequence of row 0 ended"):
         again.push(six)
     torch.testing.assert_close(again.logits()[1], model(four)[1], rtol=0, atol=1e-12)
-    language = made(config, laws, head="language").stream(1)
+    language = Stream(made(config, laws, head="language"), 1)
     language.push(four[:1])
     with pytest.raises(InputError, match="the sequence of row 0 ended"):
         language.push(four[:1])
@@ -258,7 +259,7 @@ def other_weights(model):
 def test_a_state_belongs_to_its_model(config, laws, other_laws):
     """Another rule, other laws, another readout or other weights go on from it wrongly; how a model trains does not."""
     config = config.replace(trainable_laws=True, memory_rule="consolidate")
-    stream = made(config, laws).stream(1)
+    stream = Stream(made(config, laws), 1)
     stream.push(torch.ones(1, 6, dtype=torch.int64))
     state = load(save(stream.state_dict()))
     for other in (
@@ -271,9 +272,9 @@ def test_a_state_belongs_to_its_model(config, laws, other_laws):
         other_weights(made(config, laws)),
     ):
         with pytest.raises(InputError, match="state: of another model"):
-            other.stream(1).load_state_dict(state)
+            Stream(other, 1).load_state_dict(state)
     for same in (made(config, laws, backward="bptt", dropout=0.3), made(config, laws, truncate_after=3)):
-        assert same.stream(1).load_state_dict(state).segments.tolist() == [1]
+        assert Stream(same, 1).load_state_dict(state).segments.tolist() == [1]
 
 
 @pytest.mark.parametrize(
@@ -290,7 +291,8 @@ def test_a_state_belongs_to_its_model(config, laws, other_laws):
     ],
 )
 def test_a_state_of_no_stream(config, laws, part, value, message):
-    stream = made(config, laws, memory_rule="scale").stream(2, 4)
+    head = "language" if part == "last" else "classify"
+    stream = Stream(made(config, laws, memory_rule="scale", head=head), 2, 4)
     before = stream.state_dict()
     state = stream.state_dict()
     state[part].view(-1)[0] = value
@@ -300,7 +302,7 @@ def test_a_state_of_no_stream(config, laws, part, value, message):
         with pytest.raises(InputError, match=f"state: {part} is (list|torch.complex64)"):
             stream.load_state_dict({**before, part: wrong})
     for wrong in (None, [1], {}):
-        with pytest.raises(InputError, match="state: expected ended, last, memory, model, seen, segments, total, got"):
+        with pytest.raises(InputError, match=f"state: expected {', '.join(sorted(before))}, got"):
             stream.load_state_dict(wrong)
     assert all(torch.equal(value, before[name]) for name, value in stream.state_dict().items())
 
@@ -312,7 +314,7 @@ def test_a_stream_that_stops_listening_says_so_once(config, laws):
     heard = int((laws.online(100) < HEARD).argmax())
     assert laws.online(100)[heard] < HEARD <= laws.online(100)[heard - 1]
     assert model.retention.heard(HEARD) == heard
-    stream = model.stream(2)
+    stream = Stream(model, 2)
     for t in range(heard):  # warnings are errors here
         stream.push(part, torch.tensor([6, 6 if t > 3 else 0]))
     with pytest.warns(
@@ -323,11 +325,11 @@ def test_a_stream_that_stops_listening_says_so_once(config, laws):
     for _ in range(10):
         stream.push(part)
     with pytest.warns(StreamWarning, match=f"after {heard} segments") as told:
-        model.stream(2, torch.tensor([3, heard + 1]))
+        Stream(model, 2, torch.tensor([3, heard + 1]))
     assert told[0].filename == __file__
-    model.stream(2, heard)
+    Stream(model, 2, heard)
     for rule in ("scale", "none"):
-        made(config, laws, memory_rule=rule).stream(2, 10_000)
+        Stream(made(config, laws, memory_rule=rule), 2, 10_000)
 
 
 def test_how_long_a_law_is_listened_to(laws):
@@ -365,5 +367,5 @@ def test_prompts_and_inputs_that_are_none(config, laws):
         decoder.feed(torch.ones(1, 3, dtype=torch.int64))
     with pytest.raises(InputError, match="decoder: expected a language model, got RMAAT"):
         Decoder(made(config, laws), 2)
-    with pytest.raises(InputError, match="batch: expected at least 1, got 0"):
+    with pytest.raises(InputError, match="batch: expected a whole number from 1, got 0"):
         Decoder(model, 0)

@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 
 from astro_sim.common.errors import InputError
 from rmaat.__main__ import main
+from rmaat.models.classifier import SequenceClassifier
 from rmaat.records import read_metrics, read_run
 from rmaat.settings import TrainSettings, flatten
 from rmaat.tasks import storage
@@ -348,6 +349,8 @@ def test_measuring_a_part_of_a_sorted_split_sees_every_label(listops, laws):
     seen = []
 
     class Recorder(torch.nn.Module):
+        loss_and_hits = SequenceClassifier.loss_and_hits
+
         def forward(self, tokens, lengths):
             seen.extend(lengths.tolist())
             return torch.zeros(len(tokens), 10)
@@ -430,7 +433,7 @@ def test_metrics_with_a_cut_line_are_read(tmp_path):
 def test_weight_decay_acts_on_matrices_alone(listops, laws):
     """Every W of attention, feed-forward part and head; not embeddings, mem_1, relative position, norms, biases."""
     from rmaat.config import RMAATConfig
-    from rmaat.family import build_model
+    from rmaat.models.registry import build_model
 
     network = build_model("rmaat", RMAATConfig(vocabulary=16, classes=10, depth=1), laws)
     data = storage.load(listops)

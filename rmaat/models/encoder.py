@@ -9,14 +9,14 @@ from torch import Tensor, nn
 from torch.nn.functional import layer_norm
 from torch.nn.modules.dropout import _DropoutNd
 
-from astro_sim.common.errors import InputError
+from astro_sim.common.errors import InputError, brief
 from bridge.laws import Laws
-from bridge.torch import Constants, Retention
+from bridge.retention import Constants, Retention
 from rmaat.amrb import Step, affordable, kinds, run_segments
 from rmaat.attention import AstromorphicAttention, Mixer, RelativePosition
 from rmaat.attention.features import wide
 from rmaat.config import RMAATConfig
-from rmaat.memory import factors, require_laws, update
+from rmaat.models.memory import RULES
 
 MakeMixer = Callable[[], Mixer]
 
@@ -101,7 +101,7 @@ class Encoder(Constants):
         """phi(R), (heads, rows, width / heads): holds no token, so it is computed once a step."""
         return None if self.relative is None else self.relative.features()
 
-    def words(self, tokens: Tensor, start: int = 0) -> Tensor:
+    def embed(self, tokens: Tensor, start: int = 0) -> Tensor:
         """Embedded tokens with their positions, (B, L) -> (B, L, d)."""
         rows = self.embedding(tokens)
         return self.dropout(rows + self.positions[start : start + tokens.shape[1]].to(rows.dtype))
@@ -121,7 +121,7 @@ class SegmentEncoder(Encoder):
     make_mixer : callable
         Makes the mixer of a block.
     laws : Laws, optional
-        Give the factors of the memory rules "scale" and "consolidate".
+        Give the factors of memory rules that use laws.
 
     Raises
     ------
@@ -132,7 +132,8 @@ class SegmentEncoder(Encoder):
     def __init__(self, config: RMAATConfig, make_mixer: MakeMixer, laws: Laws | None) -> None:
         super().__init__(config, make_mixer, config.segment_length, config.memory_tokens)
         self.retention = None if laws is None else Retention(laws, config.trainable_laws)
-        require_laws(str(config.memory_rule), self.retention)  # now, not in the first step
+        self.rule = RULES[str(config.memory_rule)]  # the registry filled it
+        self.rule.require_laws(self.retention)  # now, not in the first step
         # mem_1: unit rows, as after a block
         self.memory = nn.Parameter(torch.randn(config.memory_tokens, config.width))
         self.write = nn.Parameter(torch.zeros(config.memory_tokens, config.width)) if config.causal else None
@@ -143,9 +144,45 @@ class SegmentEncoder(Encoder):
         return self.memory.expand(batch, -1, -1)
 
     def factors(self, totals: Sequence[int], segments: int) -> Tensor:
-        """Factor of every example and segment, (batch, segments); `rmaat.memory.factors`."""
-        assert self.config.memory_rule is not None  # the family filled it
-        return factors(self.config.memory_rule, self.retention, totals, segments)
+        """Factor of every example and segment, (batch, segments); `MemoryRule.factors`."""
+        return self.rule.factors(self.retention, totals, segments)
+
+    def factor_at(self, seen: Tensor, total: Tensor | None, active: Tensor | None = None) -> Tensor:
+        """Factor of the segment that each row takes after ``seen`` others, (batch,), float64.
+
+        Raises
+        ------
+        InputError
+            A row, of those that are ``active``, that has already seen its T segments.
+        """
+        if total is not None:
+            over = seen >= total if active is None else (seen >= total) & active
+            if over.any():
+                row = int(over.int().argmax())
+                most = int(total[row])
+                raise InputError(f"T: row {row} was announced with {most} segments, and this is number {most + 1}")
+        return self.rule.factor_at(self.retention, seen, total)
+
+    def announced(self, total: Any, batch: int) -> Tensor | None:
+        """T of every row of a stream, (batch,), as it was given: a number, a tensor, or None.
+
+        Raises
+        ------
+        InputError
+            None where the memory rule needs T, or no number of segments.
+        """
+        if total is None:
+            if (needs := self.rule.needs_total(self.retention)) is not None:
+                raise InputError(f"T: {needs} the number of segments in advance; expected total")
+            return None
+        if not isinstance(total, int | Tensor) or (isinstance(total, Tensor) and not total.numel()):
+            raise InputError(f"T: expected a whole number of segments from 1, got {brief(total)}")
+        counts = torch.as_tensor(total, device=self.memory.device)
+        if counts.is_floating_point() or counts.dtype == torch.bool or int(counts.min()) < 1:
+            raise InputError(f"T: expected a whole number of segments from 1, got {brief(total)}")
+        if counts.ndim and counts.shape != (batch,):
+            raise InputError(f"T: expected one number or {batch} of them, got shape {tuple(counts.shape)}")
+        return counts.to(torch.int64).expand(batch).clone()
 
     def forward(
         self,
@@ -155,7 +192,7 @@ class SegmentEncoder(Encoder):
         factor: Tensor,
         active: Tensor | None,
         shared: Tensor | None,
-        words: bool = True,
+        rows: bool = True,
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         """One segment.
 
@@ -172,8 +209,8 @@ class SegmentEncoder(Encoder):
             False where the segment is only padding; by default nowhere.
         shared : Tensor, (heads, rows, width / heads), or None
             What `shared` gave.
-        words : bool
-            Whether what becomes of the tokens is wanted; if not, the last block leaves those rows out.
+        rows : bool
+            Whether what becomes of the tokens is wanted; if not, the last block leaves it out.
 
         Returns
         -------
@@ -181,13 +218,14 @@ class SegmentEncoder(Encoder):
             mem_{t+1}.
         written : Tensor, (batch, M, width)
             mem'_{t+1}, before the memory rule.
-        words : Tensor, (batch, length, width), or None
+        rows : Tensor, (batch, length, width), or None
+            What has become of the tokens.
         """
         c, (batch, length) = self.config, tokens.shape
         if length > c.segment_length:
             raise InputError(f"segment: expected at most {c.segment_length} tokens, got {length}")
         m = c.memory_tokens
-        parts = [memory, self.words(tokens)]
+        parts = [memory, self.embed(tokens)]
         if self.write is not None:
             parts.append(memory + self.write)
         x = torch.cat(parts, dim=1)  # (B, M + L, d), causal (B, M + L + M, d)
@@ -199,14 +237,15 @@ class SegmentEncoder(Encoder):
         memory_rows = slice(m) if self.write is None else slice(m + length, None)
         for block in self.blocks[:-1]:
             x = block(x, mask, shared)
-        x = self.blocks[-1](x, mask, shared, None if words else memory_rows)
-        written = x[:, memory_rows] if words else x
+        x = self.blocks[-1](x, mask, shared, None if rows else memory_rows)
+        written = x[:, memory_rows] if rows else x
         after = self.updated(memory, written, factor, active)
-        return after, written, x[:, m : m + length] if words else None
+        return after, written, x[:, m : m + length] if rows else None
 
     def updated(self, memory: Tensor, written: Tensor, factor: Tensor, active: Tensor | None = None) -> Tensor:
-        """mem_{t+1} by the memory rule; `rmaat.memory.update`."""
-        return update(str(self.config.memory_rule), memory, written, factor, active)
+        """mem_{t+1} by the memory rule, (batch, M, d); rows that are not ``active`` keep what they have."""
+        after = self.rule.update(memory, written, factor[:, None, None].to(written.dtype))
+        return after if active is None else torch.where(active[:, None, None], after, memory)
 
     def of_rows(self, shared: Tensor | None, length: int) -> Tensor | None:
         """The rows of ``shared`` that a segment of ``length`` tokens has."""
@@ -250,7 +289,7 @@ class SequenceEncoder(Encoder):
             raise InputError(f"tokens: expected at most max_length = {self.config.max_length} of them, got {length}")
         shared = self.shared()
         shared = None if shared is None else shared[:, :length]
-        x = self.words(tokens)
+        x = self.embed(tokens)
         for block in self.blocks:
             x = block(x, real, shared)
         return x

@@ -152,11 +152,11 @@ class Retention(Constants):
 
     def retention(self, total: int) -> Tensor:
         """RetentionFactor(t, T) for t = 1 .. T, (T,), float64; sums to 1."""
-        return self.table("scale", [total], total)[0]
+        return self.retention_table([total], total)[0]
 
     def online(self, total: int) -> Tensor:
         """delta_t / F(t) for t = 1 .. T, (T,), float64: needs no T in advance, except of laws that were reversed."""
-        return self.table("consolidate", [total], total)[0]
+        return self.online_table([total], total)[0]
 
     def online_at(self, t: Tensor) -> Tensor:
         """delta_t / F(t) at single cycles, of the shape of ``t`` (whole numbers from 1), float64.
@@ -201,13 +201,11 @@ class Retention(Constants):
                 first += len(t)
         return None
 
-    def table(self, rule: str, totals: Sequence[int], segments: int) -> Tensor:
-        """Factors of a batch.
+    def retention_table(self, totals: Sequence[int], segments: int) -> Tensor:
+        """RetentionFactor(t, T) of a batch.
 
         Parameters
         ----------
-        rule : {"scale", "consolidate"}
-            RetentionFactor(t, T), or the online factors delta_t / F(t).
         totals : sequence of int
             T of every example, at least 1 and at most ``segments``.
         segments : int
@@ -222,6 +220,14 @@ class Retention(Constants):
         InputError
             A T below 1 or above ``segments``.
         """
+        return self._table(totals, segments, whole=True)
+
+    def online_table(self, totals: Sequence[int], segments: int) -> Tensor:
+        """delta_t / F(t) of a batch; otherwise as `retention_table`."""
+        return self._table(totals, segments, whole=False)
+
+    def _table(self, totals: Sequence[int], segments: int, whole: bool) -> Tensor:
+        """Increments over what is covered at T (``whole``), or at each t."""
         device = self.start.device
         if min(totals) < 1 or max(totals) > segments:
             raise InputError(f"T: expected 1 to {segments} segments, got {min(totals)} to {max(totals)}")
@@ -233,7 +239,7 @@ class Retention(Constants):
         logs = logs[order]  # (B, segments)
         # The running sum of the weights: log F(t) where they are increments, and up to a constant of the example else.
         covered = torch.logcumsumexp(logs, dim=1)
-        last = covered.gather(1, own - 1) if rule == "scale" else covered
+        last = covered.gather(1, own - 1) if whole else covered
         return torch.where(inside, torch.exp(torch.where(inside, logs - last, 0.0)), 1.0)
 
     def trained(self) -> Laws:

@@ -15,10 +15,9 @@ from torch.nn.functional import pad
 from torch.profiler import ProfilerActivity, profile
 
 from astro_sim.common.errors import InputError
-from rmaat.encoder import SegmentEncoder
-from rmaat.language import LanguageModel
-from rmaat.model import Cut, Model
-from rmaat.streaming import Stream
+from rmaat.models.base import Model
+from rmaat.models.segments import Segments
+from rmaat.models.streaming import Stream
 
 TOTALS = (1, 2, 4, 8, 16)  # T at which the first segment is looked for
 PROBES = 16
@@ -64,16 +63,16 @@ def segment_influence(model: Model, tokens: Tensor, lengths: Tensor | None = Non
     """
     cut = _cut(model, tokens, lengths)
     with _embedded(model) as parts:
-        if isinstance(model.encoder, SegmentEncoder):
+        if model.recurs:
             output = _streamed(model, cut)[1]
         else:
-            output = model(tokens, lengths)
-            output = _at_end(output, cut) if isinstance(model, LanguageModel) else output
+            logits = model(tokens, lengths)
+            output = logits if model.classifies else _at_end(logits, cut)
     norms = _derivative_norms(output, parts, seed)  # per part (B, L)
     places = torch.cat(norms, dim=1)[:, : tokens.shape[1]].square()
-    if isinstance(model, LanguageModel):  # what enters at n is the token before it; the last one is only predicted
+    if not model.classifies:  # what enters at n is the token before it; the last one is only predicted
         places = pad(places[:, 1:], (0, 1))
-    return torch.stack([places[:, cut.span(t)].sum(1) for t in range(cut.segments)], dim=1).sqrt()
+    return torch.stack([places[:, cut.span(t)].sum(1) for t in range(cut.count)], dim=1).sqrt()
 
 
 @torch.no_grad()
@@ -115,26 +114,19 @@ def kept_of_first(model: Model, tokens: Tensor, totals: Sequence[int] = TOTALS, 
         raise InputError(f"totals: expected numbers of segments from 1, got {list(totals)}")
     if tokens.shape[1] < size * max(totals):
         raise InputError(f"tokens: expected {size * max(totals)} for T = {max(totals)}, got {tokens.shape[1]}")
-    found = []
+    kept = []
     for total in totals:
         with _embedded(model) as parts:
             stream, _ = _streamed(model, _cut(model, tokens[:, : total * size], None))
         norms = _derivative_norms(stream.memory.flatten(1), parts[:1], seed)[0]
-        found.append(float(norms.square().sum(1).mean().sqrt()))
-    return found
+        kept.append(float(norms.square().sum(1).mean().sqrt()))
+    return kept
 
 
 def direct_weight(model: Model, total: int) -> float:
-    """What the memory rule alone leaves of mem'_2 after T segments.
-
-    "scale": the product of all factors, which multiply what each segment hands on; "consolidate":
-    RetentionFactor(1, T), the weight of mem'_2 in the sum; "none": 1.
-    """
+    """What the memory rule alone leaves of mem'_2 after T segments; `MemoryRule.direct_weight`."""
     encoder = model.recurrent
-    factor = encoder.factors([total], total).detach()[0]
-    if encoder.config.memory_rule == "consolidate":
-        return float((1.0 - factor[1:]).prod() * factor[0])
-    return float(factor.prod())
+    return encoder.rule.direct_weight(encoder.factors([total], total).detach()[0])
 
 
 def look(model: Model, tokens: Tensor, lengths: Tensor) -> dict[str, Any]:
@@ -150,7 +142,7 @@ def look(model: Model, tokens: Tensor, lengths: Tensor) -> dict[str, Any]:
     if model.config.head == "match":
         raise InputError("inspect: pairs have two towers; expected a model of the head classify or language")
     cut = _cut(model, tokens, lengths)
-    have = torch.tensor(cut.counts)[:, None] > torch.arange(cut.segments)
+    have = torch.tensor(cut.counts)[:, None] > torch.arange(cut.count)
 
     def mean(values: Tensor) -> list[float]:
         squares = torch.where(have, values.detach().cpu().double().square(), 0.0)
@@ -161,10 +153,10 @@ def look(model: Model, tokens: Tensor, lengths: Tensor) -> dict[str, Any]:
         "memory_norm": None,
         "first": None,
     }
-    if isinstance(model.encoder, SegmentEncoder):
+    if model.recurs:
         result["memory_norm"] = mean(memory_norms(model, tokens, lengths))
-        whole = int(lengths.min()) // model.config.segment_length
-        if totals := [total for total in TOTALS if total <= whole]:
+        full = int(lengths.min()) // model.config.segment_length
+        if totals := [total for total in TOTALS if total <= full]:
             kept = kept_of_first(model, tokens, totals)
             result["first"] = [
                 {"T": total, "measured": value / kept[0] if kept[0] else 0.0, "direct": direct_weight(model, total)}
@@ -173,25 +165,25 @@ def look(model: Model, tokens: Tensor, lengths: Tensor) -> dict[str, Any]:
     return result
 
 
-def _cut(model: Model, tokens: Tensor, lengths: Tensor | None) -> Cut:
-    return Cut(tokens, model.check_tokens(tokens, lengths), model.config.segment_length)
+def _cut(model: Model, tokens: Tensor, lengths: Tensor | None) -> Segments:
+    return Segments(tokens, model.check_tokens(tokens, lengths), model.config.segment_length)
 
 
-def _streamed(model: Model, cut: Cut, each: Callable[[Stream], None] = lambda stream: None) -> tuple[Stream, Tensor]:
+def _streamed(
+    model: Model, cut: Segments, look_at: Callable[[Stream], None] = lambda stream: None
+) -> tuple[Stream, Tensor]:
     """Run a batch through a stream; the stream, and logits: of the class, or of the last token of each row."""
     totals = torch.tensor(cut.counts, device=cut.tokens.device)
     stream, pieces = Stream(model, len(cut.tokens), totals, warn=False), []
-    for t in range(cut.segments):
+    for t in range(cut.count):
         span = cut.span(t)
         real = None if cut.lengths is None else (cut.lengths - span.start).clamp(0, span.stop - span.start)
         pieces.append(stream.push(cut.tokens[:, span], real))
-        each(stream)
-    if isinstance(model, LanguageModel):
-        return stream, _at_end(torch.cat([piece for piece in pieces if piece is not None], dim=1), cut)
-    return stream, stream.logits()
+        look_at(stream)
+    return stream, stream.logits() if model.classifies else _at_end(torch.cat(pieces, dim=1), cut)
 
 
-def _at_end(logits: Tensor, cut: Cut) -> Tensor:
+def _at_end(logits: Tensor, cut: Segments) -> Tensor:
     """(B, L, V) -> (B, V): of the last real token."""
     if cut.lengths is None:
         return logits[:, -1]

@@ -1,4 +1,4 @@
-"""Causal language modelling: each token predicted from those before it, a segment at a time."""
+"""Causal language modelling: each token predicted from those before it, and a prompt gone on from token by token."""
 
 import math
 from typing import Any
@@ -9,8 +9,10 @@ from torch.nn.functional import cross_entropy, pad
 
 from astro_sim.common.errors import InputError, brief
 from rmaat.attention.features import wide
-from rmaat.encoder import SegmentEncoder, SequenceEncoder
-from rmaat.model import Cut, Model, evaluating
+from rmaat.checks import kind_of, require_counts
+from rmaat.models.base import Model, evaluating
+from rmaat.models.encoder import SegmentEncoder, SequenceEncoder
+from rmaat.models.segments import Segments
 
 
 class LanguageModel(Model):
@@ -24,6 +26,9 @@ class LanguageModel(Model):
     encoder : SegmentEncoder or SequenceEncoder
         Causal.
     """
+
+    classifies = False
+    carried = "last"  # the last token, (batch, 1), from which the first of the next segment is predicted
 
     def __init__(self, name: str, encoder: SegmentEncoder | SequenceEncoder) -> None:
         super().__init__(name, encoder)
@@ -58,8 +63,8 @@ class LanguageModel(Model):
         beyond, tokens = tokens.shape[1] - longest, tokens[:, :longest]  # padding for all
         cut = self.cut(tokens, lengths)
         inputs = pad(cut.tokens, (1, -1))  # 0, then all but the last
-        if isinstance(self.encoder, SegmentEncoder):
-            results = self._recurrent(cut, inputs, scores)
+        if self.recurs:
+            results = self._by_segments(cut, inputs, scores)
             if scores:
                 return torch.stack(results).sum(0)
             logits = torch.cat(results, dim=1)[:, :longest]
@@ -86,22 +91,59 @@ class LanguageModel(Model):
         shared: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
         """One segment: memory in, memory out, and scores (batch, 2), or logits where no targets are given."""
-        after, _, words = self.recurrent(memory, inputs, real, factor, active, shared)
-        assert words is not None
-        logits = self.out(words)
+        after, _, rows = self.recurrent(memory, inputs, real, factor, active, shared)
+        assert rows is not None
+        logits = self.out(rows)
         return after, logits if targets is None else score(logits, targets, real)
 
-    def _recurrent(self, cut: Cut, inputs: Tensor, scores: bool) -> list[Tensor]:
+    def _by_segments(self, cut: Segments, inputs: Tensor, scores: bool) -> list[Tensor]:
         encoder = self.recurrent
-        factor = encoder.factors(cut.counts, cut.segments).to(inputs.device)
+        factor = encoder.factors(cut.counts, cut.count).to(inputs.device)
         shared = encoder.shared()
         steps = []
-        for t in range(cut.segments):
+        for t in range(cut.count):
             span = cut.span(t)
             targets = cut.tokens[:, span] if scores else None
             steps.append((inputs[:, span], targets, cut.real(t), factor[:, t], cut.active(t), shared))
         _, outputs = encoder.carry(self.step, steps, len(inputs))
         return outputs
+
+    def loss_and_hits(self, tokens: Tensor, lengths: Tensor, labels: Tensor, call: Any = None) -> tuple[Tensor, int]:
+        """See `Model.loss_and_hits`: over tokens, which are their own labels."""
+        return (call or self)(tokens, lengths, scores=True).sum(0), int(lengths.sum())
+
+    def answers(self, lengths: Any) -> int:
+        """See `Model.answers`: a token is one."""
+        return int(lengths.sum())
+
+    def merit(self, loss: float, accuracy: float) -> tuple[float, float]:
+        """See `Model.merit`: the loss alone."""
+        return 0.0, -loss
+
+    def begin_carried(self, memory: Tensor) -> Tensor:
+        """See `Model.begin_carried`."""
+        return torch.zeros(len(memory), 1, dtype=torch.int64, device=memory.device)
+
+    def advance(
+        self, memory: Tensor, carried: Tensor, tokens: Tensor, lengths: Tensor | None,
+        real: Tensor | None, factor: Tensor, active: Tensor | None, shared: Tensor | None,
+    ) -> tuple[Tensor, Tensor, Tensor | None]:  # fmt: skip
+        """See `Model.advance`; it answers with logits of these tokens, (batch, length, vocabulary)."""
+        inputs = torch.cat([carried, tokens[:, :-1]], dim=1)
+        memory, logits = self.segment(memory, inputs, None, real, factor, active, shared)
+        if lengths is None:
+            return memory, tokens[:, -1:], logits
+        last = tokens.gather(1, (lengths - 1).clamp(min=0)[:, None])
+        return memory, last if active is None else torch.where(active[:, None], last, carried), logits
+
+    def conclude(self, memory: Tensor, carried: Tensor, segments: Tensor) -> Tensor:
+        """See `Model.conclude`."""
+        raise InputError("logits: a language model gives them with each push")
+
+    def carried_is_sound(self, carried: Tensor) -> tuple[Tensor, str]:
+        """See `Model.carried_is_sound`."""
+        high = self.config.vocabulary - 1
+        return (carried >= 0) & (carried <= high), f"ids from 0 to {high}"
 
     @torch.no_grad()
     def generate(
@@ -141,10 +183,8 @@ class LanguageModel(Model):
             A count below 1, a negative temperature, a top_k below 1, ids out of range or of padding, a rule that needs
             T without it.
         """
-        from rmaat.streaming import Decoder
-
-        whole = isinstance(count, int) and isinstance(top_k, int | None) and isinstance(temperature, int | float)
-        if not whole or count < 1 or not 0 <= temperature < math.inf or (top_k is not None and top_k < 1):
+        numbers = isinstance(count, int) and isinstance(top_k, int | None) and isinstance(temperature, int | float)
+        if not numbers or count < 1 or not 0 <= temperature < math.inf or (top_k is not None and top_k < 1):
             raise InputError(
                 "expected whole numbers count and top_k from 1 and a finite temperature from 0, "
                 f"got {brief(count)}, {brief(top_k)} and {brief(temperature)}"
@@ -165,6 +205,82 @@ class LanguageModel(Model):
                 if n + 1 < count:
                     logits = decoder.feed(written[-1])[:, -1]
         return torch.cat(written, dim=1)
+
+
+class Decoder:
+    """A language model at work a token at a time: what `LanguageModel.generate` holds.
+
+    Parameters
+    ----------
+    model : LanguageModel
+    batch : int
+    total : int, optional
+        T in segments, where the memory rule needs it.
+
+    Raises
+    ------
+    InputError
+        Another model, no rows, a rule that needs T without it, a T that is no number of segments.
+    """
+
+    def __init__(self, model: LanguageModel, batch: int, total: int | None = None) -> None:
+        if not isinstance(model, LanguageModel):
+            raise InputError(f"decoder: expected a language model, got {type(model).__name__}")
+        require_counts(1, batch=batch)
+        self.model, self.encoder, self.batch = model, model.encoder, batch
+        self.place = 0  # tokens of the present segment, or of the sequence
+        self.states: list[Any] = [None] * len(self.encoder.blocks)
+        self._shared = self.encoder.shared()
+        self._total, self.memory = None, None
+        if isinstance(self.encoder, SegmentEncoder):
+            self._total = self.encoder.announced(total, batch)
+            self.memory = self.encoder.begin(batch)
+            self.segments = torch.zeros(batch, dtype=torch.int64, device=self.memory.device)
+
+    def feed(self, inputs: Tensor) -> Tensor:
+        """Take further inputs, (batch, n) -> logits of what follows each, (batch, n, vocabulary).
+
+        The ids themselves are not looked at: on a GPU that would hold up every token. Raises `InputError` for another
+        shape or type, and beyond the last segment, or ``max_length``, of the model.
+        """
+        if not isinstance(inputs, Tensor) or inputs.ndim != 2 or inputs.dtype != torch.int64 or not inputs.numel():
+            raise InputError(f"inputs: expected int64 of shape ({self.batch}, n), got {kind_of(inputs)}")
+        if len(inputs) != self.batch:
+            raise InputError(f"inputs: expected {self.batch} rows, got {len(inputs)}")
+        size = self.model.config.segment_length if self.memory is not None else self.model.config.max_length
+        results = []
+        while inputs.shape[1]:
+            if self.place == size:
+                self._end_segment(size)
+            now, inputs = inputs[:, : size - self.place], inputs[:, size - self.place :]
+            results.append(self.model.out(self._take(now)))
+            self.place += now.shape[1]
+        return torch.cat(results, dim=1)
+
+    def _take(self, tokens: Tensor) -> Tensor:
+        """What becomes of tokens of one segment, (B, n) -> (B, n, d)."""
+        first = 0
+        if isinstance(self.encoder, SegmentEncoder) and self.memory is not None:
+            first = self.model.config.memory_tokens
+            if self.place == 0:  # a segment begins; one beyond T is refused here
+                self._factor = self.encoder.factor_at(self.segments, self._total)
+                self._extend(self.memory, 0)
+        return self._extend(self.encoder.embed(tokens, self.place), first + self.place)
+
+    def _end_segment(self, size: int) -> None:
+        """Write, and begin the next."""
+        if not isinstance(self.encoder, SegmentEncoder) or self.memory is None or self.encoder.write is None:
+            raise InputError(f"tokens: the model {self.model.name!r} takes at most max_length = {size} of them")
+        written = self._extend(self.memory + self.encoder.write, self.model.config.memory_tokens + size)
+        self.memory = self.encoder.updated(self.memory, written, self._factor)
+        self.segments = self.segments + 1
+        self.states, self.place = [None] * len(self.states), 0
+
+    def _extend(self, x: Tensor, start: int) -> Tensor:
+        shared = None if self._shared is None else self._shared[:, start : start + x.shape[1]]
+        for i, block in enumerate(self.encoder.blocks):
+            x, self.states[i] = block.extend(x, self.states[i], shared)  # pyright: ignore[reportCallIssue]
+        return x
 
 
 def score(logits: Tensor, targets: Tensor, real: Tensor | None) -> Tensor:

@@ -5,8 +5,8 @@
     at, rmaat                   astromorphic attention, in the same two ways
     retnet, s4d                 today's rivals, over the whole sequence: retention and a diagonal state space
 
-Models that recur take any memory rule and any backward setting; without one of their own RMAAT takes `DEFAULT_RULE` and
-the others none.
+Models that recur take any memory rule and any backward setting; without one of their own RMAAT takes
+`rmaat.models.memory.DEFAULT` and the others none.
 """
 
 from collections.abc import Callable
@@ -29,11 +29,11 @@ from rmaat.attention import (
     SoftmaxAttention,
 )
 from rmaat.config import RMAATConfig
-from rmaat.encoder import SegmentEncoder, SequenceEncoder
-from rmaat.language import LanguageModel
-from rmaat.model import Model, SequenceClassifier
-
-DEFAULT_RULE = "consolidate"  # RMAAT's; why: docs/decisions.md, results/recall.json
+from rmaat.models import memory
+from rmaat.models.base import Model
+from rmaat.models.classifier import SequenceClassifier
+from rmaat.models.encoder import SegmentEncoder, SequenceEncoder
+from rmaat.models.language import LanguageModel
 
 CLOSE = 0.01  # share by which numbers of parameters may differ before the feed-forward width is changed
 
@@ -142,7 +142,7 @@ def resolve(name: str, config: RMAATConfig, laws: Laws | None = None) -> RMAATCo
     member = get(name)
     changes: dict[str, object] = {}
     if config.memory_rule is None:
-        changes["memory_rule"] = DEFAULT_RULE if name == "rmaat" else "none"
+        changes["memory_rule"] = memory.DEFAULT if name == "rmaat" else memory.NONE
     if config.sigmoid is None:
         changes["sigmoid"] = member.sigmoid and not config.causal
     filled = config.replace(**changes).with_laws(laws)
@@ -163,8 +163,8 @@ class RMAAT(SequenceClassifier):
     ----------
     config : RMAATConfig
     laws : Laws, optional
-        Give the retention factors and, where the config leaves them open, exponent and decay. The memory rules
-        "scale" and "consolidate" need them.
+        Give the retention factors and, where the config leaves them open, exponent and decay. Memory rules that use
+        laws need them.
 
     Raises
     ------
@@ -220,7 +220,7 @@ def count_parameters(model: nn.Module) -> tuple[int, int]:
 
 def list_models(config: RMAATConfig) -> list[tuple[str, str, str, str, str, str, int, str]]:
     """What each model is and how many parameters it has under these settings; a row a model, for a table."""
-    config = config.replace(memory_rule="none", trainable_laws=False)  # so that no laws are needed
+    config = config.replace(memory_rule=memory.NONE, trainable_laws=False)  # so that no laws are needed
     goal, rows = count_parameters(build_model("rmaat", config))[0], []
     for name, member in MEMBERS.items():
         fits = config if member.recurrent or config.readout != "memory" else config.replace(readout="mean")
@@ -237,7 +237,9 @@ def list_models(config: RMAATConfig) -> list[tuple[str, str, str, str, str, str,
 def _matched(name: str, config: RMAATConfig) -> RMAATConfig:
     """``feedforward`` such that the model has as many parameters as RMAAT; within a hundredth it is left as it is."""
     plain = config.replace(match_parameters=False)
-    bare = plain.replace(memory_rule="none", trainable_laws=False, readout="mean")  # needs no laws, fits every model
+    bare = plain.replace(
+        memory_rule=memory.NONE, trainable_laws=False, readout="mean"
+    )  # needs no laws, fits every model
     with torch.device("meta"):
         goal, own = (count_parameters(build_model(each, bare))[0] for each in ("rmaat", name))
     if abs(own - goal) <= CLOSE * goal:
