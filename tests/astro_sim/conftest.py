@@ -21,30 +21,43 @@ class Question(NamedTuple):
 
 
 INTERPRETED = {"target": "numpy"}  # so short a run is over long before its code would be compiled
+REGULAR = {
+    "trains": "regular",
+    "PR_0": 1.0,
+    "K_AG": 0.0,
+    "failed": 0,
+}  # every spike is one of the neuron too
 EVERY = [
     Question("stp", "macro", {"layouts": ["grid", "random"]}),
     Question("ltp", "macro", {"cycles": 2}),
     Question("spatial", "macro", {"n": 3}),
     Question("frequency", "macro", {"n": 1}),
     Question("associative", "macro", {"n": 4, "cues": 1, "duration": 1.0}),
-    Question("stp", "biophysical", {**INTERPRETED, "start": 0.1, "intervals": [0.05]}),
-    Question("ltp", "biophysical", {**INTERPRETED, "cycles": 2, "tau_cycle": 1.0, "repetitions": 2, "synapses": 2}),
-    Question("spatial", "biophysical", {**INTERPRETED, "n": 3, "settle": 0.5, "active": 0.5, "after": 0.5}),
+    Question("stp", "biophysical", {"start": 0.1, "intervals": [0.05]}),
     Question(
-        "frequency",
+        "ltp",
         "biophysical",
-        {**INTERPRETED, "rates": [1.0, 5.0, 20.0], "repetitions": 1, "transient": 0.0, "window": 1.0},
+        {"cycles": 5, "tau_cycle": 0.5, "interval": 0.1, "tau_rho": 5.0, "repetitions": 1, "synapses": 4},
     ),
-    Question("calcium", "biophysical", {**INTERPRETED, "duration": 1.0}),
-    Question("gliotransmission", "biophysical", {**INTERPRETED, "rates": [5.0, 20.0], "window": 1.0, "transient": 0.5}),
-    Question("waves", "biophysical", {**INTERPRETED, "cells": 5, "duration": 5.0}),
+    Question("spatial", "biophysical", {"n": 3, "settle": 0.5, "active": 2.0, "after": 1.5}),
+    Question("frequency", "biophysical", {"rates": [1, 5, 20], "repetitions": 1, "transient": 0.5, "window": 1.0}),
+    Question("calcium", "biophysical", {"duration": 1.0}),
+    Question("gliotransmission", "biophysical", {"rates": [5.0, 20.0], "window": 1.0, "transient": 0.5}),
+    Question("waves", "biophysical", {"cells": 5, "duration": 45.0}),
     Question(
         "an",
         "biophysical",
-        {**INTERPRETED, "duration": 1.0, "failure_time": 0.5, "healthy_window": 0.2, "failed_window": 0.2, "bin": 0.1},
+        {**REGULAR, "duration": 2.0, "failure_time": 1.0, "healthy_window": 0.5, "failed_window": 0.5, "bin": 0.5},
     ),
-    Question("network", "biophysical", {**INTERPRETED, "preset": "nine_synapses", "window": 0.1}),
-]
+    Question(
+        "network",
+        "biophysical",
+        {"excitatory": 40, "inhibitory": 10, "astrocytes": 36, "p_e": 0.2, "p_i": 0.5, "I_ex": 200.0, "window": 0.1,
+         "factors": [1.0, 1.2], "interval": 0.01},
+    ),
+]  # fmt: skip
+EVERY = [each._replace(settings={**INTERPRETED, **each.settings} if each.model == "biophysical" else each.settings)
+         for each in EVERY]  # fmt: skip
 
 
 def pytest_collection_finish() -> None:
@@ -52,7 +65,11 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
-@pytest.fixture(scope="session", params=EVERY, ids=lambda each: f"{each.experiment}-{each.model}")
+def named(question: Question) -> str:
+    return f"{question.experiment}-{question.model}"
+
+
+@pytest.fixture(scope="session", params=EVERY, ids=named)
 def question(request):
     """Every experiment on every model that runs it, made short."""
     return request.param
@@ -62,6 +79,13 @@ def question(request):
 def dataset(question, simulated):
     """Its dataset; treat as read-only."""
     return simulated(question.experiment, question.model, seed=3, **question.settings)
+
+
+@pytest.fixture(scope="session")
+def short(simulated):
+    """Give the dataset of an experiment on Brian2 as it stands in `EVERY`; treat as read-only."""
+    asked = {each.experiment: each.settings for each in EVERY if each.model == "biophysical"}
+    return lambda experiment: simulated(experiment, "biophysical", seed=3, **asked[experiment])
 
 
 @pytest.fixture(scope="session")
