@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from astro_sim.dataset import read, write
     from astro_sim.simulation import simulate
     from astro_sim.sweeps import sweep
-    from astro_sim.sweeps.selecting import select
+    from astro_sim.sweeps.joining import select
 
 _HOME = {
     "InputError": "astro_sim.common.errors",
     "read": "astro_sim.dataset",
-    "select": "astro_sim.sweeps.selecting",
+    "select": "astro_sim.sweeps.joining",
     "simulate": "astro_sim.simulation",
     "sweep": "astro_sim.sweeps",
     "write": "astro_sim.dataset",

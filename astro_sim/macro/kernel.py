@@ -12,6 +12,8 @@ All of it in one file, because numba's cache on disk looks for changes in the fi
 # pyright: reportCallIssue=false, reportArgumentType=false
 
 import operator
+from enum import IntEnum
+from typing import NamedTuple
 
 import numpy as np
 from llvmlite import ir
@@ -23,6 +25,36 @@ from numba.extending import intrinsic, lower_builtin, models, register_model
 from astro_sim.common.compiled import compiled
 
 WIDTH = 8  # one AVX-512 register, two of AVX2; LLVM splits it where registers are narrower
+
+# What the kernel is told of a block of problems, by name: `astro_sim.macro.solver` fills in what `advance` reads.
+Constant = IntEnum(
+    "Constant",
+    ["lambda_", "beta", "gamma_s", "gamma_l", "rate_n", "rate_s", "rate_p_s", "rate_p_l", "b", "c", "d"],
+    start=0,
+)
+"""Row of a constant in the array ``constants``, (rows, lane); a rate is 1 / tau, per second."""
+
+
+class Shapes(NamedTuple):
+    """Code of the non-linearity in each role, of `CODES`."""
+
+    phi: int
+    g: int
+    theta: int
+    psi: int
+    kappa: int
+
+
+class Switches(NamedTuple):
+    """Parts of the equations that are in force; the last four are those that a knock-out takes away."""
+
+    bounded: bool
+    hold_ltp: bool
+    calcium: bool
+    receptors: bool
+    gap_junctions: bool
+    gliotransmission: bool
+
 
 _VECTOR = ir.VectorType(ir.DoubleType(), WIDTH)
 _BITS = ir.VectorType(ir.IntType(64), WIDTH)
@@ -276,15 +308,16 @@ def _spread(shared, own, f, psi, processes, out, at):
 
 
 @compiled(cache=False)
-def _derivative(y, inputs, u, shared, own, constants, codes, switches, n, f, out):
+def _derivative(y, inputs, u, shared, own, constants, shapes, switches, n, f, out):
     """Right-hand side at ``y`` with the inputs in rows ``u`` and on, into ``out``; ``f`` is scratch."""
-    phi, g, theta, psi, kappa = codes
-    bounded, hold_ltp, calcium, receptors, gap_junctions, gliotransmission = switches  # the last four: not blocked
+    phi, g, theta, psi, kappa = shapes.phi, shapes.g, shapes.theta, shapes.psi, shapes.kappa
     processes = n * n
     at_s, at_ps, at_pl = 2 * n, 2 * n + processes, 2 * n + 2 * processes
-    lambda_, beta, gamma_s, gamma_l = load(constants, 0), load(constants, 1), load(constants, 2), load(constants, 3)
-    rate_n, rate_s, rate_ps, rate_pl = load(constants, 4), load(constants, 5), load(constants, 6), load(constants, 7)
-    b, c, d = load(constants, 8), load(constants, 9), load(constants, 10)
+    lambda_, beta = load(constants, Constant.lambda_), load(constants, Constant.beta)
+    gamma_s, gamma_l = load(constants, Constant.gamma_s), load(constants, Constant.gamma_l)
+    rate_n, rate_s = load(constants, Constant.rate_n), load(constants, Constant.rate_s)
+    rate_ps, rate_pl = load(constants, Constant.rate_p_s), load(constants, Constant.rate_p_l)
+    b, c, d = load(constants, Constant.b), load(constants, Constant.c), load(constants, Constant.d)
     zero, one = splat(0.0), splat(1.0)
 
     # Each non-linearity once an argument: where two roles share it, they share its values.
@@ -309,32 +342,32 @@ def _derivative(y, inputs, u, shared, own, constants, codes, switches, n, f, out
             k = i * n + j
             synaptic = fma(load(f, f_g + k), load(f, f_phi + j), synaptic)
             facilitation = theta_i * load(f, f_theta + j) - beta * load(y, at_s + k)
-            if gliotransmission:
+            if switches.gliotransmission:
                 facilitation = facilitation + load(f, f_psi + k)
             store(out, at_s + k, (facilitation + c) * rate_s)
         store(out, n + i, (synaptic + load(inputs, u + n + i) + b - lambda_ * load(y, n + i)) * rate_n)
 
-    if calcium and gap_junctions:
+    if switches.calcium and switches.gap_junctions:
         _spread(shared, own, f, f_psi, processes, out, at_ps)
     for k in range(processes):
-        if not calcium:
+        if not switches.calcium:
             store(out, at_ps + k, zero)
             store(out, at_pl + k, zero)
             continue
-        spread = load(out, at_ps + k) if gap_junctions else zero
-        drive = load(f, f_kappa + k) if receptors else zero
+        spread = load(out, at_ps + k) if switches.gap_junctions else zero
+        drive = load(f, f_kappa + k) if switches.receptors else zero
         store(out, at_ps + k, (spread + drive + d - gamma_s * load(y, at_ps + k)) * rate_ps)
         p_l = load(y, at_pl + k)
-        if hold_ltp:
+        if switches.hold_ltp:
             store(out, at_pl + k, zero)
-        elif bounded:
+        elif switches.bounded:
             store(out, at_pl + k, (drive * (one - p_l) - gamma_l * p_l) * rate_pl)
         else:
             store(out, at_pl + k, (drive - gamma_l * p_l) * rate_pl)
 
 
 @compiled(nogil=True)
-def advance(y, lengths, counts, ends, inputs, shared, own, constants, codes, switches, n, euler, out):
+def advance(y, lengths, counts, ends, inputs, shared, own, constants, shapes, switches, n, euler, out):
     """Carry ``y`` through pieces of stretches; see `astro_sim.macro.solver` for what the arrays hold."""
     size = len(y)
     slope, trial, total = np.empty((size, WIDTH)), np.empty((size, WIDTH)), np.empty((size, WIDTH))
@@ -344,7 +377,7 @@ def advance(y, lengths, counts, ends, inputs, shared, own, constants, codes, swi
         u = (abs(end) - 1) * 2 * n
         h, half, sixth, two = splat(length), splat(0.5 * length), splat(length / 6.0), splat(2.0)
         for _ in range(counts[piece]):
-            _derivative(y, inputs, u, shared, own, constants, codes, switches, n, f, slope)
+            _derivative(y, inputs, u, shared, own, constants, shapes, switches, n, f, slope)
             if euler:
                 for k in range(size):
                     store(y, k, load(y, k) + h * load(slope, k))
@@ -353,12 +386,12 @@ def advance(y, lengths, counts, ends, inputs, shared, own, constants, codes, swi
                 store(total, k, load(slope, k))
                 store(trial, k, load(y, k) + half * load(slope, k))
             for stage in range(2):
-                _derivative(trial, inputs, u, shared, own, constants, codes, switches, n, f, slope)
+                _derivative(trial, inputs, u, shared, own, constants, shapes, switches, n, f, slope)
                 reach = half if stage == 0 else h
                 for k in range(size):
                     store(total, k, load(total, k) + two * load(slope, k))
                     store(trial, k, load(y, k) + reach * load(slope, k))
-            _derivative(trial, inputs, u, shared, own, constants, codes, switches, n, f, slope)
+            _derivative(trial, inputs, u, shared, own, constants, shapes, switches, n, f, slope)
             for k in range(size):
                 store(y, k, load(y, k) + sixth * (load(total, k) + load(slope, k)))
         if end > 0:

@@ -16,8 +16,8 @@ from numba.core import config
 from numpy.typing import NDArray
 
 from astro_sim.common.progress import Progress
-from astro_sim.macro.kernel import CODES, WIDTH, advance
-from astro_sim.macro.parameters import MacroParameters
+from astro_sim.macro.kernel import CODES, WIDTH, Constant, Shapes, Switches, advance
+from astro_sim.macro.parameters import KNOCKOUTS, MacroParameters
 
 Array = NDArray[np.float64]
 BLOCK = 200_000  # steps of a 9-synapse model between two looks at the clock; about half a second
@@ -55,9 +55,18 @@ class Problem:
     def kind(self) -> tuple[Any, ...]:
         """What problems must share to go side by side."""
         p = self.parameters
-        shapes = p.phi, p.g, p.theta, p.psi, p.kappa
-        blocked = frozenset(p.knockouts)
-        return p.n, p.dt, p.method, shapes, p.ltp_dynamics, blocked, self.hold_ltp, self.times.tobytes()
+        return p.n, p.dt, p.method, self.shapes, self.switches, self.times.tobytes()
+
+    @property
+    def shapes(self) -> Shapes:
+        """Its non-linearities, as the kernel knows them."""
+        return Shapes(*(CODES[getattr(self.parameters, role)] for role in Shapes._fields))
+
+    @property
+    def switches(self) -> Switches:
+        """Which parts of the equations are in force."""
+        free = {name: name not in self.parameters.knockouts for name in KNOCKOUTS}
+        return Switches(bounded=self.parameters.ltp_dynamics == "bounded", hold_ltp=self.hold_ltp, **free)
 
 
 def integrate(
@@ -159,12 +168,8 @@ class _Block:
             shared,
             own,
             _side_by_side([_constants(each.parameters) for each in filled]),
-            tuple(CODES[name] for name in (p.phi, p.g, p.theta, p.psi, p.kappa)),
-            (
-                p.ltp_dynamics == "bounded",
-                filled[0].hold_ltp,
-                *(name not in p.knockouts for name in ("calcium", "receptors", "gap_junctions", "gliotransmission")),
-            ),
+            filled[0].shapes,
+            filled[0].switches,
             n,
             p.method == "euler",
             self.out,
@@ -205,9 +210,9 @@ def _calls(times: Array, dt: float, longest: int) -> list[tuple[Array, NDArray[n
 
 
 def _constants(p: MacroParameters) -> Array:
-    """Leaks, rates and biases in the order in which the kernel reads them."""
-    leaks = (p.lambda_, p.beta, p.gamma_s, p.gamma_l)
-    return np.array([*leaks, 1.0 / p.tau_n, 1.0 / p.tau_s, 1.0 / p.tau_p_s, 1.0 / p.tau_p_l, p.b, p.c, p.d])
+    """Leaks, rates and biases, in the rows of `Constant`."""
+    values = {**dict(p), **{f"rate_{of}": 1.0 / getattr(p, f"tau_{of}") for of in ("n", "s", "p_s", "p_l")}}
+    return np.array([values[constant.name] for constant in Constant])
 
 
 def _side_by_side(arrays: Sequence[Array]) -> Array:

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from astro_sim.common.errors import InputError
-from astro_sim.sweeps.work import LOSSES, Done, Job, attempt, lost, quieten
+from astro_sim.sweeps.pool import LOSSES, Done, Job, attempt, lost, quieten
 
 ANSWER = 5  # s, for a scheduler
 PATIENCE = 30  # s, for its first worker

@@ -1,18 +1,133 @@
-"""Worker processes on this machine. One pipe a worker, so that it is known which job a dying worker had."""
+"""Jobs, the same for this process, those of a pool and a cluster; and the worker processes of this machine.
+
+One pipe a worker, so that it is known which job a dying worker had.
+"""
 
 import multiprocessing
 import signal
 import sys
+import threading
+import warnings
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+import xarray as xr
+
+from astro_sim import simulation
 from astro_sim.common.errors import InputError
 from astro_sim.common.machine import cores
 from astro_sim.common.signals import interrupts_held
-from astro_sim.sweeps.work import LOSSES, Done, Job, attempt, lost, quieten
+from astro_sim.experiments import find
+
+Caught = tuple[type[Warning], str]
+Point = tuple[int, dict[str, Any]]  # seed and parameters
+LOSSES = 3
+LOST = f"lost: its worker died {LOSSES} times"
+# For the authors of libraries (Brian2 causes some when it is loaded): Python does not show them either.
+HIDDEN = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning)
+# The record of warnings is not made for threads. An experiment may sweep others, so one thread may come twice.
+_ONE_AT_A_TIME = threading.RLock()
+
+
+@dataclass(frozen=True)
+class Job:
+    """Points that run one after the other.
+
+    Attributes
+    ----------
+    experiment : str
+        What finds it in another process: a name, or the whole path of a file of one's own.
+    model : str
+    indices : tuple of int
+        Numbers of the points in the grid.
+    points : tuple
+        Seed and parameters of each.
+    source : str
+        SHA-256 of that file; empty for an experiment of the package.
+    losses : int
+        How often a worker died with it.
+    """
+
+    experiment: str
+    model: str
+    indices: tuple[int, ...]
+    points: tuple[Point, ...]
+    source: str = ""
+    losses: int = 0
+
+    def alone(self) -> list["Job"]:
+        """Its points as jobs of their own, after the worker died once more: so that one bad point ruins no other."""
+        losses = self.losses + 1 if len(self.points) == 1 else 1
+        return [
+            Job(self.experiment, self.model, (index,), (point,), self.source, losses)
+            for index, point in zip(self.indices, self.points, strict=True)
+        ]
+
+
+@dataclass(frozen=True)
+class Done:
+    """What became of a job: a dataset or a message a point, warnings once a category, and whether its worker died.
+
+    ``stop``: why the whole sweep cannot go on; there are no results then.
+    """
+
+    indices: tuple[int, ...]
+    results: tuple[xr.Dataset | str, ...]
+    caught: tuple[Caught, ...] = ()
+    lost: bool = False
+    stop: str = ""
+
+
+def attempt(job: Job) -> Done:
+    """Run a job. Whatever a point raises is its message; interrupts pass."""
+    if reason := _file_changed(job):
+        return Done(job.indices, (), stop=reason)
+    with _ONE_AT_A_TIME, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        results = _run(job)
+    first = {one.category: str(one.message) for one in reversed(caught) if not issubclass(one.category, HIDDEN)}
+    return Done(job.indices, tuple(map(_message, results)), tuple(first.items()))
+
+
+def lost(job: Job) -> Done:
+    """A job that no worker survived."""
+    return Done(job.indices, (LOST,) * len(job.indices), lost=True)
+
+
+def quieten() -> None:
+    """Keep progress lines of a worker off the terminal: they belong to the driver."""
+    if multiprocessing.parent_process() is not None and sys.stderr is not None:
+        sys.stderr.isatty = lambda: False
+
+
+def _file_changed(job: Job) -> str:
+    """What is wrong with the file of an experiment of one's own, that its sweep began with; empty if nothing is."""
+    try:
+        changed = bool(job.source) and find(job.experiment).source != job.source
+    except InputError as error:
+        return f"{error} (while its sweep ran)"
+    return f"{job.experiment}: changed while its sweep ran" if changed else ""
+
+
+def _run(job: Job) -> list[xr.Dataset | Exception]:
+    seeds, parameters = zip(*job.points, strict=True)
+    try:
+        return simulation.simulate_many(job.experiment, parameters, job.model, seeds)
+    except Exception as error:  # of all together, memory for instance: one by one there may be enough
+        if len(job.points) == 1:
+            return [error]
+        return [result for one in job.alone() for result in _run(one)]
+
+
+def _message(result: xr.Dataset | Exception) -> xr.Dataset | str:
+    if isinstance(result, xr.Dataset):
+        return result
+    text = " ".join(str(result).split())
+    return text if isinstance(result, ValueError) and text else f"{type(result).__name__}: {text}".rstrip(": ")
 
 
 def run(jobs: Sequence[Job], workers: int | None = None, first_alone: bool = True) -> Generator[Done, None, None]:
@@ -39,19 +154,19 @@ def run(jobs: Sequence[Job], workers: int | None = None, first_alone: bool = Tru
                 crew.append(_Worker())
                 crew[-1].give(waiting.popleft())
             for ready in wait([worker.pipe for worker in crew if worker.job]):
-                worker = next(each for each in crew if each.pipe is ready)
+                worker = next(worker for worker in crew if worker.pipe is ready)
                 job, done = worker.take()
                 if done is not None:
                     ahead = 1
                     yield done
                     continue
                 crew.remove(worker)
-                for each in job.alone():
-                    if each.losses < LOSSES:
-                        waiting.appendleft(each)
+                for single in job.alone():
+                    if single.losses < LOSSES:
+                        waiting.appendleft(single)
                     else:
                         ahead = 1
-                        yield lost(each)
+                        yield lost(single)
     finally:
         for worker in crew:
             worker.kill()

@@ -2,7 +2,6 @@
 
 import io
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from astro_sim.common.errors import InputError
 from astro_sim.common.files import read_json, write_bytes
 from astro_sim.common.sealed import seal, unseal
 from astro_sim.sweeps.joining import join, take
-from astro_sim.sweeps.work import Done
+from astro_sim.sweeps.pool import Done
 
 KIND = "rmaat-sweep"
 FORMAT = 1
@@ -77,11 +76,11 @@ class Store:
         """Write the points of a job, unless its worker died: another worker may fare better another time."""
         if done.lost:
             return
-        points = [each if isinstance(each, xr.Dataset) else None for each in done.results]
-        told = ["" if isinstance(each, xr.Dataset) else each for each in done.results]
+        points = [result if isinstance(result, xr.Dataset) else None for result in done.results]
+        messages = ["" if isinstance(result, xr.Dataset) else result for result in done.results]
         chunk = join(points, (INDEX,), (len(points),))
         chunk = chunk.assign_coords({INDEX: np.array(done.indices)})
-        chunk = chunk.assign(failure=(INDEX, np.array(told, dtype=object))).assign_attrs(digest=self.digest)
+        chunk = chunk.assign(failure=(INDEX, np.array(messages, dtype=object))).assign_attrs(digest=self.digest)
         manifest = self.folder / "manifest.json"
         if not manifest.exists():
             write_bytes(manifest, json.dumps({"kind": KIND, "format": FORMAT, **self.provenance}, indent=2).encode())
@@ -117,8 +116,3 @@ def _unpacked(content: bytes) -> xr.Dataset:
             if item.attrs["coordinate"]:
                 coordinates.append(name)
         return xr.Dataset(variables, attrs={"digest": file.attrs["digest"]}).set_coords(coordinates)
-
-
-def missing(finished: dict[int, Any], count: int) -> Sequence[int]:
-    """Numbers of the points that have yet to run."""
-    return [index for index in range(count) if index not in finished]

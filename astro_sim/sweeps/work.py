@@ -1,86 +1,198 @@
-"""What is handed to a worker and what comes back, the same for this process, a pool and a cluster."""
+"""The work of a sweep: which points have yet to run, who runs them, and the one dataset that comes of them."""
 
+import json
+import math
 import multiprocessing
-import sys
-import threading
 import warnings
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
-from astro_sim import simulation
+from astro_sim import experiments
 from astro_sim.common.errors import InputError
-from astro_sim.experiments import find
+from astro_sim.common.progress import Progress
+from astro_sim.dataset import check, provenance
+from astro_sim.experiments import NamedExperiment
+from astro_sim.simulation import require_seed
+from astro_sim.sweeps import cluster, pool
+from astro_sim.sweeps.grid import Grid, make
+from astro_sim.sweeps.joining import front
+from astro_sim.sweeps.pool import Caught, Done, Job, Point, attempt
+from astro_sim.sweeps.store import Store
 
-Caught = tuple[type[Warning], str]
-LOSSES = 3
-LOST = f"lost: its worker died {LOSSES} times"
-# For the authors of libraries (Brian2 causes some when it is loaded): Python does not show them either.
-HIDDEN = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning)
-# The record of warnings is not made for threads. An experiment may sweep others, so one thread may come twice.
-_ONE_AT_A_TIME = threading.RLock()
+COMPILED = ("macro",)  # models that run many points at once in this process, on all cores
+CHUNK = 128  # points of such a model in a job, and in a file
 
 
-@dataclass(frozen=True)
-class Job:
-    """Points that run one after the other.
+class SweepError(InputError):
+    """Every point of the sweep failed."""
 
-    Attributes
+
+def sweep(
+    experiment: str | Path,
+    grid: Mapping[str, Any],
+    model: str | None = None,
+    seed: int = 0,
+    client: Any = None,
+    folder: str | Path | None = None,
+    workers: int | None = None,
+    **parameters: Any,
+) -> xr.Dataset:
+    """Run a named experiment at every point of a grid.
+
+    Parameters
     ----------
-    experiment : str
-        What finds it in another process: a name, or the whole path of a file of one's own.
-    model : str
-    indices : tuple of int
-        Numbers of the points in the grid.
-    points : tuple
-        Seed and parameters of each.
-    source : str
-        SHA-256 of that file; empty for an experiment of the package.
-    losses : int
-        How often a worker died with it.
+    experiment, model, seed, **parameters
+        As for `astro_sim.simulate`.
+    grid : mapping
+        Name of a setting -> its values: a sequence, "a:b:n" (n values from a to b, equal steps) or "a:b:n:log" (equal
+        ratios). "seed" may be swept too: repetitions as a dimension.
+    client : dask.distributed.Client or str, optional
+        Run on its workers; an address, or "local" for a cluster of processes on this machine.
+    folder : path, optional
+        Keep finished points here; the same sweep goes on from them after an interruption.
+    workers : int, optional
+        Processes (a model on Brian2, or client "local"); by default one a core.
+
+    Returns
+    -------
+    xarray.Dataset
+        The swept settings as leading dimensions, with their values as coordinates; ``failure`` holds the message of a
+        point that failed, whose values are NaN. `astro_sim.select` gives back the dataset of one point.
+
+    Raises
+    ------
+    InputError
+        A malformed grid, or a value that the settings refuse: before anything runs. Another sweep in ``folder``.
+    SweepError
+        Every point failed; carries the first message.
+
+    Examples
+    --------
+    >>> runs = sweep("ltp", {"tau_p_l": "30:90:3", "seed": [0, 1]}, cycles=2, dt=0.05)
+    >>> dict(runs["p_l_cycle"].isel(post=0, pre=0).sizes)
+    {'tau_p_l': 3, 'seed': 2, 'cycle': 3}
     """
+    _require_workers(workers)
+    named = experiments.find(experiment)
+    points = make(named, named.resolve(model), seed, grid, parameters)
+    own = named.attributes(points.model)
+    swept = {setting for setting, _ in named.by_setting.values()} & set(points.values)
+    if own and (points.decided or swept):
+        own["own_decided"] = json.dumps(sorted({*points.decided, *swept}))
+    attributes = provenance(named.name, points.model, points.seed, points.settings, points.values, own)
+    store = Store(folder, attributes) if folder is not None else None
+    results: dict[int, xr.Dataset | str] = store.finished() if store else {}
+    asked = [points.point(index) for index in range(math.prod(points.shape))]
+    caught = _run("sweeping", named, points.model, asked, results, client, workers, store.put if store else None)
+    dataset = _assemble(points, [results[index] for index in range(len(asked))], attributes)
+    _warn(caught)
+    return dataset
 
-    experiment: str
-    model: str
-    indices: tuple[int, ...]
-    points: tuple[tuple[int, dict[str, Any]], ...]
-    source: str = ""
-    losses: int = 0
 
-    def alone(self) -> list["Job"]:
-        """Its points as jobs of their own, after the worker died once more: so that one bad point ruins no other."""
-        losses = self.losses + 1 if len(self.points) == 1 else 1
-        return [
-            Job(self.experiment, self.model, (index,), (point,), self.source, losses)
-            for index, point in zip(self.indices, self.points, strict=True)
-        ]
+def run_points(
+    experiment: str | Path,
+    points: Sequence[Mapping[str, Any]],
+    model: str | None = None,
+    seed: int = 0,
+    workers: int | None = None,
+) -> list[xr.Dataset | str]:
+    """Run a named experiment at any points, those of a model on Brian2 in processes.
 
+    Parameters
+    ----------
+    experiment, model, seed
+        As for `astro_sim.simulate`.
+    points : sequence of mapping
+        Settings and parameters, a mapping a point.
+    workers : int, optional
+        Processes (a model on Brian2); by default one a core.
 
-@dataclass(frozen=True)
-class Done:
-    """What became of a job: a dataset or a message a point, warnings once a category, and whether its worker died.
+    Returns
+    -------
+    list of xarray.Dataset or str
+        In the order of ``points``; of a point that failed, the message.
 
-    ``stop``: why the whole sweep cannot go on; there are no results then.
+    Raises
+    ------
+    InputError
+        Unknown experiment or model, a seed or number of workers that is none.
     """
+    _require_workers(workers)
+    named, seed = experiments.find(experiment), require_seed(seed)
+    results: dict[int, xr.Dataset | str] = {}
+    asked = [(seed, dict(point)) for point in points]
+    _warn(_run("simulating", named, named.resolve(model), asked, results, None, workers))
+    return [results[index] for index in range(len(asked))]
 
-    indices: tuple[int, ...]
-    results: tuple[xr.Dataset | str, ...]
-    caught: tuple[Caught, ...] = ()
-    lost: bool = False
-    stop: str = ""
+
+def failures(dataset: xr.Dataset) -> list[tuple[dict[str, Any], str]]:
+    """Points of a sweep that failed, by the values of the swept settings, each with its message."""
+    failure = dataset["failure"]
+    return [
+        ({str(dim): dataset[dim].values.tolist()[i] for dim, i in zip(failure.dims, place, strict=True)}, str(message))
+        for place, message in np.ndenumerate(failure.values)
+        if message
+    ]
 
 
-def attempt(job: Job) -> Done:
-    """Run a job. Whatever a point raises is its message; interrupts pass."""
-    if told := _file_changed(job):
-        return Done(job.indices, (), stop=told)
-    with _ONE_AT_A_TIME, warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        results = _run(job)
-    told = {each.category: str(each.message) for each in reversed(caught) if not issubclass(each.category, HIDDEN)}
-    return Done(job.indices, tuple(_message(each) for each in results), tuple(told.items()))
+def _require_workers(workers: int | None) -> None:
+    if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int) or workers < 1):
+        raise InputError(f"workers: expected a whole number from 1, got {workers!r}")
+
+
+def _run(
+    title: str,
+    named: NamedExperiment,
+    model: str,
+    points: Sequence[Point],
+    results: dict[int, xr.Dataset | str],
+    client: Any,
+    workers: int | None,
+    keep: Callable[[Done], None] | None = None,
+) -> list[Caught]:
+    """Run the points that ``results`` lacks, and put what becomes of them there; ``keep`` sees it first.
+
+    Gives back the warnings of the points.
+    """
+    missing = [index for index in range(len(points)) if index not in results]
+    size = CHUNK if model in COMPILED else 1
+    chunks = [tuple(missing[at : at + size]) for at in range(0, len(missing), size)]
+    jobs = [
+        Job(named.reference, model, chunk, tuple(points[index] for index in chunk), named.source) for chunk in chunks
+    ]
+    caught: list[Caught] = []
+    with Progress(title, len(points)) as progress, _started(jobs, model, client, workers) as finished:
+        progress.advance(len(results))
+        for done in finished:
+            if done.stop:
+                raise InputError(f"{done.stop}; a sweep into a folder goes on once it is as it was")
+            if keep is not None:
+                keep(done)
+            results.update(zip(done.indices, done.results, strict=True))
+            caught += done.caught
+            progress.advance(len(done.indices))
+    return caught
+
+
+@contextmanager
+def _started(jobs: Sequence[Job], model: str, client: Any, workers: int | None) -> Iterator[Iterator[Done]]:
+    """What becomes of the jobs, as they are done; workers are gone when the block ends."""
+    compiled = model in COMPILED
+    with ExitStack() as stack:
+        if not jobs:
+            yield iter(())
+        elif client is not None:
+            ours = stack.enter_context(cluster.connect(client, workers))
+            yield stack.enter_context(closing(cluster.run(jobs, ours, first_alone=not compiled)))
+        elif compiled or multiprocessing.current_process().daemon:  # which may not have processes of its own
+            yield in_turn(jobs)
+        else:
+            yield stack.enter_context(closing(pool.run(jobs, workers)))
 
 
 def in_turn(jobs: Sequence[Job]) -> Iterator[Done]:
@@ -88,38 +200,27 @@ def in_turn(jobs: Sequence[Job]) -> Iterator[Done]:
     return map(attempt, jobs)
 
 
-def lost(job: Job) -> Done:
-    """A job that no worker survived."""
-    return Done(job.indices, (LOST,) * len(job.indices), lost=True)
+def _assemble(points: Grid, results: list[xr.Dataset | str], attributes: dict[str, Any]) -> xr.Dataset:
+    messages = ["" if isinstance(result, xr.Dataset) else result for result in results]
+    if all(messages):
+        raise SweepError(f"every point of the sweep failed; the first: {messages[0]}")
+    dataset = front(
+        [result if isinstance(result, xr.Dataset) else None for result in results],
+        messages,
+        points.values,
+        {name: points.describe(name) for name in points.values},
+        points.experiment.promised[points.model],
+    )
+    for name, (unit, meaning) in points.experiment.decided(points.model, points.settings).items():
+        for variable in {name, f"point_{name}"} & set(map(str, dataset.variables)):
+            dataset[variable].attrs.update(units=unit, long_name=meaning)
+    return check(dataset.assign_attrs(attributes))
 
 
-def quieten() -> None:
-    """Keep progress lines of a worker off the terminal: they belong to the driver."""
-    if multiprocessing.parent_process() is not None and sys.stderr is not None:
-        sys.stderr.isatty = lambda: False
-
-
-def _file_changed(job: Job) -> str:
-    """What is wrong with the file of an experiment of one's own, that its sweep began with; empty if nothing is."""
-    try:
-        changed = bool(job.source) and find(job.experiment).source != job.source
-    except InputError as error:
-        return f"{error} (while its sweep ran)"
-    return f"{job.experiment}: changed while its sweep ran" if changed else ""
-
-
-def _run(job: Job) -> list[xr.Dataset | Exception]:
-    seeds, parameters = [seed for seed, _ in job.points], [each for _, each in job.points]
-    try:
-        return simulation.simulate_many(job.experiment, parameters, job.model, seeds)
-    except Exception as error:  # of all together, memory for instance: one by one there may be enough
-        if len(job.points) == 1:
-            return [error]
-        return [result for one in job.alone() for result in _run(one)]
-
-
-def _message(result: xr.Dataset | Exception) -> xr.Dataset | str:
-    if isinstance(result, xr.Dataset):
-        return result
-    text = " ".join(str(result).split())
-    return text if isinstance(result, ValueError) and text else f"{type(result).__name__}: {text}".rstrip(": ")
+def _warn(caught: list[Caught]) -> None:
+    """Warnings of the points, once a category."""
+    seen: dict[type[Warning], str] = {}
+    for category, message in caught:
+        seen.setdefault(category, message)
+    for category, message in seen.items():
+        warnings.warn(f"{message} (one point of the sweep at least)", category, stacklevel=3)

@@ -21,9 +21,9 @@ from astro_sim.dataset import settings_of
 from astro_sim.experiments import Variant, ltp
 from astro_sim.macro.model import LatchingWarning
 from astro_sim.macro.parameters import MacroParameters
-from astro_sim.sweeps import cluster, pool, selecting
+from astro_sim.sweeps import cluster, joining, pool, work
 from astro_sim.sweeps.joining import join, take
-from astro_sim.sweeps.work import LOST
+from astro_sim.sweeps.pool import LOST
 from bridge.distil import fit_laws
 from tests.astro_sim import sweep_workers
 
@@ -150,7 +150,7 @@ def test_a_swept_preset_sets_what_it_sets(monkeypatch):
     experiment = experiments.Experiment("of a test", {"macro": variant})
     named = replace(experiments.find("ltp"), experiment=experiment)
     monkeypatch.setattr(experiments, "find", lambda _: named)
-    monkeypatch.setattr(selecting, "find", lambda _: named)
+    monkeypatch.setattr(joining, "find", lambda _: named)
     grid = {"preset": ["slow", "weak"]}
     dataset = astro_sim.sweep("ltp", grid, **FAST)
     assert not {"tau_p_l", "amplitude"} & set(settings_of(dataset))
@@ -203,7 +203,7 @@ def test_any_exception_is_the_message_of_its_point(monkeypatch):
 
 @pytest.mark.parametrize("compiled", [("macro",), ()])
 def test_warnings_come_once_a_kind(compiled, monkeypatch):
-    monkeypatch.setattr(sweeps, "COMPILED", compiled)
+    monkeypatch.setattr(work, "COMPILED", compiled)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         astro_sim.sweep("ltp", {"gamma_s": [0.3, 0.4]}, workers=1, **FAST)
@@ -216,7 +216,7 @@ def test_warnings_come_once_a_kind(compiled, monkeypatch):
 
 
 def test_nothing_runs_twice(tmp_path, ran, monkeypatch):
-    monkeypatch.setattr(sweeps, "CHUNK", 2)
+    monkeypatch.setattr(work, "CHUNK", 2)
     grid, folder = {"tau_p_l": "30:60:7"}, tmp_path / "points"
     whole = astro_sim.sweep("ltp", grid, folder=folder, **FAST)
     assert len(ran) == 7
@@ -240,9 +240,8 @@ def test_a_sweep_that_was_killed_goes_on(tmp_path, ran):
     code = """
 import os, signal
 import astro_sim
-from astro_sim import sweeps
-from astro_sim.sweeps import store
-sweeps.CHUNK = 2
+from astro_sim.sweeps import store, work
+work.CHUNK = 2
 write, count = store.write_bytes, 0
 def killing(path, content):
     global count
@@ -271,7 +270,7 @@ astro_sim.sweep("ltp", {"tau_p_l": "30:60:7"}, folder="points", dt=0.05, interva
 def killing(monkeypatch, tmp_path):
     """Workers that some points kill; gives how often each point was tried."""
     monkeypatch.setenv("SWEEP_TRACES", str(tmp_path))
-    monkeypatch.setattr(sweeps, "COMPILED", ())
+    monkeypatch.setattr(work, "COMPILED", ())
     monkeypatch.setattr(pool, "_serve", sweep_workers.serve)
     monkeypatch.setattr(cluster, "_attempt", sweep_workers.attempt)
     return lambda: {path.name: len(path.read_text().split()) for path in tmp_path.iterdir() if path.is_file()}
@@ -284,16 +283,16 @@ def test_the_same_bytes_whoever_works(where, tmp_path, monkeypatch):
     grid = {"tau_p_l": [30.0, 60.0], "dt": [0.05, 1.0]}
     fixed = {"cycles": 2, "interval": 1.0}
     expected = written(astro_sim.sweep("ltp", grid, **fixed), tmp_path / "here.nc")
-    monkeypatch.setattr(sweeps, "COMPILED", ())
+    monkeypatch.setattr(work, "COMPILED", ())
     assert written(astro_sim.sweep("ltp", grid, **where, **fixed), tmp_path / "there.nc") == expected
 
 
 def test_the_same_bytes_in_whatever_order(tmp_path, monkeypatch):
-    monkeypatch.setattr(sweeps, "CHUNK", 1)
+    monkeypatch.setattr(work, "CHUNK", 1)
     grid = {"n": [1, 2, 3], "cycles": [2, 1]}
     expected = written(astro_sim.sweep("ltp", grid, dt=0.05), tmp_path / "a.nc")
-    forward = sweeps.in_turn
-    monkeypatch.setattr(sweeps, "in_turn", lambda jobs: forward(jobs[::-1]))
+    forward = work.in_turn
+    monkeypatch.setattr(work, "in_turn", lambda jobs: forward(jobs[::-1]))
     assert written(astro_sim.sweep("ltp", grid, folder=tmp_path / "p", dt=0.05), tmp_path / "b.nc") == expected
     assert written(astro_sim.sweep("ltp", grid, folder=tmp_path / "p", dt=0.05), tmp_path / "c.nc") == expected
 
@@ -349,7 +348,7 @@ def test_a_client_of_ones_own_runs_whole_chunks():
 def test_workers_do_not_run_the_callers_script_again(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(
-        "print('once')\nimport astro_sim\nfrom astro_sim import sweeps\nsweeps.COMPILED = ()\n"
+        "print('once')\nimport astro_sim\nfrom astro_sim.sweeps import work\nwork.COMPILED = ()\n"
         "astro_sim.sweep('ltp', {'seed': [0, 1]}, workers=2, cycles=1, dt=0.05)\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 import astro_sim
-from astro_sim import simulation, sweeps
+from astro_sim import simulation
 from astro_sim.common.errors import InputError
 from astro_sim.dataset import check, require_single
-from astro_sim.sweeps import cluster, pool
+from astro_sim.sweeps import cluster, pool, work
 from astro_sim.sweeps.grid import parse
 from tests.astro_sim import sweep_workers
 
@@ -153,7 +153,7 @@ def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path):
 
 
 def test_workers_that_cannot_start_are_told(monkeypatch):
-    monkeypatch.setattr(sweeps, "COMPILED", ())
+    monkeypatch.setattr(work, "COMPILED", ())
     monkeypatch.setattr(pool, "_serve", sweep_workers.serve_not)
     with pytest.raises(InputError, match="^workers: a worker process ended before it started to work$"):
         astro_sim.sweep("ltp", {"tau_p_l": [30.0]}, **FAST)

@@ -8,7 +8,8 @@ import pytest
 import xarray as xr
 
 import astro_sim
-from astro_sim import simulation, sweeps
+from astro_sim import simulation
+from astro_sim.sweeps import work
 from rmaat.__main__ import main
 
 FAST = ["--set", "dt=0.05", "--set", "interval=1.0", "--set", "cycles=1"]
@@ -18,7 +19,7 @@ SWEEP = ["simulate", "ltp", "--out", "X.nc", "--sweep", "tau_p_l=30:60:4", *FAST
 @pytest.fixture(autouse=True)
 def _somewhere_else(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sweeps, "CHUNK", 1)
+    monkeypatch.setattr(work, "CHUNK", 1)
 
 
 def here():
