@@ -14,7 +14,7 @@ from astro_sim.common.settings import parse_assignments
 from benchmarks import training_step
 from benchmarks.registry import Benchmark
 from benchmarks.resume import Kept
-from rmaat.demo import DATA, TRAINING
+from rmaat.cli.demo import DATA, TRAINING
 from rmaat.tasks import storage
 from rmaat.tasks.listops import ListOpsSettings
 from rmaat.training.evaluation import evaluate

@@ -10,12 +10,9 @@ was made with others is not replaced unless that is asked for. Several processes
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from astro_sim.common.errors import InputError, require_known
@@ -27,6 +24,7 @@ from bridge.laws import Laws
 from rmaat.config import MODELS, RMAATConfig
 from rmaat.records import RunRecord, is_run, last_step, packed, read_right, read_run
 from rmaat.settings import RunSettings, beyond, of_model
+from rmaat.signals import passed_on
 from rmaat.tasks.storage import load
 
 TASKS = ("listops", "text", "retrieval", "image", "pathfinder")
@@ -362,7 +360,7 @@ def _rmaat(words: Sequence[str]) -> str | None:
     command = [sys.executable, "-m", "rmaat", *words]
     with (
         subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=stderr, text=True) as process,
-        _passing_on((signal.SIGINT, signal.SIGTERM), process) as passed,
+        passed_on(process) as passed,
     ):
         _, told = process.communicate()
     if signal.SIGTERM in passed:
@@ -373,29 +371,6 @@ def _rmaat(words: Sequence[str]) -> str | None:
         return None
     lines = [line for line in (told or "").strip().splitlines() if line]
     return lines[-1] if lines else f"exit status {process.returncode}"
-
-
-@contextmanager
-def _passing_on(numbers: Sequence[int], process: subprocess.Popen[str]) -> Iterator[list[int]]:
-    """Hand signals on to the process, which saves where it stands, in place of leaving it behind; those that came.
-
-    On a terminal the process has Ctrl-C already, and takes the second one for the echo that it is.
-    """
-    passed: list[int] = []
-
-    def pass_on(number: int, _: FrameType | None) -> None:
-        passed.append(number)
-        process.send_signal(number)
-
-    if threading.current_thread() is not threading.main_thread():  # which alone has signals
-        yield passed
-        return
-    before = [signal.signal(number, pass_on) for number in numbers]
-    try:
-        yield passed
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
 
 
 def _check(tasks: Sequence[str], seeds: int) -> None:

@@ -1,81 +1,17 @@
 """Tasks: one a file, each turns a source (or its own generator) into a data folder that training reads.
 
 A data folder holds memory-mapped arrays and a manifest (`rmaat.tasks.storage`); training never parses text. Files of
-one's own are named by their path (`rmaat.tasks.own`); their data folders are trained on without them.
+one's own are named by their path (`rmaat.tasks.user_file`); their data folders are trained on without them.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal
 
-from astro_sim.common.errors import InputError
-from astro_sim.common.settings import Settings
-from astro_sim.common.user_file import is_file_name, located, require_name
+from astro_sim.common.user_file import is_file_name, require_name
+from rmaat.tasks import user_file
+from rmaat.tasks.task import MOST_EXAMPLES, NAMES, FoundTask, Task
 
-Prepare = Callable[[Any, Path | None, int, Any], str]
-
-
-@dataclass(frozen=True)
-class Task:
-    """What a model is asked, and how its data come about.
-
-    Attributes
-    ----------
-    summary : str
-        One line for the help.
-    settings : type of Settings
-    symbols : int
-        Distinct symbols; the vocabulary has one more, 0, for padding.
-    classes : int or None
-        None where each next symbol is asked for.
-    prepare : callable
-        ``prepare(settings, source, seed, writer) -> content``: hand every split to a `storage.Writer`, and say in one
-        line what the data are.
-    head : {"classify", "match", "language"}
-        As in `rmaat.config.RMAATConfig`.
-    generated_only : frozenset of str
-        Settings without effect on files that are converted.
-    """
-
-    summary: str
-    settings: type[Settings]
-    symbols: int
-    classes: int | None
-    prepare: Prepare
-    head: Literal["classify", "match", "language"] = "classify"
-    generated_only: frozenset[str] = frozenset()
-
-    @property
-    def towers(self) -> Literal[1, 2]:
-        """Sequences of an example."""
-        return 2 if self.head == "match" else 1
-
-
-@dataclass(frozen=True)
-class FoundTask:
-    """A task as it was looked up: its name, and of a file of one's own its whole path and SHA-256, else "" for both."""
-
-    name: str
-    task: Task
-    path: str = ""
-    source: str = ""
-
-    def configure(self, given: Mapping[str, Any]) -> Settings:
-        """The task's settings; raises `InputError` for wrong ones, and for a mistake in a file of one's own."""
-        try:
-            return self.task.settings(**given)
-        except InputError:
-            raise
-        except Exception as error:
-            if not self.path:
-                raise
-            raise located(error, self.path) from error
-
-
-MOST_EXAMPLES = 10**9  # of a split that is generated
-NAMES = ("listops", "text", "recall", "enwik8", "image", "retrieval", "pathfinder")
+__all__ = ["MOST_EXAMPLES", "NAMES", "FoundTask", "Task", "find", "name_of"]
 
 
 def find(task: str | Path) -> FoundTask:
@@ -87,9 +23,7 @@ def find(task: str | Path) -> FoundTask:
         An unknown name (with the nearest one); a file that is missing, cannot be run or lacks a definition.
     """
     if is_file_name(task):
-        from rmaat.tasks import own
-
-        return own.FILES.load(Path(task))
+        return user_file.FILES.load(Path(task))
     require_name("task", task, NAMES)
     return FoundTask(str(task), import_module(f"{__name__}.{task}").TASK)
 

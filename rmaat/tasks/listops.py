@@ -16,10 +16,10 @@ from typing import Any
 from astro_sim.common.errors import InputError, quoted
 from astro_sim.common.progress import track
 from astro_sim.common.settings import Settings, quantity
-from rmaat.tasks import MOST_EXAMPLES, Task
 from rmaat.tasks.rows import tab_rows
 from rmaat.tasks.sources import find_packed, require_folder
 from rmaat.tasks.storage import Writer
+from rmaat.tasks.task import MOST_EXAMPLES, Task
 
 LRA = "Long Range Arena (arXiv 2011.04006)"
 SYMBOLS = (*"0123456789", "[MIN", "[MAX", "[MED", "[SM", "X")  # "]" is X in the release's own vocabulary

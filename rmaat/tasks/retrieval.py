@@ -20,10 +20,10 @@ from random import Random
 from astro_sim.common.errors import InputError
 from astro_sim.common.progress import track
 from astro_sim.common.settings import Settings, quantity
-from rmaat.tasks import Task
 from rmaat.tasks.rows import tab_rows
 from rmaat.tasks.sources import find_packed, require_folder
 from rmaat.tasks.storage import Writer
+from rmaat.tasks.task import Task
 from rmaat.tasks.text import LABELS as SENTIMENTS
 from rmaat.tasks.text import held_out, read_review, reviews
 

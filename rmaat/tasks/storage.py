@@ -27,7 +27,7 @@ from astro_sim.common.settings import Settings, explain
 from astro_sim.common.signals import interrupts_heard
 from astro_sim.common.user_file import PASSED, located
 from rmaat import tasks
-from rmaat.tasks import Task
+from rmaat.tasks.task import Task
 
 KIND = "rmaat-data"
 SCHEMA_VERSION = 2

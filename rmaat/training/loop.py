@@ -19,13 +19,13 @@ from rmaat.attention.mixer import Projection
 from rmaat.models.base import Model
 from rmaat.models.weights import gathered, save_weights
 from rmaat.settings import TrainSettings
+from rmaat.signals import Asked, Stopped, until_asked
 from rmaat.tasks import storage
 from rmaat.training import checkpoint
 from rmaat.training.batches import Batches
 from rmaat.training.evaluation import Batch, autocast, measure, tensors
 from rmaat.training.logs import Logs
 from rmaat.training.processes import Processes
-from rmaat.training.stopping import Asked, Stopped, until_asked
 
 End = Literal["steps", "patience", "minutes"]
 TIME_IS_UP = 1_000  # beside the numbers of signals, which are smaller

@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 import bridge
-from analysis import figures, paper, statistics
+from analysis import figures, paper
+from analysis.comparison import statistics
 from analysis.curves import per_synapse
 from analysis.figures import results
 from analysis.figures.style import DPI

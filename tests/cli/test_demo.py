@@ -34,7 +34,7 @@ def test_demo_learns_listops_and_writes_everything(demo):
     assert {"report.html", "overview.png", "listops", "datasets"} <= {path.name for path in out.iterdir()}
     assert (out / "report.html").stat().st_size < 8e6
     printed = (out.parent / "printed").read_text()
-    assert f"ListOps test accuracy {record.evaluation['accuracy']:.3f}" in printed
+    assert f"ListOps test accuracy {record.evaluation.accuracy:.3f}" in printed
     assert printed.rstrip().endswith("report.html")
 
 

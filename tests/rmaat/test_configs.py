@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from astro_sim.common.settings import load_toml, parse_assignments
+from rmaat.cli.demo import TRAINING
 from rmaat.config import MODELS
-from rmaat.demo import TRAINING
 from rmaat.settings import RunSettings, flatten, of_model
 from rmaat.tasks import storage
 from rmaat.tasks.enwik8 import Enwik8Settings

@@ -264,8 +264,8 @@ DEFINITIONS = {
     ),
     "an error": ("a.py", "\n1 / 0", "a.py, line 2: ZeroDivisionError: division by zero"),
     "itself": ("a.py", HALVES + "from rmaat import tasks\ntasks.find(__file__)", "a.py, line 21: "),
-    "nothing": ("a.py", "", "a.py: TASK is missing; expected rmaat.tasks.Task"),
-    "another thing": ("a.py", "TASK = 3", "a.py: TASK is int; expected rmaat.tasks.Task"),
+    "nothing": ("a.py", "", "a.py: TASK is missing; expected rmaat.tasks.task.Task"),
+    "another thing": ("a.py", "TASK = 3", "a.py: TASK is int; expected rmaat.tasks.task.Task"),
     "no summary": (
         "a.py",
         HALVES.replace('"which half, 2 classes"', "None"),

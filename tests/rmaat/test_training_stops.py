@@ -14,12 +14,13 @@ import torch
 
 from astro_sim.common.errors import InputError
 from astro_sim.common.files import alone
+from rmaat import signals
 from rmaat.__main__ import main
 from rmaat.records import last_step, read_metrics, read_run
 from rmaat.settings import TrainSettings, beyond
 from rmaat.tasks import storage
 from rmaat.tasks.listops import ListOpsSettings
-from rmaat.training import evaluation, stopping
+from rmaat.training import evaluation
 from rmaat.training.evaluation import evaluate, inspect, measure
 from rmaat.training.logs import Logs
 from rmaat.training.processes import Processes, denormals_dropped
@@ -66,10 +67,10 @@ def interruptible():
 
 def test_a_second_signal_does_what_it_does_otherwise(monkeypatch, interruptible):
     """But for one that comes at once: torchrun repeats what the terminal has sent."""
-    now = iter([0.0, 0.1, 0.1 + stopping.ECHO])
+    now = iter([0.0, 0.1, 0.1 + signals.ECHO])
     # Of that module alone: other threads ask the clock, too.
-    monkeypatch.setattr(stopping, "time", SimpleNamespace(monotonic=lambda: next(now)))
-    with stopping.until_asked() as asked:
+    monkeypatch.setattr(signals, "time", SimpleNamespace(monotonic=lambda: next(now)))
+    with signals.until_asked() as asked:
         assert asked.number is None
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGTERM)

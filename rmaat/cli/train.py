@@ -1,4 +1,4 @@
-"""The verbs `rmaat train`, `rmaat evaluate` and `rmaat inspect`: a run is made, measured and looked into."""
+"""`rmaat data`, `models`, `train`, `evaluate`, `inspect`: data and runs are made, measured and looked into."""
 
 import os
 import sys
@@ -12,9 +12,72 @@ from astro_sim.common.errors import InputError
 from astro_sim.common.progress import on_terminal
 from astro_sim.common.settings import load_toml, parse_assignments
 from rmaat import tasks
-from rmaat.terminal import HEADER, TASKS, Set, print_json, table
+from rmaat.cli.terminal import HEADER, TASKS, Seed, Set, print_json, table
 
 Device = Annotated[str | None, typer.Option(help="auto, cpu or cuda.  [default: as the run was trained]")]
+
+
+def data(
+    task: Annotated[str, typer.Argument(help=TASKS)],
+    out: Annotated[Path | None, typer.Option(help="Data folder to make (required).")] = None,
+    source: Annotated[Path | None, typer.Option(help="What you downloaded; without it the task is generated.")] = None,
+    seed: Seed = 0,
+    set_: Set = None,
+    settings: Annotated[bool, typer.Option("--settings", help="List the settings of TASK and stop.")] = False,
+) -> None:
+    """Generate a task's data, or convert the official files.
+
+    Example: rmaat data listops --out data/listops --set train=8000 --set valid=500 --set test=500
+    """
+    from astro_sim.common.settings import describe
+    from rmaat.tasks.storage import prepare
+
+    if settings:
+        table(HEADER, describe(tasks.find(task).task.settings))
+        return
+    if out is None:
+        raise InputError("data: expected --out DIR")
+    manifest = prepare(task, out, parse_assignments(set_ or []), source, seed)
+    rows = [
+        (name, split.examples, split.shortest, split.longest, _majority(split.labels) if manifest.classes else "-")
+        for name, split in manifest.splits.items()
+    ]
+    table(("split", "examples", "shortest", "longest", "majority share"), rows)
+    for name, split in manifest.splits.items():
+        if split.left_out:
+            print(f"{name}: {split.left_out} left out, since they stand in another split too")
+    print(f"{out}: {manifest.task}, {manifest.origin}, digest {manifest.digest[:12]}")
+
+
+def _majority(labels: dict[str, int]) -> str:
+    return f"{max(labels.values()) / sum(labels.values()):.3f}" if labels else "-"
+
+
+def models(
+    config: Annotated[Path | None, typer.Option(help="Settings file (TOML); --set goes on top.")] = None,
+    set_: Set = None,
+    vocabulary: Annotated[int, typer.Option(help="Token ids, padding among them.")] = 257,
+    classes: Annotated[int, typer.Option(help="Classes, where there are some.")] = 2,
+    head: Annotated[str, typer.Option(help="classify, match or language.")] = "classify",
+) -> None:
+    """List the models of the family, and how many parameters each has under these settings.
+
+    Example: rmaat models --set width=128 --set memory_tokens=16
+    """
+    from rmaat.settings import TASK_DECIDES, RunSettings, flatten, of_model
+
+    given = of_model(load_toml(config), "", str(config)) if config else {}
+    given |= flatten(parse_assignments(set_ or []), "--set")
+    for name in TASK_DECIDES:
+        if name in given:
+            raise InputError(f"{name}: expected as an option of its own, --{name}")
+    asked = RunSettings.build(given, vocabulary, None if head == "language" else classes, head)
+    from rmaat.models.registry import list_models
+
+    table(
+        ("model", "mixer", "sequence", "parameters", "of rmaat's", "position", "feedforward", "source"),
+        list_models(asked.model),
+    )
 
 
 def _print_settings(asked: bool) -> None:
@@ -69,8 +132,8 @@ def train(
     given |= flatten(parse_assignments(set_ or []), "--set")
     loaded = None if laws is None else Laws.load(laws)
     place = data or (None if resume else Path("data") / tasks.name_of(task))
+    from rmaat.signals import Stopped
     from rmaat.training.run import train as run
-    from rmaat.training.stopping import Stopped
 
     # Where there is no progress line, as in the log of a batch job, each validation has a line.
     tell = None if on_terminal() else partial(print, flush=True)

@@ -9,7 +9,7 @@ from typing import Any, get_args
 from astro_sim.common.errors import InputError, quoted, require_known
 from astro_sim.common.settings import Settings
 from astro_sim.common.user_file import UserFiles, defined
-from rmaat.tasks import NAMES, FoundTask, Task
+from rmaat.tasks.task import NAMES, FoundTask, Task
 
 HEADS = get_args(Task.__annotations__["head"])
 MOST_SYMBOLS = 2**32

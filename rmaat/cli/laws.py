@@ -1,4 +1,4 @@
-"""`rmaat laws`: look at laws files, and at the simulation behind them. Part of the front door, and as lazy."""
+"""`rmaat fit`, `rmaat laws`: laws are distilled, looked at, and held against the simulation behind them."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,7 +7,7 @@ import typer
 
 from astro_sim.common.files import require_suffix, require_writable
 from astro_sim.common.settings import parse_assignments
-from rmaat.terminal import Seed, Set, table
+from rmaat.cli.terminal import Seed, Set, require_own, table
 
 app = typer.Typer(name="laws", help="Laws files, and the simulation behind them.", no_args_is_help=True)
 
@@ -25,6 +25,39 @@ def taken(alpha: float | None, decay: float | None) -> str:
     falls = f"{DEFAULT_DECAY:g} per token (chosen; no spatial dataset was fitted)"
     falls = falls if decay is None else f"{decay:.4g} per spacing (fitted)"
     return f"a model takes the presynaptic exponent {exponent} and the spatial decay {falls}"
+
+
+def fit(
+    datasets: Annotated[
+        list[Path], typer.Argument(metavar="X.nc...", help="One ltp; also spatial, frequency and stp.")
+    ],
+    out: Annotated[Path, typer.Option(help="Laws file to write (JSON).")],
+    family: Annotated[str | None, typer.Option(help="Law family; by default the one with the lowest AICc.")] = None,
+    noise: Annotated[
+        str | None, typer.Option(help="Where noise enters: levels or dynamics.  [default: by AICc]")
+    ] = None,
+    draws: Annotated[int, typer.Option(help="Resampled laws to keep for the band; 0 for none.")] = 400,
+    seed: Seed = 0,
+) -> None:
+    """Distil the laws from datasets.
+
+    Example: rmaat fit ltp.nc spatial.nc frequency.nc --out laws.json
+    """
+    from astro_sim.dataset import read
+    from bridge.distil import fit_laws
+    from bridge.show import numbers
+
+    require_suffix(out, ".json")
+    require_own(out, "laws file", "retention")
+    # A word that is no kind of noise is refused there.
+    laws = fit_laws([read(path) for path in datasets], family, noise, draws, seed)  # pyright: ignore[reportArgumentType]
+    laws.save(out)
+    law = laws.document.retention
+    if not law.identifiable:
+        print(f"not identifiable: {law.fitted_cycles} cycles reach {law.reached:.0%} of the fitted saturation")
+    table(*numbers(laws))
+    print(taken(laws.presynaptic_exponent, laws.spatial_decay))
+    print(f"{out}: digest {laws.digest[:12]}")
 
 
 @app.command()

@@ -3,16 +3,15 @@
 import io
 import json
 import os
-import signal
 import sys
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from astro_sim.common.errors import InputError
+from astro_sim.common.files import read_json
 from rmaat import tasks
 
 HEADER = ("setting", "default", "unit", "meaning")
@@ -53,23 +52,9 @@ def require_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-@contextmanager
-def ended_by_sigterm() -> Iterator[list[int]]:
-    """Let `kill` end what runs as Ctrl-C does, so that what is half written goes; holds the signal if it came.
-
-    In a thread other than the main one signals cannot be had, and nothing is changed.
-    """
-    came: list[int] = []
-
-    def end(number: int, _: FrameType | None) -> None:
-        came.append(number)
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():
-        yield came
-        return
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield came
-    finally:
-        signal.signal(signal.SIGTERM, before)
+def require_own(out: Path, what: str, part: str) -> None:
+    """Refuse to write over a JSON file that lacks what ours of this kind have; a run folder holds several others."""
+    if out.is_file():
+        found = read_json(out, what)
+        if not (isinstance(found, dict) and part in found):
+            raise InputError(f"{out}: exists and is no {what}; choose another name")

@@ -8,7 +8,7 @@ import typer
 from astro_sim.common.errors import InputError, require_known
 from astro_sim.common.files import require_suffix
 from astro_sim.common.settings import parse_assignments
-from rmaat.terminal import Set, table
+from rmaat.cli.terminal import Set, table
 
 app = typer.Typer(name="reproduce", help="Run, or resume, the experiments of the paper, and write their table.")
 
@@ -100,7 +100,7 @@ def _place(
 
     require_suffix(out, ".json")
     require_known("preset", preset, PRESETS)
-    configs = Path(__file__).resolve().parents[1] / "configs" / PRESETS[preset]
+    configs = Path(__file__).resolve().parents[2] / "configs" / PRESETS[preset]
     if not configs.is_dir():
         raise InputError("reproduce: expected a checkout of the project; the installed package has no configs/")
     Laws.load(laws)

@@ -1,15 +1,15 @@
-"""A signal that ends a run ends it after the step that it is at, with a checkpoint to go on from."""
+"""What a signal that ends a process means to a run: it stops after its step, or the process that trains it is told."""
 
 import signal
-import threading
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-# What Ctrl-C sends, and what `kill`, a batch system at its time limit and torchrun send.
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+from astro_sim.common.signals import ENDS, handled
+
 ECHO = 2.0  # seconds; torchrun sends its processes a second time what the terminal has sent to all
 
 
@@ -39,28 +39,32 @@ def until_asked() -> Iterator[Asked]:
 
     In a thread other than the main one signals cannot be had, and nothing is changed.
     """
-    asked = Asked()
-    if threading.current_thread() is not threading.main_thread():
-        yield asked
-        return
-    echo_until = 0.0
-    before = {each: signal.getsignal(each) for each in SIGNALS}
+    asked, echo_until = Asked(), 0.0
 
-    def put_back() -> None:
-        for each, handler in before.items():
-            signal.signal(each, handler)
-
-    def note(number: int, _: FrameType | None) -> None:
+    def note(number: int, frame: FrameType | None) -> None:
         nonlocal echo_until
         if asked.number is None:
             asked.number, echo_until = number, time.monotonic() + ECHO
         elif time.monotonic() > echo_until:
-            put_back()
+            for ending, earlier in before.items():
+                signal.signal(ending, earlier)
             signal.raise_signal(number)
 
-    for each in SIGNALS:
-        signal.signal(each, note)
-    try:
+    with handled(note) as before:
         yield asked
-    finally:
-        put_back()
+
+
+@contextmanager
+def passed_on(process: subprocess.Popen[str]) -> Iterator[list[int]]:
+    """Hand signals on to the process, which saves where it stands, in place of leaving it behind; those that came.
+
+    On a terminal the process has Ctrl-C already, and takes the second one for the echo that it is.
+    """
+    passed: list[int] = []
+
+    def pass_on(number: int, _: FrameType | None) -> None:
+        passed.append(number)
+        process.send_signal(number)
+
+    with handled(pass_on, ENDS):
+        yield passed
