@@ -10,6 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from astro_sim.biophysical import gliotransmission, ip3_flux, process, synapse
+
+UM = process.UM
+
 # Names of Brian2's functions and units; `int` makes 0 or 1 of a condition.
 FUNCTIONS = {name: getattr(np, name) for name in ("exp", "log", "tanh", "sqrt", "abs", "sign", "clip")}
 FUNCTIONS |= {"int": lambda condition: np.asarray(condition, dtype=float)}
@@ -137,3 +141,36 @@ class Model:
             self.step(dt, method)
             self.act(after, dt=dt)
         return {**{name: np.array(values) for name, values in samples.items()}, "crossings": np.array(crossings)}
+
+
+def unit(p: process.ProcessParameters, **state: Any) -> Model:
+    """A tripartite unit in its starting state, concentrations in uM."""
+    state = {name: np.multiply(value, UM if name in process.CONCENTRATIONS else 1) for name, value in state.items()}
+    return Model(
+        process.astrocyte_equations(p) + synapse.EQUATIONS + gliotransmission.EQUATIONS + process.PER_UNIT,
+        {**process.namespace(p), "dt": p.dt, "t": 0.0},
+        **{
+            **{"x_S": 1.0, "x_A": 1.0, "h": 0.9, "U_0_star": p.U_0_star, "alpha": p.alpha, "last_spike": -1.0},
+            **process.switches(p.knockouts),
+            **state,
+        },
+    )
+
+
+def cell(p: process.AstrocyteParameters, coupled: bool = False, **state: Any) -> Model:
+    """An astrocyte without synapse, or many, concentrations in uM."""
+    state = {name: np.multiply(value, 1 if name == "h" else UM) for name, value in state.items()}
+    return Model(process.astrocyte_equations(p, coupled) + "Y_S : mmolar\n" * coupled, process.namespace(p), **state)
+
+
+def junctions(graph: Any, ip3: Any, p: Any) -> Any:
+    """J_coupling of each cell, uM/s, as the equations of the junctions have it for the cells' IP3, uM."""
+    total = np.zeros(graph.cells)
+    equations = ip3_flux.GAP_JUNCTION.replace(" (summed)", "")
+    for (i, j), strength in zip(graph.edges, graph.strength, strict=True):
+        for one, other in ((i, j), (j, i)):
+            junction = Model(
+                equations, process.namespace(p), I_post=ip3[one] * UM, I_pre=ip3[other] * UM, strength=strength
+            )
+            total[one] += junction["J_coupling_post"] / UM
+    return total

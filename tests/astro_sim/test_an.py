@@ -5,9 +5,6 @@ import pytest
 from scipy.integrate import solve_ivp
 
 import astro_sim
-from astro_sim.biophysical.an import ANParameters
-from astro_sim.biophysical.potentiation import PotentiationParameters
-from astro_sim.common.errors import InputError
 
 pytestmark = pytest.mark.biology
 
@@ -47,14 +44,6 @@ def sum_of_decays(time, at, size, tau):
     return size * np.where(age > 1e-9, np.exp(-age / tau), 0).sum(1)
 
 
-def test_2ag_after_regular_spikes(certain):
-    expected = sum_of_decays(certain["time"].values, np.arange(40) / 10, 0.8e-3, 10.0)
-    for neuron in (0, 1):
-        # The decay is integrated exactly: rounding of 4,000 steps
-        np.testing.assert_allclose(certain["AG"][0, :, neuron], expected, rtol=1e-11, atol=1e-17)
-
-
-@pytest.mark.slow
 def test_increments_do_not_depend_on_the_step(certain):
     halved = an(**CERTAIN, dt=5e-4)
     # Exact decays: rounding
@@ -64,24 +53,6 @@ def test_increments_do_not_depend_on_the_step(certain):
     np.testing.assert_allclose(halved["C"], certain["C"], rtol=1e-8)
 
 
-@pytest.mark.slow
-def test_ip3_settles_where_production_and_loss_balance():
-    run = an(
-        **{**CERTAIN, **COMPILED, "duration": 14.0, "failure_time": 7.0},
-        tau_AG=0.5,
-        tau_I=0.5,
-        r_AG=8e-3,
-        rate=20,
-        dt=2e-3,
-    )
-    last = run["time"] > 13.0 - 1e-9  # 26 time constants: e^-26 of the start is left
-    mean = run["I"][0, last][:-1].mean()
-    # Two neurons at 20 Hz: sum AG is 2 r_AG tau_AG rate on average. What is left is the mean by samples, which sees
-    # corners of I: sampled twice as often it moves by 5e-6
-    assert mean == pytest.approx(0.16 + 0.5 * 0.5 * 2 * 8e-3 * 0.5 * 20, rel=1e-5)
-
-
-@pytest.mark.slow
 def test_the_astrocyte_agrees_with_another_solver():
     run = an(**{**CERTAIN, **COMPILED, "duration": 20.0, "failure_time": 10.0, "interval": 0.1}, r_AG=2e-3, dt=2e-3)
 
@@ -102,18 +73,6 @@ def test_the_astrocyte_agrees_with_another_solver():
         np.testing.assert_allclose(run[name][0, :-1], np.array(found)[:, k], rtol=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("rate", "every", "dt"), [(100.0, 2, 1e-3), (100.0, 2, 5e-4), (50.0, 3, 1e-3), (10.0, None, 1e-3)]
-)
-def test_releases_add_up_to_a_spike(rate, every, dt):
-    # 5 mV each: 5 (1 - e^(-n/(60 ms rate)))/(1 - e^(-1/(60 ms rate))) passes 9 mV at n = 2, 3, and never
-    short = {"duration": 2.0, "failure_time": 1.0, "interval": 1.0}
-    run = an(**{**CERTAIN, **short}, neurons=1, synapses=1, rate=rate, q_r=0.25, dt=dt)
-    assert ANParameters(q_r=0.25).jump == pytest.approx(5.0)
-    np.testing.assert_array_equal(run["spikes"][:, 0, 0].sum(), 0 if every is None else 2 * rate // every)
-
-
-@pytest.mark.slow
 def test_releases_in_the_refractory_period_are_lost():
     run = an(PR_0=1.0, K_AG=0.0, failed=0, repetitions=50, interval=1.0)
     # A step holds a release with probability P; the first that counts is tau_ref after the spike: a mean interval of
@@ -143,7 +102,6 @@ def releases_by_hand(above, reading, period):
     return steps
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("reading", ["crossing", "repeated", "latched"])
 def test_readings_of_release_against_plain_python(reading):
     run = an(**OSCILLATING, release=reading)
@@ -169,37 +127,6 @@ def test_calcium_that_starts_above_the_threshold_has_not_crossed_it(reading, cou
     assert run["event_above"][0] == 1
 
 
-@pytest.mark.slow
-def test_release_as_a_rate_is_300_times_as_strong():
-    run = an(**OSCILLATING, release="rate")
-    above = run["C"][0].values > 0.3
-    assert run["gliotransmitter_releases"].isnull().all()
-    # Steady state while above: J_Glu tau_Glu, or r_Glu a millisecond
-    assert run["Glu"].max() == pytest.approx(1.0, abs=1e-6)
-    p = PotentiationParameters()
-    assert p.J_Glu * p.period / p.r_Glu == pytest.approx(300.0)
-    # dGlu/dt integrated: what came in is there or was lost. A step at each edge is shared out in sixths: 4 edges of dt
-    total = run["Glu"][0, -1].item() + run["Glu"][0].integrate("time").item() / 0.1
-    assert total == pytest.approx(10.0 * above.sum() * 2e-3, abs=4 * 10.0 * 2e-3)
-
-
-@pytest.mark.slow
-def test_esp_tends_to_its_gain_times_mean_glutamate():
-    # C starts above the threshold, so releases go on from 0 every 0.3 s
-    run = an(
-        **{**CERTAIN, **COMPILED, "duration": 24.0, "failure_time": 21.0, "healthy_window": 3.0},
-        C_0=0.5,
-        tau_eSP=1.0,
-        dt=2e-3,
-    )
-    assert run["gliotransmitter_releases"].sum() == 80
-    # From 18 to 21 s: e^-18 of the start is left. Ten periods are averaged by samples 0.01 s apart, and such a sum
-    # misses 0.01^2/12 of the jumps of slope, m_eSP r_Glu/tau_eSP each (Euler and Maclaurin)
-    corners = 0.01**2 / 12 * 55e3 * 0.01 / 1.0 / 0.3
-    assert run["eSP_period"][0, 0] == pytest.approx(55e3 * 0.01 * 0.1 / 0.3 - corners, rel=1e-6)
-
-
-@pytest.mark.slow
 def test_release_probability_follows_suppression_and_potentiation(busy):
     share = np.where(busy["time"].values > 4.0 - 1e-9, 0.0, 1.0)
     assert busy["DSE"].min() < -50  # a case in which it counts
@@ -223,7 +150,6 @@ def test_mean_transmission_sends_pr_at_every_spike():
     np.testing.assert_allclose(2 * sent[:, 20:, 1, 0], sent[:, 20:, 1, 9], rtol=1e-12)
 
 
-@pytest.mark.slow
 def test_releases_come_with_their_probability():
     run = an(K_AG=0.0, repetitions=20, failed=7, failed_pr=0.0, rate=50.0, interval=1.0)
     healthy = run["releases"].sel(period="healthy")
@@ -235,7 +161,6 @@ def test_releases_come_with_their_probability():
     assert (failed[:, 0].sum("unit") > 0).all()
 
 
-@pytest.mark.slow
 def test_remaining_synapses_take_over():
     run = an(
         **COMPILED, duration=40.0, failure_time=20.0, healthy_window=10.0, failed_window=10.0, interval=0.5,
@@ -259,16 +184,6 @@ def test_without_suppression_nothing_gives_way():
     np.testing.assert_array_equal(stiff["PR_gain"], 1.0)
 
 
-def test_figures_of_regular_spikes(certain):
-    np.testing.assert_array_equal(certain["spike_rate"], 10.0)
-    assert certain.sizes["bin"] == 8
-    np.testing.assert_array_equal(certain["spikes"], 20)
-    np.testing.assert_array_equal(certain["spike_rate_period"], 10.0)
-    np.testing.assert_array_equal(certain["recovery"], 1.0)
-    np.testing.assert_allclose(certain["cv_isi"], 0.0, atol=1e-12)
-    np.testing.assert_array_equal(certain["DSE"], 0.0)
-
-
 def test_silent_neurons_have_no_intervals():
     run = an(PR_0=0.0, interval=1.0)
     assert run["cv_isi"].isnull().all()
@@ -277,7 +192,6 @@ def test_silent_neurons_have_no_intervals():
     assert not run["spikes"].any()
 
 
-@pytest.mark.slow
 def test_knock_outs_take_away_what_they_name():
     drive = {
         **CERTAIN,
@@ -306,42 +220,6 @@ def test_knock_outs_take_away_what_they_name():
     assert whole["spikes"].sum() > 1.5 * mute["spikes"].sum()
 
 
-@pytest.mark.parametrize("each", ["gap_junctions", "noise"])
-def test_what_is_not_there_cannot_be_blocked(each):
-    with pytest.raises(InputError, match=f"knockouts: the AN model has no {each} to block"):
-        an(knockouts=[each])
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"failed": 11}, "failed: expected at most synapses = 10, got 11"),
-        ({"failure_time": 4.0}, "failure_time: expected below duration = 4 s, got 4 s"),
-        ({"healthy_window": 3.0}, "healthy_window: expected at most 2 s, got 3 s"),
-        ({"failed_window": 3.0}, "failed_window: expected at most 2 s, got 3 s"),
-        ({"interval": 1.5}, "interval: expected at most 1 s, got 1.5 s"),
-        ({"bin": 5.0}, "bin: expected at most 4 s, got 5 s"),
-        ({"rate": 2000.0}, "rate: expected at most 1/dt = 1000 Hz, got 2000 Hz"),
-        ({"rate": 2000.0, "trains": "regular"}, "an_sources: expected .* one a step of dt = 0.001 s at most"),
-        ({"transmission": "mean"}, "expected stochastic where one release fires the neuron \\(133 mV, above"),
-        ({"transmission": "mean", "q_r": 0.46}, "got mean; q_r below 0.45 pC allows it"),
-        ({"rate": 0.0}, "rate: expected greater than 0 \\(Hz\\), got 0"),
-        ({"PR_0": 1.5}, "PR_0: expected less than or equal to 1, got 1.5"),
-        ({"failed_pr": -0.1}, "failed_pr: expected greater than or equal to 0, got -0.1"),
-        ({"release": "latch"}, "release: expected 'crossing', 'repeated', 'latched' or 'rate', got 'latch'"),
-        ({"noise": 0.1}, "noise: expected less than or equal to 0"),
-        ({"interval": 0.0105}, "interval: expected a whole number of steps of dt"),
-        ({"tau_ref": 2.5}, "tau_ref: expected a whole number of steps of dt = 0.001 s, got 0.0025 s"),
-        ({"dt": 0.25, "bin": 0.5, "interval": 0.5, "rate": 1.0}, "dt: expected at most 0.2.* the solver"),
-        ({"preset": "open"}, "preset: unknown 'open'; did you mean 'open_loop'"),
-    ],
-)  # fmt: skip
-def test_bad_input_is_refused(settings, message):
-    with pytest.raises(InputError, match=message):
-        an(**settings)
-
-
-@pytest.mark.slow
 def test_seeds_units_and_neurons_differ(busy):
     """The same seed gives the same run: test_simulate.py, for every experiment."""
     other = an(**COMPILED, duration=8.0, failure_time=4.0, tau_AG=1.0, r_AG=2e-3, repetitions=2, seed=2)
@@ -349,7 +227,6 @@ def test_seeds_units_and_neurons_differ(busy):
     assert len(np.unique(busy["AG"][:, -1])) == 16  # units and neurons differ too
 
 
-@pytest.mark.slow
 def test_one_train_for_all_synapses():
     shared, own = (an(trains=each, PR_0=1.0, K_AG=0.0, failed=0, interval=1.0) for each in ("shared", "poisson"))
     assert len(np.unique(shared["releases"].sel(period="healthy")[0, 0])) == 1
@@ -362,7 +239,6 @@ def test_one_train_for_all_synapses():
     assert 20 < shared["spikes"].sum() < 140 < own["spikes"].sum()
 
 
-@pytest.mark.slow
 def test_numpy_and_cython_run_the_same_equations():
     small = {"duration": 0.4, "failure_time": 0.2, "healthy_window": 0.1, "failed_window": 0.1, "bin": 0.1,
              **SMALL_RELEASES, "rate": 50.0}  # fmt: skip
@@ -371,7 +247,6 @@ def test_numpy_and_cython_run_the_same_equations():
         np.testing.assert_allclose(one[name], two[name], rtol=1e-12)  # rounding
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("reading", "published", "allowed"),
     # Published: at 10 Hz, Poisson of unknown seed, where calcium is above the threshold for 36 % of the time. Allowed:

@@ -166,27 +166,6 @@ def test_cues_flip_as_many_signs_as_asked_and_nest(rng):
     assert all((patterns == one).all(axis=1).any() for one in asked.reshape(-1, 24))
 
 
-@pytest.mark.parametrize(
-    ("setting", "message"),
-    [
-        ({"patterns": [0]}, "patterns: expected different numbers from 1 to 10000, got (0,)"),
-        ({"patterns": [2, 2]}, "patterns: expected different numbers"),
-        ({"corruption": [1.5]}, "corruption: expected different shares from 0 to 1, got (1.5,)"),
-        ({"interval": 20.0}, "interval: expected 1 to 1e5 within 10 s, got 20 s"),
-        ({"dt": 1.0}, "dt: expected at most 0.0"),
-        (
-            # p alone grows at (3 strength - 1) / tau_p = 40 / s
-            {"psi": "linear", "strength": 3.0, "dt": 0.01, "duration": 20.0, "patterns": [1], "n": 4, "cues": 1},
-            "the energy left the finite numbers with 1 patterns",
-        ),
-    ],
-)
-def test_wrong_use_is_told_in_one_line(setting, message):
-    with pytest.raises(InputError) as caught:
-        astro_sim.simulate("associative", **setting)
-    assert str(caught.value).startswith(message)
-
-
 def test_a_coupling_of_another_size_is_refused(rng):
     with pytest.raises(InputError, match=r"coupling: expected factors of the shape \(r, 4, 4\), got \(6, 5, 5\)"):
         NaamModel(NaamParameters(n=4), random_model(rng).coupling)

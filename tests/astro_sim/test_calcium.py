@@ -3,13 +3,9 @@
 import numpy as np
 import pytest
 import xarray as xr
-from scipy.integrate import solve_ivp
-from scipy.optimize import brentq
 from scipy.signal import find_peaks
 
 import astro_sim
-from astro_sim.biophysical.process import FM, G_CHI, LI_RINZEL, ProcessParameters
-from astro_sim.common.errors import InputError
 
 pytestmark = pytest.mark.biology
 
@@ -41,43 +37,16 @@ def require_the_first_peaks(count, run):
     np.testing.assert_allclose(height[at], PEAK_HEIGHTS[:count], atol=1e-4)  # given to 1e-4
 
 
-def test_the_first_g_chi_peak_is_the_converged_one():
-    require_the_first_peaks(1, simulate(interval=0.001, duration=4.0, target="numpy"))
-
-
-@pytest.mark.slow
 def test_g_chi_peaks_are_the_converged_ones(g_chi):
     require_the_first_peaks(7, g_chi)
 
 
-@pytest.mark.slow
 def test_halving_the_step_moves_the_peaks_by_less_than_half_a_percent(g_chi):
     finer = simulate(interval=0.001, dt=5e-4)
     for one, other in zip(peaks(g_chi), peaks(finer), strict=True):
         np.testing.assert_allclose(one, other, rtol=5e-3)
     # What is claimed is 0.5 %; what holds is far less
     np.testing.assert_allclose(peaks(g_chi)[1], peaks(finer)[1], rtol=1e-5)
-
-
-def li_rinzel(_, y, ip3, p):
-    c, h = y
-    m = ip3 / (ip3 + p.d_1) * c / (c + p.d_5)
-    q = p.d_2 * (ip3 + p.d_1) / (ip3 + p.d_3)
-    return [
-        (p.Omega_C * (m * h) ** 3 + p.Omega_L) * (p.C_T - (1 + p.rho_A) * c) - p.O_P * c**2 / (c**2 + p.K_P**2),
-        p.O_2 * (q - (q + c) * h),
-    ]
-
-
-def test_li_rinzel_follows_an_independent_solver():
-    run = simulate(preset="li_rinzel", levels=[0.4, 0.5], duration=30.0, transient=0.0)
-    p = ProcessParameters(**LI_RINZEL)
-    for ip3 in (0.4, 0.5):
-        other = solve_ivp(
-            li_rinzel, (0, 30), [0.1, 0.9], "RK45", run["time"].values, args=(ip3, p), rtol=1e-9, atol=1e-12
-        )
-        # 1e-7 uM: the solvers' own error here, found by tightening either (rtol 1e-9; dt 0.5 ms)
-        np.testing.assert_allclose(run["C"].sel(level=ip3).values, other.y[0], rtol=0, atol=1e-7)
 
 
 def test_li_rinzel_at_half_a_micromolar():
@@ -90,36 +59,6 @@ def test_li_rinzel_at_half_a_micromolar():
     assert float(one["event_variation"]) < 1e-3  # a limit cycle
     assert float(one["event_amplitude"]) == pytest.approx(0.445 - 0.108, abs=1e-3)
     assert run["event_count"].sel(level=[0.3, 0.7]).values.tolist() == [0, 0]  # silent once the start has died out
-
-
-def linearised(ip3):
-    """Eigenvalue of the fixed point with the largest real part, by central differences of the equations."""
-    p = ProcessParameters(**LI_RINZEL)
-
-    def fixed(c):
-        q = p.d_2 * (ip3 + p.d_1) / (ip3 + p.d_3)
-        return li_rinzel(0, (c, q / (q + c)), ip3, p)[0]
-
-    c = brentq(fixed, 0.01, 1.5)
-    q = p.d_2 * (ip3 + p.d_1) / (ip3 + p.d_3)
-    at, step = np.array([c, q / (q + c)]), 1e-6
-    jacobian = np.stack(
-        [
-            (np.array(li_rinzel(0, at + d, ip3, p)) - np.array(li_rinzel(0, at - d, ip3, p))) / (2 * step)
-            for d in step * np.eye(2)
-        ],
-        axis=1,
-    )
-    values = np.linalg.eigvals(jacobian)
-    return values[values.real.argmax()]
-
-
-def test_hopf_points_of_the_equations():
-    lower, upper = (brentq(lambda ip3: linearised(ip3).real, *ends) for ends in ((0.3, 0.4), (0.6, 0.7)))
-    assert lower == pytest.approx(0.3545, abs=1e-4)  # given to 1e-4
-    assert upper == pytest.approx(0.6369, abs=1e-4)
-    periods = [2 * np.pi / abs(linearised(ip3).imag) for ip3 in (lower, upper)]
-    np.testing.assert_allclose(periods, [12.55, 10.50], atol=0.01)
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +87,6 @@ def test_the_upper_bifurcation_is_subcritical_so_the_way_down_differs(scan):
     assert float(scan["period"].sel(direction="up", level=0.5)) == pytest.approx(11.49, abs=0.01)
 
 
-@pytest.mark.slow
 def test_amplitude_and_frequency_encoding():
     am = simulate(preset="am")
     fm = simulate(preset="fm")
@@ -168,7 +106,6 @@ def test_amplitude_and_frequency_encoding():
     assert np.nanmax(am_period) / np.nanmin(am_period) < 1.7  # lowest levels may stay below the event threshold
 
 
-@pytest.mark.slow
 def test_chi_at_rest_balances_production_and_degradation():
     run = simulate(preset="am", levels=[0.0], duration=600.0)
     end = run.isel(time=-1, level=0)
@@ -179,7 +116,6 @@ def test_chi_at_rest_balances_production_and_degradation():
     assert production == pytest.approx(degradation, rel=1e-4)
 
 
-@pytest.mark.slow
 def test_puff_uncaging_and_drive_set_off_calcium_after_their_onset():
     for stimulus, levels in (("puff", [0.0, 100.0]), ("uncaging", [0.0, 1.0]), ("drive", [0.0, 2.0])):
         extra = {"offset": 6.0} if stimulus != "uncaging" else {}
@@ -200,7 +136,6 @@ def test_uncaging_adds_exactly_its_amount():
     assert at[1, 1] - at[1, 0] == pytest.approx(0.7, rel=5e-3)
 
 
-@pytest.mark.slow
 def test_clamped_calcium_does_not_move():
     run = simulate(knockouts=["calcium"], C_start=0.08)
     np.testing.assert_array_equal(run["C"].values, 0.08)
@@ -210,7 +145,6 @@ def test_clamped_calcium_does_not_move():
     np.testing.assert_array_equal(scan["calcium_high"].values, 0.1)
 
 
-@pytest.mark.slow
 def test_events_of_the_published_train_are_its_releases():
     run = simulate()
     assert float(run["event_count"].item()) == float(run["glio_count"].item()) == 7
@@ -222,14 +156,6 @@ def test_the_coarse_scan_does_not_take_a_slow_end_for_oscillation():
     assert run["oscillates"].sel(direction="up").values.tolist() == [1, 1, 1, 0, 0]
 
 
-@pytest.mark.slow
-def test_blocked_receptors_hear_no_transmitter():
-    run = simulate(knockouts=["receptors"])
-    assert not run["Gamma_A"].any()
-    assert int(run["event_count"].item()) == 0
-
-
-@pytest.mark.slow
 def test_noise_moves_the_trace_and_can_be_blocked():
     quiet = simulate(duration=10.0)
     noisy, again, other = (simulate(duration=10.0, noise=1.0, seed=seed) for seed in (1, 1, 2))
@@ -263,43 +189,3 @@ def test_levels_of_a_sweep_over_stimuli_are_told_in_general_and_those_of_its_poi
     for stimulus in ("spikes", "puff"):
         expected = simulate(stimulus=stimulus, **settings)
         xr.testing.assert_identical(astro_sim.select(swept, stimulus=stimulus), expected)
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"stimulus": "clamp"}, "kinetics: the stimulus 'clamp' needs li_rinzel, got 'g_chi'"),
-        (
-            {"preset": "fm", "stimulus": "drive"},
-            "stimulus: drive has no effect where F_ex is 0, as the preset 'fm' has it; expected inflow",
-        ),
-        ({"stimulus": "puff", **FM}, "kinetics: the stimulus 'puff' needs g_chi, got 'chi'"),
-        ({"preset": "lirinzel"}, "preset: unknown 'lirinzel'; did you mean 'li_rinzel'?"),
-        ({"levels": [0.5, 0.5]}, "levels: expected different ones, got (0.5, 0.5)"),
-        ({"levels": [-0.5]}, "levels: expected levels from 0, got -0.5"),
-        ({"preset": "scan", "levels": [0.3, 0.5, 0.4]}, "levels: expected at least three ascending ones for a scan"),
-        ({"offset": 1.0}, "offset: expected a time from onset to duration, got 1 s"),
-        (
-            {"knockouts": ["gap_junctions"]},
-            "knockouts: a tripartite unit has no gap_junctions to block; expected some of",
-        ),
-        ({"knockouts": ["calcum"]}, "knockouts.0: expected 'calcium', 'receptors', 'gap_junctions', "),
-        ({"dt": 0.02}, "dt: expected at most 0.0"),
-        ({"interval": 0.0015}, "interval: expected a whole number of steps of dt = 0.001 s, got 0.0015 s"),
-        ({"target": "fortran"}, "target: expected 'auto', 'cython', 'cpp_standalone' or 'numpy', got 'fortran'"),
-        ({"threads": 2}, "threads: expected 0 unless target is cpp_standalone, got 2"),
-        ({"duration": 1e9}, "dt: 1e+12 steps; expected at most 1e+09"),
-        ({"duration": 9e5, "interval": 0.001}, "interval: "),
-        ({"d_1": float("nan")}, "d_1: expected a finite number (uM), got nan"),
-    ],
-)
-def test_wrong_use_is_told_in_one_line(settings, message):
-    with pytest.raises(InputError) as caught:
-        simulate(**settings)
-    assert str(caught.value).startswith(message)
-    assert "\n" not in str(caught.value)
-
-
-def test_g_chi_constants_are_those_of_the_published_astrocyte():
-    p = ProcessParameters(**G_CHI)
-    assert (p.K_P, p.O_delta, p.K_delta, p.K_D, p.Omega_5P, p.O_beta, p.F_ex) == (0.1, 0.2, 0.3, 0.5, 0.1, 5.0, 0.09)

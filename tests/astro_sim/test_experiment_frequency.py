@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 import astro_sim
-from astro_sim.common.errors import InputError
 
 FAST = {"rates": [1.0, 3.0, 10.0], "n": 1, "coupling": 0.0}
 
@@ -34,26 +33,3 @@ def test_peaks_and_events_of_single_pulses_and_of_fused_ones():
 def test_the_transient_is_left_out():
     short, long = (astro_sim.simulate("frequency", transient=t, **FAST)["calcium"] for t in (20.0, 40.0))
     np.testing.assert_allclose(short, long, rtol=1e-3)  # exp(-20 / 2.4), the slower mode of s and p^s
-
-
-@pytest.mark.parametrize(
-    ("rates", "message"),
-    [
-        (
-            [1.0, 2.0, 60.0],
-            r"rates: expected different ones above 0 and up to 1/width = 50 Hz, got \(1.0, 2.0, 60.0\)",
-        ),
-        ([0.0, 1.0, 2.0], "rates: expected different ones above 0"),
-        ([1.0, 1.0, 2.0], "rates: expected different ones"),
-        ([1.0, 2.0], r"rates: expected at least 3 items, not 2 \(Hz\)"),
-        ([1.0, 2.0, float("nan")], "rates.2: expected a finite number, got nan"),
-    ],
-)
-def test_bad_rates_are_refused(rates, message):
-    with pytest.raises(InputError, match=message):
-        astro_sim.simulate("frequency", rates=rates)
-
-
-def test_a_window_shorter_than_a_period_is_refused():
-    with pytest.raises(InputError, match=r"window: expected at least one period at 1 Hz, got 0\.5 s"):
-        astro_sim.simulate("frequency", window=0.5)

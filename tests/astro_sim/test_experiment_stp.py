@@ -3,8 +3,6 @@
 import numpy as np
 import pytest
 
-import astro_sim
-from astro_sim.common.errors import InputError
 from astro_sim.experiments.shared import drive
 
 
@@ -57,8 +55,3 @@ def test_drive_has_the_asked_mean_and_variation(rng):
 
 def test_drive_without_variation_is_the_amplitude_itself(rng):
     assert np.unique(drive(2.0, 5, 0.0, rng)).tolist() == [2.0]
-
-
-def test_the_same_layout_twice_is_refused():
-    with pytest.raises(InputError, match="layouts: expected different ones, got grid, line, grid"):
-        astro_sim.simulate("stp", layouts=["grid", "line", "grid"])

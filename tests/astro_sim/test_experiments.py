@@ -5,6 +5,7 @@ import pytest
 
 import bridge
 from astro_sim import observables
+from bridge.other_laws import presynaptic_exponent
 
 
 def test_paired_pulses_follow_the_closed_form(short):
@@ -63,6 +64,8 @@ def test_observables_are_those_of_the_recorded_traces_and_calcium_grows_with_the
     events = observables.calcium_events(inside["time"].values, inside.values.reshape(len(inside["time"]), -1), 0.5)
     np.testing.assert_array_equal(run["event_count"].values.ravel(), events.count)
     assert (np.diff(run["calcium"].mean("repetition")) > 0).all()
+    slope = np.polyfit(np.log(run["rate"]), np.log(run["calcium"].mean("repetition")), 1)[0]
+    assert presynaptic_exponent(run).value == pytest.approx(slope, rel=1e-9)  # to all three: two lie within 1 to 10 Hz
 
 
 def test_open_loop_gliotransmission_is_the_same_for_all_and_none_is_none(short):

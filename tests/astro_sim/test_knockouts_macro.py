@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 import astro_sim
-from astro_sim.common.errors import InputError
 from astro_sim.macro.equations import MacroState
 from astro_sim.macro.geometry import positions
 from astro_sim.macro.model import MacroModel
@@ -94,12 +93,3 @@ def test_experiments_take_knock_outs(knockout):
     run = astro_sim.simulate("ltp", cycles=1, interval=1.0, knockouts=[knockout])
     assert f'"knockouts": ["{knockout}"]' in run.attrs["settings"]
     assert run["p_l"].any() == (knockout in ("gap_junctions", "gliotransmission"))
-
-
-def test_a_block_of_what_the_model_lacks_is_refused():
-    with pytest.raises(
-        InputError, match="^knockouts: the macro model has no noise to block; expected some of calcium,"
-    ):
-        astro_sim.simulate("ltp", knockouts=["noise"])
-    with pytest.raises(InputError, match="^knockouts"):
-        astro_sim.simulate("ltp", knockouts=["sleep"])

@@ -16,7 +16,6 @@ from astro_sim.biophysical import (
     calcium,
     endocannabinoid,
     gliotransmission,
-    ip3_flux,
     lif,
     plasticity,
     potentiation,
@@ -26,28 +25,9 @@ from astro_sim.biophysical import (
     tripartite,
 )  # fmt: skip
 from astro_sim.experiments.network import EXPERIMENT, NetworkParameters
-from tests.astro_sim.evaluator import Model
+from tests.astro_sim.evaluator import UM, Model, cell, junctions, unit
 
-UM = process.UM
 UNIT = process.ProcessParameters()  # a tripartite unit as the published example has it
-TERMINAL = {"x_S": 1.0, "x_A": 1.0, "h": 0.9}
-
-
-def unit(p=UNIT, **state):
-    """A tripartite unit in its starting state; concentrations in uM."""
-    state = {name: np.multiply(value, UM if name in process.CONCENTRATIONS else 1) for name, value in state.items()}
-    model = Model(
-        process.astrocyte_equations(p) + synapse.EQUATIONS + gliotransmission.EQUATIONS + process.PER_UNIT,
-        {**process.namespace(p), "dt": p.dt, "t": 0.0},
-        **{**TERMINAL, "U_0_star": p.U_0_star, "alpha": p.alpha, **process.switches(p.knockouts), **state},
-    )
-    return model
-
-
-def cell(p, **state):
-    """An astrocyte without synapse, its states in uM."""
-    state = {name: np.multiply(value, 1 if name == "h" else UM) for name, value in state.items()}
-    return Model(process.astrocyte_equations(p), process.namespace(p), **state)
 
 
 # Right-hand sides, in uM and s, symbols as in the docstrings of the mechanisms
@@ -87,7 +67,7 @@ def test_calcium_ip3_and_receptors_are_their_formulas(preset, rng):
 @pytest.mark.parametrize("blocked", ["calcium", "receptors", "gliotransmission"])
 def test_a_knock_out_takes_away_what_it_names_and_nothing_else(blocked, rng):
     state = {"C": 0.4, "I": 0.6, "Gamma_A": 0.2, "Y_S": 100.0, "G_A": 50.0, "Gamma_S": 0.3, "u_S": 0.2, "x_A": 0.5}
-    whole = unit(**state).slope()
+    whole = unit(UNIT, **state).slope()
     found = unit(UNIT.replace(knockouts=(blocked,)), **state).slope()
     changed = {"calcium": "C", "receptors": "Gamma_A", "gliotransmission": "Gamma_S"}[blocked]
     assert {name for name in whole if whole[name] != found[name]} == {changed}
@@ -263,17 +243,6 @@ def test_a_release_needs_an_upward_crossing():
 
 
 # Gap junctions
-
-
-def junctions(graph, ip3, p):
-    """J_coupling of each cell, uM/s, from the equations of the junctions."""
-    found = np.zeros(graph.cells)
-    for (i, j), strength in zip(graph.edges, graph.strength, strict=True):
-        for cell, other in ((i, j), (j, i)):
-            line = ip3_flux.GAP_JUNCTION.replace(" (summed)", "")
-            model = Model(line, process.namespace(p), I_post=ip3[cell] * UM, I_pre=ip3[other] * UM, strength=strength)
-            found[cell] += model["J_coupling_post"] / UM
-    return found
 
 
 def test_what_leaves_one_cell_enters_another_as_the_formula_says(rng):
@@ -522,3 +491,8 @@ def test_esp_tends_to_its_gain_times_mean_glutamate():
     np.testing.assert_allclose(run["Glu"][299::300][-1] / UM, 0.01 * np.exp(-2.99) / (1 - np.exp(-3.0)), rtol=1e-6)
     # 9 to 12 s, ten periods: e^-9 of the start is left
     assert run["eSP"][9000:12000].mean() == pytest.approx(55e3 * 0.01 * 0.1 / 0.3, rel=2e-3)
+
+
+def test_g_chi_constants_are_those_of_the_published_astrocyte():
+    p = process.ProcessParameters(**process.G_CHI)
+    assert (p.K_P, p.O_delta, p.K_delta, p.K_D, p.Omega_5P, p.O_beta, p.F_ex) == (0.1, 0.2, 0.3, 0.5, 0.1, 5.0, 0.09)

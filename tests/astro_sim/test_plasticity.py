@@ -47,25 +47,6 @@ def efficacy(p, jumps, duration, interval):
         return traces.t_[:], values(traces, "rho", "1")[:, 0]
 
 
-@pytest.mark.parametrize("dt", [1e-3, pytest.param(2.5e-4, marks=pytest.mark.slow)])
-def test_without_cubic_drift_efficacy_follows_its_closed_form(dt):
-    p = LtpParameters(bistable=0.0, sigma=0.0, dt=dt, tau_rho=20.0, target="numpy")
-    jumps = [(0.1 * k, p.C_post) for k in range(200)]
-    _, rho = efficacy(p, jumps, 20.0, 0.1)
-    # Between spikes: both rates while c is above theta_p, then depression alone until it is below theta_d
-    expected, c = [0.0], 0.0
-    for _ in range(200):
-        c += p.C_post
-        both, long = (p.tau_ca * np.log(c / theta) for theta in (p.theta_p, p.theta_d))
-        c *= np.exp(-0.1 / p.tau_ca)
-        level, rate = p.gamma_p / (p.gamma_p + p.gamma_d), (p.gamma_p + p.gamma_d) / p.tau_rho
-        there = level + (expected[-1] - level) * np.exp(-rate * both)
-        expected.append(there * np.exp(-p.gamma_d / p.tau_rho * (long - both)))
-    # Euler's first order: rate * dt / 2 = 1.3 % a ms of what is moved
-    np.testing.assert_allclose(rho, expected, rtol=0.016 * dt / 1e-3)
-
-
-@pytest.mark.slow
 def test_frequent_small_steps_average_to_the_steady_state():
     p = LtpParameters(bistable=0.0, sigma=0.0, target="numpy")
     jumps = [(0.1 * k, p.C_post) for k in range(1000)]
@@ -74,15 +55,6 @@ def test_frequent_small_steps_average_to_the_steady_state():
     level, rate = plasticity.steady_state(p, *shares)
     # A spike moves rho by rate * 0.1 s = 1.6 %, and half of that is where in its cycle rho is read
     np.testing.assert_allclose(rho[1:], level * (1 - np.exp(-rate * time[1:])), rtol=0.01)
-
-
-def test_the_share_of_a_step_above_threshold_is_exact():
-    p = LtpParameters(bistable=0.0, sigma=0.0, gamma_d=0.0, gamma_p=1e-3, target="numpy")
-    jumps = [(0.010, 2.0), (0.0137, 2.0), (0.2, 2.0)]
-    jumps = [(round(t / p.dt) * p.dt, c) for t, c in jumps]
-    _, rho = efficacy(p, jumps, 0.4, 0.4)
-    # So slow a rise is linear: rho = gamma_p * time above / tau_rho, to 1e-9 of it
-    assert rho[-1] * p.tau_rho / p.gamma_p == pytest.approx(above(jumps, 0.4, p.theta_p, p.tau_ca), rel=1e-6)
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.001, 0.014])
@@ -106,15 +78,6 @@ def test_releases_on_their_way_do_not_overtake_or_overwrite_each_other(delay):
     np.testing.assert_allclose(c, expected, rtol=1e-9, atol=1e-12)
 
 
-def test_as_many_places_as_spikes_on_their_way():
-    at = np.zeros(6), np.array([0.0, 0.001, 0.002, 0.003, 0.004, 0.1])
-    assert plasticity.slots(at, 0.014, 0.001) == 8
-    assert plasticity.slots(at, 0.003, 0.001) == 4
-    assert plasticity.slots((np.arange(6), at[1]), 0.014, 0.001) == 4  # one a synapse
-    with pytest.raises(InputError, match="D, post_delay: more than 64 spikes within 0.1 s; expected fewer"):
-        plasticity.slots((np.zeros(80), 0.001 * np.arange(80)), 0.1, 0.001)
-
-
 def test_a_spike_without_delay_fires_its_target_at_once():
     """Zero delays: what is decided and sent in a step arrives in it."""
     settings = {
@@ -133,25 +96,6 @@ def test_a_spike_without_delay_fires_its_target_at_once():
     np.testing.assert_allclose(run["p_l_end"], paired["p_l_end"], rtol=1e-12)
 
 
-def test_cycles_give_a_curve_that_rises_and_is_read_by_the_bridge():
-    run = brief(cycles=5, tau_rho=5.0, synapses=6)
-    curve = run["p_l_cycle"].mean(("repetition", "synapse"))
-    assert float(curve[0]) == 0.0
-    assert curve[-1] > curve[1] > 0.02
-    laws = bridge.fit_laws([run], draws=0)
-    assert laws.fitted_cycles == 5
-    assert laws.retention(16).sum() == pytest.approx(1.0, rel=1e-12)
-
-
-def test_ends_of_cycles_are_on_the_trace():
-    run = brief()
-    ends = run["p_l"].sel(time=run["cycle"].values, method="nearest", tolerance=1e-9)
-    np.testing.assert_array_equal(ends.values, run["p_l_cycle"].values)
-    np.testing.assert_array_equal(run["p_l_end"].values, run["p_l_cycle"].isel(cycle=-1).values)
-    np.testing.assert_allclose(run["w_cycle"], 1 + 4 * run["p_l_cycle"], rtol=1e-12)
-
-
-@pytest.mark.slow
 def test_gliotransmission_gates_plasticity_both_ways():
     """More releases of gliotransmitter: a depressing synapse is potentiated less, a facilitating one more."""
 
@@ -163,7 +107,6 @@ def test_gliotransmission_gates_plasticity_both_ways():
     assert end("facilitating", "periodic") > end("facilitating", "none")
 
 
-@pytest.mark.slow
 def test_the_weight_is_read_back_into_postsynaptic_spikes():
     """With driven spikes a potentiated synapse fires its target more often, and so is potentiated further."""
 
@@ -178,7 +121,6 @@ def test_the_weight_is_read_back_into_postsynaptic_spikes():
     assert rise(0.8) > 1.5 * rise(0.0)
 
 
-@pytest.mark.slow
 def test_noise_of_efficacy_can_be_blocked():
     quiet, blocked, noisy, other = (
         brief(cycles=1, **each) for each in ({"sigma": 0.0}, {"knockouts": ["noise"]}, {}, {"seed": 1})
@@ -188,7 +130,6 @@ def test_noise_of_efficacy_can_be_blocked():
     assert not np.array_equal(noisy["p_l_end"].values, other["p_l_end"].values)
 
 
-@pytest.mark.slow
 def test_stdp_pairs_depress_and_potentiate():
     run = ltp(preset="stdp", glio="none", offsets=[-0.03, -0.001, 0.01, 0.02], repetitions=1, sigma=0.0)
     change = run["weight_change"].isel(repetition=0)
@@ -211,7 +152,6 @@ def test_stdp_has_no_cycles_for_the_bridge():
         bridge.fit_laws([run])
 
 
-@pytest.mark.slow
 @pytest.mark.long
 @pytest.mark.parametrize(("preset", "none", "periodic"), [("depressing", 0.54, 0.50), ("facilitating", 0.52, 0.55)])
 def test_long_runs_end_where_expected(preset, none, periodic):
@@ -223,7 +163,6 @@ def test_long_runs_end_where_expected(preset, none, periodic):
         assert abs(ends[glio].mean() - expected) < 0.005 + 2 * error
 
 
-@pytest.mark.slow
 def test_halving_the_step_moves_efficacy_by_less_than_half_a_percent():
     one, half = (
         small(dt=dt, sigma=0.0, repetitions=1, synapses=4, cycles=2, glio="periodic", duty=1.0, protocol="stdp",
@@ -232,25 +171,3 @@ def test_halving_the_step_moves_efficacy_by_less_than_half_a_percent():
     )  # fmt: skip
     # The delay of 13.7 ms becomes 14 and 13.5 ms on the two grids; that is most of what moves
     assert half == pytest.approx(one, rel=5e-3)
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"glio": "periodic", "glio_rate": 2000.0}, "glio_rate: expected at most 1/dt = 1000 Hz, got 2000 Hz"),
-        ({"glio": "periodic", "knockouts": ["calcium"]}, "knockouts: ltp with glio=periodic has no calcium to block"),
-        ({"glio": "open", "knockouts": ["receptors"]}, "knockouts: ltp with glio=open has no receptors to block"),
-        ({"glio": "none", "knockouts": ["gliotransmission"]}, "knockouts: ltp with glio=none has no gliotransmission"),
-        ({"sigma": 0.0, "knockouts": ["noise"]}, "knockouts: there is no noise to block; expected noise above 0"),
-        ({"protocol": "stdp", "offsets": [0.6]}, "offsets: expected less than half of the time between pairs, 0.5 s"),
-        ({"protocol": "stdp", "post": "driven"}, "post: STDP pairs are given, expected 'paired'"),
-        ({"offsets": [0.01, 0.01]}, "offsets: expected different ones"),
-        ({"tau_cycle": 4.0005}, "tau_cycle: expected a whole number of steps of dt = 0.001 s, got 4.0005 s"),
-        ({"tau_cycle": 4.5}, "tau_cycle: expected a whole number of steps of dt = 1 s"),
-        ({"pre_rate": 5000.0}, "rate: expected at most 1/dt = 1000 Hz, got 5000 Hz"),
-        ({"tau_rho": 0.0}, r"tau_rho: expected greater than 0 \(s\), got 0.0"),
-    ],
-)
-def test_wrong_use_is_told(settings, message):
-    with pytest.raises(InputError, match=message):
-        small(**settings)

@@ -8,59 +8,13 @@ import xarray as xr
 
 import astro_sim
 from astro_sim import experiments
-from astro_sim.common.errors import InputError
-from astro_sim.experiments import NAMES, Experiment
 from astro_sim.simulation import describe_settings
-
-
-@pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        ({"experiment": "ltq"}, "unknown experiment 'ltq'; did you mean 'ltp'?"),
-        ({"experiment": "sleep"}, f"unknown experiment 'sleep'; known: {', '.join(sorted(NAMES))}"),
-        ({"model": "makro"}, "unknown model 'makro' for the experiment 'ltp'; did you mean 'macro'?"),
-        ({"experiment": experiments}, "experiment: expected a name (stp, ltp, "),
-        ({"experiment": Experiment("ours", {})}, "experiment: expected a name (stp, ltp, "),
-        ({"model": 3}, "model: expected a name (macro, biophysical), got int"),
-        ({"preset": "nothing"}, "preset: unknown 'nothing'; this experiment and model have none"),
-        ({"knockouts": "calcium"}, "knockouts: expected a list, as in [\"calcium\"], got 'calcium'"),
-        ({"cycels": 6}, "unknown setting 'cycels'; did you mean 'cycles'?"),
-        ({"tau_q": 6.0}, "unknown setting 'tau_q'; did you mean 'tau_"),
-        ({"rates": [1.0]}, "unknown setting 'rates'; "),
-        ({"layout": "rign"}, "unknown layout 'rign'; did you mean 'ring'?"),
-        ({"phi": "tahn"}, "phi: expected 'tanh', 'rectified', 'softsign' or 'linear', got 'tahn'"),
-        ({"tau_p_l": -1.0}, "tau_p_l: expected greater than 0 (s), got -1.0"),
-        ({"tau_s": 0}, "tau_s: expected greater than 0 (s), got 0"),
-        ({"tau_cycle": float("nan")}, "tau_cycle: expected a finite number (s), got nan"),
-        ({"amplitude": float("inf")}, "amplitude: expected a finite number (a.u.), got inf"),
-        ({"beta": "two"}, "beta: expected a valid number, got 'two'"),
-        ({"n": 2.5}, "n: expected a valid integer"),
-        ({"n": 0}, "n: expected greater than or equal to 1, got 0"),
-        ({"n": 65}, "n: expected less than or equal to 64, got 65"),
-        ({"duty": 1.5}, "duty: expected less than or equal to 1, got 1.5"),
-        ({"dt": 1.0}, "dt: expected at most 0.109 s, where the solver turns unstable, got 1 s"),
-        ({"seed": -1}, "seed: expected a whole number from 0, got -1"),
-        ({"seed": 1.0}, "seed: expected a whole number from 0, got 1.0"),
-        ({"seed": True}, "seed: expected a whole number from 0, got True"),
-        ({"seed": "7"}, "seed: expected a whole number from 0, got '7'"),
-    ],
-)
-def test_wrong_use_is_told_in_one_line(call, message):
-    with pytest.raises(InputError) as caught:
-        astro_sim.simulate(**{"experiment": "ltp", **call})
-    assert str(caught.value).startswith(message)
-    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(("experiment", "names"), [("ltp", "bcd"), ("associative", "bcd")])
 def test_biases_have_the_unit_of_what_they_are_added_to(experiment, names):
     units = {name: unit for name, _, unit, _ in describe_settings(experiment, "macro")}
     assert [units[name] for name in names] == ["a.u."] * 3
-
-
-def test_every_mistake_is_named_at_once():
-    with pytest.raises(InputError, match=r"tau_n: expected .* \(s\), got -1.*; beta: expected .* got -2"):
-        astro_sim.simulate("ltp", tau_n=-1.0, beta=-2.0)
 
 
 def test_the_settings_that_were_used_are_in_the_dataset():

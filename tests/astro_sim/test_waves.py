@@ -1,13 +1,9 @@
 """Calcium waves through gap junctions: they spread evenly, at a speed that the step does not decide, or not at all."""
 
-import re
-
 import numpy as np
 import pytest
 
 import astro_sim
-from astro_sim.common.errors import InputError
-from astro_sim.experiments import waves
 
 pytestmark = pytest.mark.biology
 
@@ -26,33 +22,6 @@ def ring():
 def grid():
     """5 x 5 cells for 50 s; number 12 is driven."""
     return simulate(preset="grid", cells=25, duration=50.0)
-
-
-def test_the_wave_spreads_evenly_to_both_sides(ring):
-    onset = ring["onset"].values
-    right, left = onset[8:], onset[6::-1]
-    assert np.isfinite(right[:5]).all()
-    # Both sides do the same sums but for the order of two terms
-    np.testing.assert_allclose(right[:5], left[:5], rtol=1e-9)
-
-
-def test_cells_are_reached_one_after_the_other(ring):
-    assert (np.diff(ring["onset"].values[7:13]) > 5.0).all()
-    assert ring["reach"] == 10
-    assert ring["recruited"].sum() == 11
-    assert not ring["recruited"].values[[0, 14]].any()
-
-
-def test_hops_are_counted_around_the_ring(ring):
-    np.testing.assert_array_equal(ring["hops"], np.abs(np.arange(15) - 7))
-    np.testing.assert_allclose(ring["distance"], 67.0 * ring["hops"])
-
-
-def test_the_speed_is_the_slope_of_the_front(ring):
-    onset = ring["onset"].values[8:13]
-    low, high = 1 / np.diff(onset).max(), 1 / np.diff(onset).min()
-    assert low <= ring["speed"] <= high
-    assert float(ring["speed_um"]) == pytest.approx(67.0 * float(ring["speed"]), rel=1e-12)
 
 
 def test_half_the_step_moves_onset_and_speed_by_less_than_half_a_percent(ring):
@@ -123,55 +92,3 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_other_noise():
 def test_a_noise_knock_out_leaves_no_noise():
     quiet = simulate(cells=3, duration=10.0, noise=0.5, knockouts=("noise",))
     np.testing.assert_array_equal(quiet["C"], simulate(cells=3, duration=10.0)["C"])
-
-
-def test_waves_can_be_written_and_read(ring, tmp_path):
-    astro_sim.write(ring, tmp_path / "waves.nc")
-    assert astro_sim.read(tmp_path / "waves.nc").identical(ring)
-
-
-def test_speed_of_a_straight_front():
-    assert waves.speed(np.arange(1.0, 6.0), 4.0 * np.arange(1.0, 6.0)) == pytest.approx(0.25, rel=1e-12)
-
-
-def test_speed_over_more_cells_than_have_their_pairs_compared():
-    hops = np.arange(1.0, 5001.0)
-    assert waves.speed(hops, 4.0 * hops) == pytest.approx(0.25, rel=1e-12)
-
-
-def test_one_late_cell_does_not_move_the_speed():
-    onset = 4.0 * np.arange(1.0, 12.0)
-    onset[5] += 100.0
-    assert waves.speed(np.arange(1.0, 12.0), onset) == pytest.approx(0.25, rel=1e-12)
-
-
-@pytest.mark.parametrize(
-    ("distance", "onset"),
-    [
-        ([1, 2], [3, 4]),
-        ([1, 1, 1], [3, 4, 5]),
-        ([1, 2, 3], [3, 3, 3]),
-        ([1, 2, 3], [5, 4, 3]),  # from outside inwards
-        ([1, 2, 3, 4, 5], [3, 3, 3, 3, 9]),  # all but one at once: a median slope of 0
-    ],
-)
-def test_there_is_no_speed_without_a_front(distance, onset):
-    assert np.isnan(waves.speed(np.array(distance, float), np.array(onset, float)))
-
-
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        ({"edges": [[0, 20]]}, "edges: edge 0-20 names cell 20; expected 0 to 14"),
-        ({"driven": 15}, "driven: expected 0 to 14, got 15"),
-        ({"pulse": 60.0}, "pulse: expected at most the period, 50 s, got 60"),
-        ({"interval": 0.03}, "interval: expected a whole number of steps of dt = 0.025 s, got 0.03 s"),
-        ({"interval": 60.0}, "interval: expected at most half the duration, 50 s, got 60"),
-        ({"knockouts": ("receptors",)}, "has no receptors to block"),
-        ({"graph": "star"}, "graph: expected 'ring' or 'grid', got 'star'"),
-        ({"dt": 0.2}, "dt: expected at most 0.147 s, where the solver turns unstable"),
-    ],
-)
-def test_bad_input_is_refused(given, message):
-    with pytest.raises(InputError, match=re.escape(message)):
-        simulate(**given)
