@@ -12,16 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astro_sim.common.errors import InputError
-from benchmarks import accelerator, retrieval_words
-from benchmarks.registry import BY_NAME, NAMES, Benchmark, run
+from benchmarks.registry import NAMES, Benchmark, run
+from benchmarks.studies import retrieval_words
 from bridge import evidence
 from rmaat.__main__ import main
-from rmaat.models.registry import build_model
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -170,22 +167,11 @@ def model_figures():
     }
 
 
-CHECKED = [name for name in NAMES.values() if name not in ("accelerator", "simulate")]
-
-
-@pytest.mark.parametrize("name", [*CHECKED, pytest.param("simulate", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name == "simulate")) for name in NAMES]
+)
 def test_what_the_benchmarks_compare_computes_the_same(name):
-    import_module(f"benchmarks.{name}").BENCHMARK.check()
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_without_a_gpu_its_benchmark_says_so_and_is_none_of_all(monkeypatch):
-    with pytest.raises(InputError, match="bench accelerator: no CUDA device here"):
-        run(["accelerator"])
-    ran = []
-    monkeypatch.setattr("benchmarks.registry.import_module", lambda name: ran.append(name) or _Nothing)
-    run([])
-    assert ran == [f"benchmarks.{module}" for name, module in NAMES.items() if name not in BY_NAME]
+    import_module(NAMES[name]).BENCHMARK.check()
 
 
 @given(st.lists(st.tuples(st.integers(-3, 3), st.integers(0, 1)), min_size=1, max_size=12))
@@ -198,22 +184,6 @@ def test_no_other_cut_of_a_number_is_right_more_often(examples):
         for label in (0, 1)
     }
     assert right[threshold, above] == max(right.values())
-
-
-class _Nothing:
-    BENCHMARK = Benchmark("nothing", lambda: None, list)
-
-
-def test_a_step_of_the_gpu_benchmark_runs_in_half_precision():
-    """On the CPU, uncompiled and small: every model of that table learns from it."""
-    small = accelerator.CONFIG.replace(width=16, depth=1, heads=2, feedforward=16, segment_length=16, memory_tokens=2)
-    tokens = torch.randint(1, small.vocabulary, (2, 40))
-    for name, backward in accelerator.MODELS:
-        how = {} if backward == "-" else {"backward": backward}
-        model = build_model(name, small.replace(max_length=40, **how))
-        accelerator.step(model, tokens)
-        assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
-        assert model.encoder.embedding.weight.grad.abs().max() > 0
 
 
 def test_an_interrupted_benchmark_goes_on(tmp_path, monkeypatch):

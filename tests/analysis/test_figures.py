@@ -1,6 +1,5 @@
 """The figures for print: what is drawn, from numbers that are known."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,6 @@ from analysis.curves import per_synapse
 from analysis.figures import results
 from analysis.figures.style import DPI
 from astro_sim.common.errors import InputError
-from benchmarks import recall_figure
 from bridge.effects import Effect, Sensitivity
 from bridge.laws import PAPER_EXPONENT, Laws
 from rmaat.records import packed, read_run, unpacked
@@ -404,19 +402,6 @@ def test_recall_of_a_part_says_what_is_missing():
     assert texts == ["not measured yet"] * 3
     with pytest.raises(InputError, match="expected rows of runs from scratch, or of a curriculum"):
         figures.recall([row for row in recall_rows() if row["training"] == "no memory"])
-
-
-def test_recall_is_drawn_from_a_whole_file_or_from_its_parts(tmp_path, monkeypatch):
-    rows = recall_rows()
-    (tmp_path / "recall.json").write_text(json.dumps({"name": "recall", "rows": rows}))
-    lines = [json.dumps([f"part {at}", [row]]) + "\n" for at, row in enumerate(rows)]
-    (tmp_path / "recall.parts.jsonl").write_text("".join(lines) + '["cut off", [{"tra')
-    for name in ("recall.json", "recall.parts.jsonl"):
-        assert recall_figure.read_rows(tmp_path / name) == rows
-    monkeypatch.setattr("sys.argv", ["recall_figure", str(tmp_path / "recall.json"), str(tmp_path / "recall.png")])
-    recall_figure.main()
-    with Image.open(tmp_path / "recall.png") as image:
-        assert image.size == (12.5 * DPI, 3.6 * DPI)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from collections import defaultdict
 import numpy as np
 import pytest
 
-from benchmarks import family_selection, interval_coverage
+from benchmarks.studies import family_selection, interval_coverage
 from bridge import evidence
 from bridge.families import FAMILIES
 

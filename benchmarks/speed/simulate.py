@@ -3,7 +3,6 @@
 ``pip install nest-simulator==3.10.0`` brings the peer that is not among our dependencies (extra "peers").
 """
 
-import statistics
 import time
 from collections.abc import Callable
 from importlib import import_module
@@ -20,7 +19,7 @@ from astro_sim.macro import geometry
 from astro_sim.macro.equations import NON_LINEARITIES, rest
 from astro_sim.macro.parameters import MacroParameters
 from astro_sim.macro.solver import Problem, integrate_many
-from benchmarks.registry import Benchmark
+from benchmarks.registry import Benchmark, median_seconds, require
 
 REPEATS = 3
 SETS, STEPS = 1000, 100_000
@@ -133,8 +132,8 @@ def nest_cells() -> tuple[float, float]:
     meter = nest.Create("multimeter", params={"record_from": ["Ca_astro"], "interval": 100.0})
     nest.Connect(meter, cells)
     nest.Simulate(1000 * SECONDS)
-    found = meter.get("events")
-    return _summary(found["Ca_astro"][found["senders"] == cells[0].global_id])
+    events = meter.get("events")
+    return _summary(events["Ca_astro"][events["senders"] == cells[0].global_id])
 
 
 def scipy_cells() -> tuple[float, float]:
@@ -150,8 +149,8 @@ def scipy_cells() -> tuple[float, float]:
         return np.concatenate([release - p.O_P * c**2 / (c**2 + p.K_P**2), p.O_2 * (q - (q + c) * h)])
 
     start = np.repeat([0.1, 0.9], CELLS)
-    found = solve_ivp(slope, (0, SECONDS), start, "RK45", np.arange(0, SECONDS, 0.1), rtol=1e-6, atol=1e-9)
-    return _summary(found.y[0])
+    solution = solve_ivp(slope, (0, SECONDS), start, "RK45", np.arange(0, SECONDS, 0.1), rtol=1e-6, atol=1e-9)
+    return _summary(solution.y[0])
 
 
 def cell_solvers() -> dict[str, Callable[[], tuple[float, float]]]:
@@ -166,32 +165,14 @@ def check() -> None:
     """What is compared computes the same."""
     batch = problems("euler", 16)
     alone, together = integrate_many(batch[3:4])[0], integrate_many(batch)[3]
-    if not np.array_equal(alone, together):
-        raise RuntimeError("a set alone and among others differ; nothing to measure")
-    short = [Problem(each.start, each.times[:2], each.inputs[:1], each.coupling, each.parameters) for each in batch]
-    ended = np.stack([each[-1] for each in integrate_many(short)])
-    if not np.allclose(ended, numpy_euler(batch, 1000), rtol=0, atol=1e-10):
-        raise RuntimeError("NumPy and the compiled loop differ; nothing to measure")
+    require(np.array_equal(alone, together), "a set alone and among others differ")
+    short = [Problem(one.start, one.times[:2], one.inputs[:1], one.coupling, one.parameters) for one in batch]
+    ended = np.stack([states[-1] for states in integrate_many(short)])
+    require(np.allclose(ended, numpy_euler(batch, 1000), rtol=0, atol=1e-10), "NumPy and the compiled loop differ")
     # Events act a step later in Brian2's own schedule: 1 ms of slow calcium.
-    if not np.allclose(ours(), by_hand(), atol=2e-3):
-        raise RuntimeError("the script by hand simulates something else; nothing to measure")
+    require(np.allclose(ours(), by_hand(), atol=2e-3), "the script by hand simulates something else")
     swings = [solver() for solver in cell_solvers().values()]
-    if not np.allclose(swings, swings[0], atol=2e-3):
-        raise RuntimeError(f"the astrocytes differ: {swings}")
-
-
-def _timed(work: Callable[[], Any]) -> float:
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
-
-
-def _medians(solvers: dict[str, Callable[[], Any]], repeats: int = REPEATS) -> dict[str, float]:
-    seconds: dict[str, list[float]] = {name: [] for name in solvers}
-    for _ in range(repeats):
-        for name, solver in solvers.items():
-            seconds[name].append(_timed(solver))
-    return {name: statistics.median(each) for name, each in seconds.items()}
+    require(np.allclose(swings, swings[0], atol=2e-3), f"the astrocytes differ: {swings}")
 
 
 def measure() -> list[dict[str, Any]]:
@@ -199,28 +180,27 @@ def measure() -> list[dict[str, Any]]:
     euler, rk4 = problems("euler"), problems("rk4")
     for batch in (euler, rk4):
         integrate_many(batch[:1])
-    sweep = _medians(
-        {
-            "astro_sim, Euler": lambda: integrate_many(euler),
-            "astro_sim, RK4": lambda: integrate_many(rk4),
-            f"NumPy, Euler ({NUMPY_STEPS} steps, multiplied up)": lambda: numpy_euler(euler, NUMPY_STEPS),
-        }
-    )
-    sweep = {name: seconds * (STEPS / NUMPY_STEPS if "NumPy" in name else 1) for name, seconds in sweep.items()}
-    ours()
-    by_hand()
-    door = _medians({"astro_sim.simulate": ours, "Brian2 script by hand": by_hand}, 5)
-    cells = _medians(cell_solvers())
+    by_numpy = f"NumPy, Euler ({NUMPY_STEPS} steps, multiplied up)"
+    sets: dict[str, Callable[[], Any]] = {
+        "astro_sim, Euler": lambda: integrate_many(euler),
+        "astro_sim, RK4": lambda: integrate_many(rk4),
+        by_numpy: lambda: numpy_euler(euler, NUMPY_STEPS),
+    }
+    doors: dict[str, Callable[[], Any]] = {"astro_sim.simulate": ours, "Brian2 script by hand": by_hand}
+    for door in doors.values():
+        door()  # compiles
     rows = []
-    for task, medians in (
-        (f"{SETS} macro sets, {STEPS} steps", sweep),
-        (f"{UNITS} tripartite units, {UNIT_SECONDS:.0f} s, 1 ms", door),
-        (f"{CELLS} Li-Rinzel cells, {SECONDS:.0f} s", cells),
+    for task, solvers, repeats in (
+        (f"{SETS} macro sets, {STEPS} steps", sets, REPEATS),
+        (f"{UNITS} tripartite units, {UNIT_SECONDS:.0f} s, 1 ms", doors, 5),
+        (f"{CELLS} Li-Rinzel cells, {SECONDS:.0f} s", cell_solvers(), REPEATS),
     ):
-        first = next(iter(medians.values()))
+        seconds = median_seconds(solvers, repeats, time.perf_counter)
+        seconds |= {by_numpy: seconds[by_numpy] * STEPS / NUMPY_STEPS} if by_numpy in seconds else {}
+        first = next(iter(seconds.values()))
         rows += [
-            {"task": task, "solver": name, "seconds": round(seconds, 3), "times ours": round(seconds / first, 2)}
-            for name, seconds in medians.items()
+            {"task": task, "solver": name, "seconds": round(taken, 3), "times ours": round(taken / first, 2)}
+            for name, taken in seconds.items()
         ]
     return rows
 

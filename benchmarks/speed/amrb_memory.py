@@ -3,10 +3,8 @@
 from functools import partial
 from typing import Any
 
-import torch
-
-from benchmarks.registry import Benchmark
-from benchmarks.training_step import SEGMENT, median_seconds, random_bytes, rmaat, train
+from benchmarks.registry import Benchmark, median_seconds, require
+from benchmarks.speed.step import SEGMENT, build, random_bytes, same_gradients, train
 from rmaat.models.diagnostics import peak_extra_bytes
 
 REPEATS = 5
@@ -17,13 +15,8 @@ REFERENCE = 16  # segments at which growth is 1
 
 def check() -> None:
     """Both give the same gradients, bit for bit."""
-    tokens = random_bytes(48)
-    models = [rmaat(backward=backward, segment_length=16) for backward in ("amrb", "bptt")]
-    for model in models:
-        train(model, tokens)
-    for a, b in zip(models[0].parameters(), models[1].parameters(), strict=True):
-        if not torch.equal(a.grad, b.grad):  # pyright: ignore[reportArgumentType]
-            raise RuntimeError("AMRB and BPTT differ; nothing to measure")
+    amrb, bptt = (build(backward=backward, segment_length=16) for backward in ("amrb", "bptt"))
+    require(same_gradients(amrb, bptt, random_bytes(48)), "AMRB and BPTT differ")
 
 
 def measure() -> list[dict[str, Any]]:
@@ -32,22 +25,23 @@ def measure() -> list[dict[str, Any]]:
     for segments in SEGMENTS:
         tokens = random_bytes(segments * SEGMENT)
         both = segments <= BPTT_UP_TO
-        models = {backward: rmaat(backward=backward) for backward in (("amrb", "bptt") if both else ("amrb",))}
+        models = {backward: build(backward=backward) for backward in (("amrb", "bptt") if both else ("amrb",))}
+        steps = {backward: partial(train, model, tokens) for backward, model in models.items()}
         peaks = {}
-        for backward, model in models.items():
-            train(model, tokens)  # warm-up
-            model.zero_grad(set_to_none=True)
-            peaks[backward] = peak_extra_bytes(partial(train, model, tokens))
-        medians = median_seconds({name: partial(train, model, tokens) for name, model in models.items()}, REPEATS)
+        for backward, step in steps.items():
+            step()  # warm-up
+            models[backward].zero_grad(set_to_none=True)
+            peaks[backward] = peak_extra_bytes(step)
+        seconds = median_seconds(steps, REPEATS)
         rows.append(
             {
                 "segments": segments,
                 "bptt_mb": round(peaks["bptt"] / 1e6, 1) if both else None,
                 "amrb_mb": round(peaks["amrb"] / 1e6, 1),
                 "bptt/amrb": round(peaks["bptt"] / peaks["amrb"], 2) if both else None,
-                "bptt_cpu_s": round(medians["bptt"], 3) if both else None,
-                "amrb_cpu_s": round(medians["amrb"], 3),
-                "amrb/bptt": round(medians["amrb"] / medians["bptt"], 2) if both else None,
+                "bptt_cpu_s": round(seconds["bptt"], 3) if both else None,
+                "amrb_cpu_s": round(seconds["amrb"], 3),
+                "amrb/bptt": round(seconds["amrb"] / seconds["bptt"], 2) if both else None,
             }
         )
     (reference,) = (row["amrb_mb"] for row in rows if row["segments"] == REFERENCE)

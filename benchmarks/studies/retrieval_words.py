@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.registry import Benchmark
+from benchmarks.registry import Benchmark, require
 from rmaat.tasks import storage
 
 DATA = Path("data/lra/retrieval")  # rmaat data retrieval --source PATH --out data/lra/retrieval
@@ -70,10 +70,9 @@ def joints(split: storage.Split) -> Callable[[Pair], float]:
 def check() -> None:
     """A cut by hand, and words by hand."""
     values, labels = np.array([0.1, 0.4, 0.2, 0.4, 0.9]), np.array([0, 1, 0, 1, 0])
-    if cut(values, labels) != (0.4, 1) or cut(-values, labels) != (-0.2, 0):
-        raise RuntimeError("another cut is right more often")
-    if common((b"A red, red fox", b"the Red fox")) != 0.5:
-        raise RuntimeError("words are counted wrongly")
+    right = cut(values, labels) == (0.4, 1) and cut(-values, labels) == (-0.2, 0)
+    require(right, "another cut is right more often")
+    require(common((b"A red, red fox", b"the Red fox")) == 0.5, "words are counted wrongly")
 
 
 def measure(data: Path = DATA) -> list[dict[str, Any]]:

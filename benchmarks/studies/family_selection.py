@@ -4,8 +4,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.curves import TRUTHS, curve, side_by_side
-from benchmarks.registry import Benchmark
+from benchmarks.registry import Benchmark, require
+from benchmarks.studies.curves import TRUTHS, curve, side_by_side
 from bridge.families import FAMILIES
 from bridge.families.family import total_variation
 from bridge.fitting import NOISES, CurveFit, Noise
@@ -50,8 +50,7 @@ def check() -> None:
     """Without noise to speak of, every family is taken for itself."""
     for truth in TRUTHS:
         found = trial(truth, "levels", 24, 1e-4, 0)
-        if found.distance > 0.002:
-            raise RuntimeError(f"{truth} was taken for {found.chosen}, {found.distance:.4f} away, without noise")
+        require(found.distance <= 0.002, f"{truth} was taken for {found.chosen}, {found.distance:.4f} away")
 
 
 def measure() -> list[dict[str, Any]]:

@@ -11,34 +11,30 @@ from typing import Any
 
 import torch
 
-from benchmarks import training_step
-from benchmarks.registry import Benchmark
+from benchmarks.registry import Benchmark, median_seconds
+from benchmarks.speed.step import build, gradients, random_bytes, train
 from rmaat.attention import AstromorphicAttention
-from rmaat.config import RMAATConfig
 from rmaat.models.base import Model
-from rmaat.models.registry import build_model
 from rmaat.training.processes import denormals_dropped
 
 MODELS, REPEATS = ("at", "rmaat"), 7
 SCALES = {"fresh": (1.0, 1.0), "grown": (8.0, 30.0)}  # of W of relative position, and of W_V
-LENGTH, BATCH = 1024, 16
-SMALL = RMAATConfig(
-    vocabulary=257, classes=2, width=64, depth=2, heads=2, feedforward=128, segment_length=256, max_length=LENGTH,
-    memory_tokens=8, memory_rule="none", readout="mean", presynaptic_exponent=0.25, spatial_decay=1.0, backward="bptt",
-)  # fmt: skip
-TOKENS = training_step.random_bytes(LENGTH, BATCH)
+WIDTH, LENGTH, BATCH = 64, 1024, 16
+TOKENS = random_bytes(LENGTH, BATCH)
 
 
 def scaled(name: str, position: float, values: float) -> Model:
     """A model whose W of relative position and W_V are so many times as large as when it was made."""
-    torch.manual_seed(0)
-    model = build_model(name, SMALL)
+    model = build(
+        name, width=WIDTH, heads=2, feedforward=2 * WIDTH, segment_length=256, max_length=LENGTH, memory_tokens=8,
+        readout="mean", backward="bptt",
+    )  # fmt: skip
     assert model.encoder.relative is not None
     with torch.no_grad():
         model.encoder.relative.weight.mul_(position)
         for part in model.modules():
             if isinstance(part, AstromorphicAttention):
-                part.project.weight[-SMALL.width :].mul_(values)
+                part.project.weight[-WIDTH:].mul_(values)
     return model
 
 
@@ -52,11 +48,11 @@ def check() -> None:
     """Gradients are the same either way, to what float32 resolves."""
     for name in MODELS:
         model = scaled(name, *SCALES["grown"])
-        step, found = partial(training_step.train, model, TOKENS[:2]), []
-        for run in step, partial(dropped, step):
-            run()
-            found.append([p.grad for p in model.parameters() if p.grad is not None])
-        torch.testing.assert_close(found[1], found[0], rtol=1e-5, atol=1e-12)
+        step = partial(train, model, TOKENS[:2])
+        step()
+        kept = gradients(model)
+        dropped(step)
+        torch.testing.assert_close(gradients(model), kept, rtol=1e-5, atol=1e-12)
 
 
 def measure() -> list[dict[str, Any]]:
@@ -65,8 +61,8 @@ def measure() -> list[dict[str, Any]]:
     rows = []
     for name in MODELS:
         for weights, scales in SCALES.items():
-            step = partial(training_step.train, scaled(name, *scales), TOKENS)
-            seconds = training_step.median_seconds({"kept": step, "dropped": partial(dropped, step)}, REPEATS)
+            step = partial(train, scaled(name, *scales), TOKENS)
+            seconds = median_seconds({"kept": step, "dropped": partial(dropped, step)}, REPEATS)
             rows.append(
                 {
                     "model": name,

@@ -7,7 +7,7 @@ import xarray as xr
 
 import astro_sim
 import bridge
-from benchmarks.registry import Benchmark
+from benchmarks.registry import Benchmark, require
 from bridge.families.family import total_variation
 
 CYCLES, TOTAL = 24, 16
@@ -46,8 +46,8 @@ def told(laws: bridge.Laws) -> str:
 def check() -> None:
     """The linear macro curve is the exponential that its equation says."""
     law = bridge.fit_laws([simulate("macro, linear")], "exponential")
-    if abs(law.document.retention.parameters["tau"].value - 6.0) > 1e-6:
-        raise RuntimeError("the linear macro curve is not exponential with 6 cycles; nothing to compare")
+    tau = law.document.retention.parameters["tau"].value
+    require(abs(tau - 6.0) <= 1e-6, "the linear macro curve is not exponential with 6 cycles")
 
 
 def measure() -> list[dict[str, Any]]:

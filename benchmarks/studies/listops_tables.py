@@ -10,7 +10,7 @@ from collections.abc import Callable, Hashable
 from itertools import islice, takewhile
 from typing import Any
 
-from benchmarks.registry import Benchmark
+from benchmarks.registry import Benchmark, require
 from rmaat.tasks.listops import CLOSE, ListOpsSettings, evaluate, from_source, generate
 
 TRAIN, TEST = 20_000, 10_000
@@ -57,8 +57,7 @@ def check() -> None:
     """The parts of a tree by hand: [MIN 3 7 [MAX 1 2 ] 9 [SM 4 4 ] 5 ]."""
     tree = from_source("[MIN 3 7 [MAX 1 2 ] 9 [SM 4 4 ] 5 ]")
     found = (leading(tree), trailing(tree), sorted(arguments(tree)), evaluate(tree))
-    if found != ([3, 7], [5], [3, 5, 7, 9], 2):
-        raise RuntimeError(f"the tree is taken apart wrongly: {found}")
+    require(found == ([3, 7], [5], [3, 5, 7, 9], 2), f"the tree is taken apart wrongly: {found}")
 
 
 def measure(train: int = TRAIN, test: int = TEST) -> list[dict[str, Any]]:

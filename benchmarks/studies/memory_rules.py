@@ -11,9 +11,8 @@ from typing import Any
 import torch
 
 from astro_sim.common.settings import parse_assignments
-from benchmarks import training_step
-from benchmarks.registry import Benchmark
-from benchmarks.resume import Kept
+from benchmarks.registry import Benchmark, Kept, require
+from benchmarks.speed.step import laws
 from rmaat.cli.demo import DATA, TRAINING
 from rmaat.tasks import storage
 from rmaat.tasks.listops import ListOpsSettings
@@ -25,10 +24,9 @@ RULES, SEEDS = ("scale", "consolidate", "none"), (0, 1, 2)
 
 def run(rule: str, seed: int, data: Path) -> dict[str, Any]:
     """Train and measure one model."""
-    laws = training_step.laws()
     settings = {**parse_assignments(TRAINING), "seed": seed, "memory_rule": rule, "validate_every": 50}
     with tempfile.TemporaryDirectory() as folder:
-        record = train("listops", data, laws, Path(folder) / "run", settings=settings)
+        record = train("listops", data, laws(), Path(folder) / "run", settings=settings)
         result = evaluate(Path(folder) / "run")
     valid = {row["step"]: round(row["accuracy"], 3) for row in record.metrics if row["split"] == "valid"}
     return {
@@ -43,8 +41,8 @@ def run(rule: str, seed: int, data: Path) -> dict[str, Any]:
 
 def check() -> None:
     """Nothing is compared but the rule: the demo's settings leave it, and the seed, open."""
-    if {"memory_rule", "seed"} & set(parse_assignments(TRAINING)):
-        raise RuntimeError("the demo's settings decide what is compared")
+    decided = {"memory_rule", "seed"} & set(parse_assignments(TRAINING))
+    require(not decided, f"the demo's settings decide {decided}, which is compared")
 
 
 def measure(kept: Kept) -> list[dict[str, Any]]:

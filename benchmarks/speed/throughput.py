@@ -19,8 +19,8 @@ import numpy as np
 import torch
 
 from astro_sim.common.settings import load_toml
-from benchmarks import training_step
-from benchmarks.registry import Benchmark
+from benchmarks.registry import Benchmark, require
+from benchmarks.speed.step import laws
 from rmaat.models.registry import build_model
 from rmaat.settings import RunSettings, of_model
 from rmaat.tasks import storage
@@ -29,8 +29,9 @@ from rmaat.training.loop import Loop
 from rmaat.training.processes import Processes
 
 MEDIAN, SPREAD = 970, 0.6  # bytes; of the logarithm
+COUNTED = ("tokens", "segments", "idle_segments")  # of a step
 REVIEWS, ROUNDS, STEPS = 1_600, 5, 3
-PRESET = Path(__file__).resolve().parents[1] / "configs" / "lra-small" / "text.toml"
+PRESET = Path(__file__).resolve().parents[2] / "configs" / "lra-small" / "text.toml"
 SETTINGS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("all segments kept (the preset)", "rmaat", {}),
     ("AMRB, the last segment kept", "rmaat", {"kept_segments": 1}),
@@ -60,85 +61,108 @@ def make(data: storage.Data, model: str, changes: dict[str, Any]) -> Loop:
     settings = RunSettings.build(asked, 257, 2, "classify", 4_096)
     config, training = settings.model, settings.training
     torch.manual_seed(0)
-    network = build_model(model, config, training_step.laws()).train()
+    network = build_model(model, config, laws()).train()
     return Loop(network, data, training, Path("unused"), "", Processes("cpu"))
 
 
-def in_two_processes(data: Path, folder: Path) -> list[tuple[float, float]]:
-    """Tokens a second and share of waiting of the preset under torchrun, by logged stretches of three steps."""
-    training_step.laws().save(folder / "laws.json")
+class Speeds:
+    """What the turns of one setting came to.
+
+    Attributes
+    ----------
+    tokens : list of float
+        Real tokens a second, a turn each.
+    waiting : list of float
+        Share of the time in which the loop waited for data, a turn each.
+    padding : float
+        Share of segments that hold padding alone.
+    """
+
+    def __init__(self) -> None:
+        self.tokens: list[float] = []
+        self.waiting: list[float] = []
+        self.padding = 0.0
+
+    def turn(self, loop: Loop) -> None:
+        """Train a few steps."""
+        sums = dict.fromkeys((*COUNTED, "waited"), 0.0)
+        with loop.ahead() as batches:
+            started = perf_counter()
+            for _ in range(STEPS):
+                before = perf_counter()
+                parts = next(batches)
+                sums["waited"] += perf_counter() - before
+                counts = loop.step(loop.state.step, parts)
+                loop.state.step += 1
+                for name in COUNTED:
+                    sums[name] += counts[name]
+            seconds = perf_counter() - started
+        self.tokens.append(sums["tokens"] / seconds)
+        self.waiting.append(sums["waited"] / seconds)
+        self.padding = sums["idle_segments"] / sums["segments"]
+
+    def row(self, model: str, setting: str, preset: "Speeds") -> dict[str, Any]:
+        """Medians; the ratio to the preset turn by turn where both took turns."""
+        ratio = median(self.tokens) / median(preset.tokens)
+        if len(self.tokens) == len(preset.tokens):
+            ratio = median(a / b for a, b in zip(self.tokens, preset.tokens, strict=True))
+        return {
+            "model": model,
+            "setting": setting,
+            "tokens/s": round(median(self.tokens)),
+            "against the preset": round(ratio, 2),
+            "waiting for data": round(median(self.waiting), 4),
+            "segments only padding": round(self.padding, 3),
+        }
+
+
+def in_two_processes(data: Path, folder: Path, speeds: Speeds) -> None:
+    """Train the preset under torchrun, and take its speed from logged stretches of three steps."""
+    folder.mkdir()
+    laws().save(folder / "laws.json")
     words = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "rmaat", "train", "text"]
     words += ["--laws", str(folder / "laws.json"), "--data", str(data), "--out", str(folder / "run")]
     words += ["--config", str(PRESET), "--set", "memory_rule=scale", "--set", "presynaptic_exponent=paper"]
     for setting in ("device=cpu", "steps=24", "log_every=3", "warmup=2", "select=last", "validate_examples=2"):
         words += ["--set", setting]
-    done = subprocess.run(
-        words, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False
-    )
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"torchrun: {done.stderr[-2000:]}")
     rows = [json.loads(line) for line in (folder / "run" / "metrics.jsonl").read_text().splitlines()]
-    return [
-        (row["tokens"] / row["seconds"], row["waited"] / row["seconds"]) for row in rows if row["split"] == "train"
-    ][1:]  # the first warms up
+    for row in [row for row in rows if row["split"] == "train"][1:]:  # the first warms up
+        speeds.tokens.append(row["tokens"] / row["seconds"])
+        speeds.waiting.append(row["waited"] / row["seconds"])
 
 
 def check() -> None:
     """Random reviews are as long as IMDB's: the median within 5 %, and some are cut."""
     lengths = np.exp(np.random.default_rng(0).normal(np.log(MEDIAN), SPREAD, REVIEWS))
-    if not (abs(np.median(lengths) / MEDIAN - 1) < 0.05 and (lengths > 4_096).any()):
-        raise RuntimeError("the reviews are not of the lengths that they should have")
+    right = abs(np.median(lengths) / MEDIAN - 1) < 0.05 and (lengths > 4_096).any()
+    require(bool(right), "the reviews are not of the lengths that they should have")
 
 
 def measure() -> list[dict[str, Any]]:
-    """A row a setting: the median over rounds."""
+    """A row a setting: the median over turns."""
+    two = Speeds()
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         reviews(root / "aclImdb")
         storage.prepare("text", root / "data", TextSettings(valid_share=0.01), source=root / "aclImdb")
         data = storage.load(root / "data", "text")
-        (root / "before").mkdir()
-        (root / "after").mkdir()
-        two = in_two_processes(root / "data", root / "before")
+        in_two_processes(root / "data", root / "before", two)
         loops = [make(data, model, changes) for _, model, changes in SETTINGS]
-        speeds: list[list[float]] = [[] for _ in loops]
-        waits: list[list[float]] = [[] for _ in loops]
-        shares = [0.0 for _ in loops]
-        for turn in range(ROUNDS + 1):  # the first warms up
-            for place, loop in enumerate(loops):
-                with loop.ahead() as batches:
-                    tokens = idle = segments = waited = 0.0
-                    started = perf_counter()
-                    for _ in range(STEPS):
-                        before = perf_counter()
-                        parts = next(batches)
-                        waited += perf_counter() - before
-                        found = loop.step(loop.state.step, parts)
-                        loop.state.step += 1
-                        tokens, idle = tokens + found["tokens"], idle + found["idle_segments"]
-                        segments += found["segments"]
-                    seconds = perf_counter() - started
-                if turn:
-                    speeds[place].append(tokens / seconds)
-                    waits[place].append(waited / seconds)
-                    shares[place] = idle / segments
-        two += in_two_processes(root / "data", root / "after")
-    rows = [
-        {
-            "model": model,
-            "setting": what,
-            "tokens/s": round(median(speed)),
-            "against the preset": round(median(a / b for a, b in zip(speed, speeds[0], strict=True)), 2),
-            "waiting for data": round(median(wait), 4),
-            "segments only padding": round(share, 3),
-        }
-        for (what, model, _), speed, wait, share in zip(SETTINGS, speeds, waits, shares, strict=True)
-    ]
-    speed, wait = (round(median(each), digits) for each, digits in zip(zip(*two, strict=True), (None, 4), strict=True))
-    against = round(speed / rows[0]["tokens/s"], 2)
-    two_row = {"model": "rmaat", "setting": "the preset in two processes of one thread", "tokens/s": speed}
-    two_row |= {"against the preset": against, "waiting for data": wait}
-    return [rows[0], {**two_row, "segments only padding": rows[0]["segments only padding"]}, *rows[1:]]
+        for loop in loops:
+            Speeds().turn(loop)  # warm-up
+        alone = [Speeds() for _ in loops]
+        for _ in range(ROUNDS):
+            for speeds, loop in zip(alone, loops, strict=True):
+                speeds.turn(loop)
+        in_two_processes(root / "data", root / "after", two)
+    preset = alone[0]
+    two.padding = preset.padding
+    rows = [speeds.row(model, what, preset) for (what, model, _), speeds in zip(SETTINGS, alone, strict=True)]
+    return [rows[0], two.row("rmaat", "the preset in two processes of one thread", preset), *rows[1:]]
 
 
 BENCHMARK = Benchmark("training on Text, small preset: real tokens a second", check, measure)

@@ -13,9 +13,8 @@ import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
 
-from benchmarks import training_step
-from benchmarks.registry import Benchmark
-from benchmarks.resume import Kept
+from benchmarks.registry import Benchmark, Kept, require
+from benchmarks.speed.step import laws
 from rmaat.config import RMAATConfig
 from rmaat.models.base import Model
 from rmaat.models.registry import build_model
@@ -39,8 +38,7 @@ class Learner:
 
     def __init__(self, rule: str, seed: int) -> None:
         torch.manual_seed(seed)
-        laws = training_step.laws()
-        self.model: Model = build_model("rmaat", CONFIG.replace(memory_rule=rule), laws)
+        self.model: Model = build_model("rmaat", CONFIG.replace(memory_rule=rule), laws())
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=RATE, weight_decay=0.01)
         self.generator = np.random.default_rng(seed)
         self.steps = 0
@@ -69,9 +67,8 @@ class Learner:
         self, segments: int, lag: int | None = None, shown: int | None = None, examined: int = EXAMINED
     ) -> float:
         """Share of fresh sequences of T = ``segments`` whose value it knows."""
-        tokens, labels = _batch(
-            np.random.default_rng(10_000), examined, segments, segments - 1 if lag is None else lag, shown
-        )
+        lag = segments - 1 if lag is None else lag
+        tokens, labels = _batch(np.random.default_rng(10_000), examined, segments, lag, shown)
         parts = zip(tokens.split(100), labels.split(100), strict=True)
         return round(sum(float((self.model(t).argmax(-1) == y).sum()) for t, y in parts) / examined, 3)
 
@@ -129,13 +126,10 @@ def anywhere(rule: str, seed: int) -> list[dict[str, Any]]:
     learner, rows = Learner(rule, seed), []
     for segments in STAGES:
         steps = learner.train(segments, STAGE_STEPS, anywhere=True)
-        each = [learner.accuracy(segments, lag) for lag in range(segments)]
+        places = [learner.accuracy(segments, lag) for lag in range(segments)]
         twice, fourfold = learner.spread(2 * segments), learner.spread(4 * segments)
-        longer = {"at 2 T": _mean(twice), "at 4 T": _mean(fourfold)}
-        spread = {"places at 2 T": twice, "places at 4 T": fourfold}
-        rows.append(
-            _row("anywhere", rule, seed, segments, steps, _mean(each), **longer, **spread, **{"every place": each})
-        )
+        more = {"at 2 T": _mean(twice), "at 4 T": _mean(fourfold), "places at 2 T": twice, "places at 4 T": fourfold}
+        rows.append(_row("anywhere", rule, seed, segments, steps, _mean(places), **more, **{"every place": places}))
     return rows
 
 
@@ -150,8 +144,8 @@ def check() -> None:
     """The label is the symbol after the mark, ``lag`` segments before the end."""
     symbols, labels = recall.sequences(np.random.default_rng(0), 50, SEGMENT, 5, 3)
     places = (symbols == recall.MARK).argmax(1)
-    if not ((places // SEGMENT == 1).all() and (symbols[np.arange(50), places + 1] == labels).all()):
-        raise RuntimeError("the recall task is not what it says")
+    right = (places // SEGMENT == 1).all() and (symbols[np.arange(50), places + 1] == labels).all()
+    require(bool(right), "the recall task is not what it says")
 
 
 def measure(kept: Kept) -> list[dict[str, Any]]:

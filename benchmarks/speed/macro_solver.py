@@ -1,8 +1,6 @@
 """The compiled macro solver against scipy's solve_ivp on the same equations, at comparable accuracy."""
 
-import statistics
 import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,7 +11,7 @@ from astro_sim.macro.equations import MacroState, derivative, rest
 from astro_sim.macro.model import MacroModel
 from astro_sim.macro.parameters import MacroParameters
 from astro_sim.macro.stimuli import square_wave
-from benchmarks.registry import Benchmark
+from benchmarks.registry import Benchmark, median_seconds, require
 
 CYCLES, REPEATS = 6, 3
 PARAMETERS = MacroParameters()
@@ -41,27 +39,16 @@ def scipy_solver() -> np.ndarray:
 
 def check() -> None:
     """Both end in the same state."""
-    if not np.allclose(compiled(), scipy_solver(), rtol=0, atol=1e-7):
-        raise RuntimeError("the solvers disagree; nothing to measure")
+    require(np.allclose(compiled(), scipy_solver(), rtol=0, atol=1e-7), "the solvers disagree")
 
 
 def measure() -> list[dict[str, Any]]:
     """Median seconds of interleaved runs, compilation not counted."""
-    solvers: dict[str, Callable[[], np.ndarray]] = {"compiled RK4": compiled, "scipy solve_ivp": scipy_solver}
-    seconds: dict[str, list[float]] = {name: [] for name in solvers}
-    for _ in range(REPEATS):
-        for name, solver in solvers.items():
-            started = time.perf_counter()
-            solver()
-            seconds[name].append(time.perf_counter() - started)
-    slowest = max(statistics.median(times) for times in seconds.values())
+    seconds = median_seconds({"compiled RK4": compiled, "scipy solve_ivp": scipy_solver}, REPEATS, time.perf_counter)
+    slowest = max(seconds.values())
     return [
-        {
-            "solver": name,
-            "seconds": round(statistics.median(times), 4),
-            "times as fast": round(slowest / statistics.median(times), 1),
-        }
-        for name, times in seconds.items()
+        {"solver": solver, "seconds": round(taken, 4), "times as fast": round(slowest / taken, 1)}
+        for solver, taken in seconds.items()
     ]
 
 

@@ -16,9 +16,8 @@ import torch
 from numpy.typing import NDArray
 
 from astro_sim.common.errors import InputError
-from benchmarks import training_step
-from benchmarks.registry import Benchmark
-from benchmarks.resume import Kept
+from benchmarks.registry import Benchmark, Kept, require
+from benchmarks.speed.step import laws
 from rmaat.tasks import storage
 from rmaat.training.evaluation import evaluate
 from rmaat.training.run import train
@@ -41,7 +40,7 @@ def run(model: str, data: Path) -> list[dict[str, Any]]:
     given = {name: value for name, value in SETTINGS.items() if model != "retnet" or name not in AT_ONCE}
     with tempfile.TemporaryDirectory() as folder:
         start = perf_counter()
-        record = train("enwik8", data, training_step.laws(), Path(folder) / "run", model, given)
+        record = train("enwik8", data, laws(), Path(folder) / "run", model, given)
         trained = perf_counter() - start
         result = evaluate(Path(folder) / "run")
     valid = {row["step"]: round(row["loss"] / math.log(2), 3) for row in record.metrics if row["split"] == "valid"}
@@ -81,8 +80,8 @@ def _codes(symbols: NDArray[np.uint8], order: int) -> NDArray[np.int64]:
 
 def check() -> None:
     """A table's numbers are bytes in their order."""
-    if _codes(np.array([1, 2, 3], np.uint8), 1).tolist() != [258, 515]:
-        raise RuntimeError("a table counts something else than bytes after bytes")
+    codes = _codes(np.array([1, 2, 3], np.uint8), 1).tolist()
+    require(codes == [258, 515], "a table counts something else than bytes after bytes")
 
 
 def measure(kept: Kept) -> list[dict[str, Any]]:

@@ -1,0 +1,1 @@
+"""One thing done by us and by others, side by side in one run."""
