@@ -77,253 +77,127 @@ def test_settings_are_listed_with_units(capsys):
     assert any(row.startswith("burn_in ") for row in rows)
 
 
-def cut(path: Path, to: Path) -> str:
-    to.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    return str(to)
-
-
-def edited(path: Path, to: Path, **changes) -> str:
-    to.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
-    return str(to)
-
-
-def broken_tsv(line: Path, at: Path) -> str:
-    at.mkdir()
+@pytest.fixture(scope="module")
+def broken(line, tmp_path_factory) -> Path:
+    """Files that something is wrong with."""
+    at = tmp_path_factory.mktemp("broken")
+    for name in ("ltp.nc", "laws.json"):
+        content = (line / name).read_bytes()
+        (at / f"cut.{name}").write_bytes(content[: len(content) // 2])
+    laws = json.loads((line / "laws.json").read_text())
+    for name, change in (("version", {"schema_version": 9}), ("extra", {"colour": "red"})):
+        (at / f"{name}.json").write_text(json.dumps({**laws, **change}))
+    Laws.load(line / "laws.json").with_parameters({"tau": 5.0}, "trained, from the law").save(at / "other.json")
+    (at / "lra").mkdir()
     for name in ("basic_train.tsv", "basic_val.tsv", "basic_test.tsv"):
         text = (line / "listops" / name).read_text().splitlines()
         text[4] = text[4].replace("\t", " ")
-        (at / name).write_text("\n".join(text))
-    return str(at)
+        (at / "lra" / name).write_text("\n".join(text))
+    shutil.copytree(line / "run", at / "pickled")
+    torch.save({"weights": torch.zeros(3)}, at / "pickled" / "model.safetensors")
+    return at
 
 
-BAD = {
-    "no verb of that name": (
-        lambda line, at: ["simulat"],
-        "No such command 'simulat'. Did you mean 'simulate'?",
+# A command, and what the one line about it must say. {line} has what the whole line left behind,
+# {broken} what was broken on purpose; TRAIN is a training run, of which what follows changes something.
+BAD = [
+    ("simulat", "No such command 'simulat'. Did you mean 'simulate'?"),
+    ("simulate ltp --uot x", "No such option: --uot"),
+    ("simulate ltp --out x.nc --seed x", "'--seed'"),
+    ("simulate ltp", "simulate: expected --out X.nc"),
+    ("simulate lpt --out x.nc", "unknown experiment 'lpt'; did you mean 'ltp'?"),
+    ("simulate ltp --model marco --out x.nc", "unknown model 'marco' for the experiment 'ltp'; did you mean 'macro'?"),
+    ("simulate ltp --out x.nc --set tau_pl=3", "unknown setting 'tau_pl'; did you mean 'tau_p_l'?"),
+    ("simulate ltp --out x.nc --set tau_s=-1", "tau_s: expected greater than 0 (s), got -1"),
+    ("simulate ltp --out x.nc --set tau_s", "--set 'tau_s': expected NAME=VALUE"),
+    ("simulate ltp --out x.nc --set interval=1e-9", "interval: 6e+10 samples; expected at most 1e+08"),
+    ("simulate ltp --out /proc/x.nc", "/proc/x.nc: "),  # before the run
+    ("simulate network --out x.nc --set window=1e9", "dt: 4e+13 steps; expected at most 1e+09"),  # before it is built
+    (
+        "simulate waves --out x.nc --set knockouts=gliotransmission",
+        "knockouts: expected a list, as in [\"gliotransmission\"], got 'gliotransmission'",
     ),
-    "no option of that name": (lambda line, at: ["simulate", "ltp", "--uot", "x"], "No such option: --uot"),
-    "a seed that is no number": (
-        lambda line, at: ["simulate", "ltp", "--out", "x.nc", "--seed", "x"],
-        "'--seed'",
-    ),
-    "no output": (lambda line, at: ["simulate", "ltp"], "simulate: expected --out X.nc"),
-    "unknown experiment": (
-        lambda line, at: ["simulate", "lpt", "--out", "x.nc"],
-        "unknown experiment 'lpt'; did you mean 'ltp'?",
-    ),
-    "unknown model": (
-        lambda line, at: ["simulate", "ltp", "--model", "marco", "--out", "x.nc"],
-        "unknown model 'marco' for the experiment 'ltp'; did you mean 'macro'?",
-    ),
-    "unknown setting": (
-        lambda line, at: ["simulate", "ltp", "--out", "x.nc", "--set", "tau_pl=3"],
-        "unknown setting 'tau_pl'; did you mean 'tau_p_l'?",
-    ),
-    "negative time constant": (
-        lambda line, at: ["simulate", "ltp", "--out", "x.nc", "--set", "tau_s=-1"],
-        "tau_s: expected greater than 0 (s), got -1",
-    ),
-    "a setting without a value": (
-        lambda line, at: ["simulate", "ltp", "--out", "x.nc", "--set", "tau_s"],
-        "--set 'tau_s': expected NAME=VALUE",
-    ),
-    "dataset without ltp variables": (
-        lambda line, at: ["fit", str(line / "stp.nc"), "--out", "x.json"],
+    (
+        "fit {line}/stp.nc --out x.json",
         "expected an 'ltp' dataset (variable 'p_l_cycle') to fit the retention law to; got none",
     ),
-    "truncated netCDF": (
-        lambda line, at: ["fit", cut(line / "ltp.nc", at / "cut.nc"), "--out", "x.json"],
-        "cut.nc: not a readable netCDF file, perhaps truncated",
-    ),
-    "a folder for a dataset": (
-        lambda line, at: ["fit", str(line), "--out", "x.json"],
-        ": a folder; expected a dataset (.nc), such as ",
-    ),
-    "a dataset of another kind of file": (
-        lambda line, at: ["fit", str(line / "laws.json"), "--out", "x.json"],
+    ("fit {broken}/cut.ltp.nc --out x.json", "cut.ltp.nc: not a readable netCDF file, perhaps truncated"),
+    ("fit {line} --out x.json", ": a folder; expected a dataset (.nc), such as "),
+    (
+        "fit {line}/laws.json --out x.json",
         "laws.json: not a netCDF 4 (HDF5) file; expected a dataset that rmaat simulate wrote (.nc)",
     ),
-    "a dataset for laws": (
-        lambda line, at: train(line, laws=str(line / "ltp.nc")),
-        "ltp.nc: a netCDF dataset; expected a laws file (JSON)",
-    ),
-    "a dataset for laws to show": (
-        lambda line, at: ["laws", "show", str(line / "ltp.nc")],
-        "ltp.nc: a netCDF dataset; expected a laws file (JSON)",
-    ),
-    "a file for a run": (
-        lambda line, at: ["evaluate", str(line / "laws.json")],
-        "laws.json: a file; expected a run folder, as rmaat train makes it",
-    ),
-    "a file for a run to inspect": (
-        lambda line, at: ["inspect", str(line / "laws.json")],
-        "laws.json: a file; expected a run folder, as rmaat train makes it",
-    ),
-    "a setting of the laws without its table": (
-        lambda line, at: [*train(line), "--set", "perturbed=flat"],
-        "unknown setting 'perturbed'; did you mean 'laws.perturbed'?",
-    ),
-    "a draw of a law without noise": (
-        lambda line, at: [*train(line), "--set", "laws.perturbed=posterior"],
-        "these laws have no spread to draw from: ",
-    ),
-    "a word where a list of words belongs": (
-        lambda line, at: ["simulate", "waves", "--out", "x.nc", "--set", "knockouts=gliotransmission"],
-        """knockouts: expected a list, as in ["gliotransmission"], got 'gliotransmission'""",
-    ),
-    "no such dataset": (lambda line, at: ["fit", "no.nc", "--out", "x.json"], "no.nc: no such dataset"),
-    "unknown family": (
-        lambda line, at: ["fit", str(line / "ltp.nc"), "--family", "exponental", "--out", "x.json"],
+    ("fit no.nc --out x.json", "no.nc: no such dataset"),
+    (
+        "fit {line}/ltp.nc --family exponental --out x.json",
         "unknown law family 'exponental'; did you mean 'exponential'?",
     ),
-    "laws of another version": (
-        lambda line, at: train(line, laws=edited(line / "laws.json", at / "laws.json", schema_version=9)),
-        "laws.json: laws schema 9; this version reads 2",
-    ),
-    "laws with an extra field": (
-        lambda line, at: train(line, laws=edited(line / "laws.json", at / "laws.json", colour="red")),
-        "laws.json: unknown setting 'colour' of LawsDocument",
-    ),
-    "truncated laws": (
-        lambda line, at: train(line, laws=cut(line / "laws.json", at / "laws.json")),
-        "laws.json: not a laws file",
-    ),
-    "unknown task": (
-        lambda line, at: ["data", "listop", "--out", "x"],
-        "unknown task 'listop'; did you mean 'listops'?",
-    ),
-    "broken line in a TSV": (
-        lambda line, at: ["data", "listops", "--source", broken_tsv(line, at / "lra"), "--out", "x"],
+    ("fit {line}/ltp.nc --out {line}/ltp.nc", "ltp.nc: expected a name that ends in .json"),
+    ("fit {line}/ltp.nc --out {line}/stp.nc/laws.json", "stp.nc"),
+    ("laws show {line}/ltp.nc", "ltp.nc: a netCDF dataset; expected a laws file (JSON)"),
+    ("data listop --out x", "unknown task 'listop'; did you mean 'listops'?"),
+    (
+        "data listops --source {broken}/lra --out x",
         "basic_test.tsv, line 5: expected 2 fields separated by tabs (Source, Target), got 1",
     ),
-    "no data": (
-        lambda line, at: train(line, data="nowhere"),
+    ("TRAIN --laws {line}/ltp.nc", "ltp.nc: a netCDF dataset; expected a laws file (JSON)"),
+    ("TRAIN --laws {broken}/version.json", "version.json: laws schema 9; this version reads 2"),
+    ("TRAIN --laws {broken}/extra.json", "extra.json: unknown setting 'colour' of LawsDocument"),
+    ("TRAIN --laws {broken}/cut.laws.json", "cut.laws.json: not a laws file"),
+    ("TRAIN --laws {broken}/other.json --out {line}/run --resume", "run: started with other laws"),
+    ("TRAIN --out {line}/run", "run: exists already"),
+    (
+        "TRAIN --data nowhere",
         "nowhere: no data folder (manifest.json is missing); make it with: rmaat data listops --out nowhere",
     ),
-    "unknown training setting": (
-        lambda line, at: [*train(line), "--set", "step=3"],
-        "unknown setting 'step'; did you mean 'steps'?",
-    ),
-    "no such settings file": (
-        lambda line, at: [*train(line), "--config", "no.toml"],
-        "no.toml: no such settings file",
-    ),
-    "a run in the way": (lambda line, at: train(line, out=str(line / "run")), "run: exists already"),
-    "checkpoint made with other laws": (
-        lambda line, at: [*train(line, laws=other_laws(at), out=str(line / "run")), "--resume"],
-        "run: started with other laws",
-    ),
-    "no such run": (lambda line, at: ["evaluate", "nowhere"], "nowhere: no such run folder"),
-    "no such run to inspect": (lambda line, at: ["inspect", "nowhere"], "nowhere: no such run folder"),
-    "nothing to inspect": (
-        lambda line, at: ["inspect", str(line / "run"), "--examples", "0"],
-        "examples: expected at least 1, got 0",
-    ),
-    "weights that are a pickle": (
-        lambda line, at: ["evaluate", pickled(line, at / "pickled")],
-        "model.safetensors: not a readable safetensors file",
-    ),
-    "unknown model of the family": (
-        lambda line, at: [*train(line), "--model", "rmmt"],
-        "unknown model 'rmmt'; did you mean 'rmt'?",
-    ),
-    "a readout that the model cannot have": (
-        lambda line, at: [
-            *train(line),
-            "--model",
-            "retnet",
-            "--set",
-            "readout=memory",
-            "--set",
-            "match_parameters=false",
-        ],
-        "readout: 'memory' needs a model with memory, and 'retnet' has none",
-    ),
-    "a head that is none": (
-        lambda line, at: ["models", "--head", "tag"],
-        "head: expected 'classify', 'match' or 'language', got 'tag'",
-    ),
-    "classes as a setting, where no task decides them": (
-        lambda line, at: ["models", "--set", "classes=5"],
-        "classes: expected as an option of its own, --classes",
-    ),
-    "segments of no length": (
-        lambda line, at: ["models", "--set", "segment_length=0"],
-        "segment_length: expected greater than or equal to 1 (tokens), got 0",
-    ),
-    "nothing to report": (lambda line, at: ["report", "nowhere", "--out", "x.html"], "nowhere: "),
-    "unknown benchmark": (
-        lambda line, at: ["bench", "amrb-memry"],
-        "unknown benchmark 'amrb-memry'; did you mean 'amrb-memory'?",
-    ),
-    "a fit over its own dataset": (
-        lambda line, at: ["fit", str(line / "ltp.nc"), "--out", str(line / "ltp.nc")],
-        "ltp.nc: expected a name that ends in .json",
-    ),
-    "a report over a run's files": (
-        lambda line, at: ["report", str(line / "run"), "--out", str(line / "run" / "run.json")],
-        "run.json: expected a name that ends in .html",
-    ),
-    "more samples than memory": (
-        lambda line, at: ["simulate", "ltp", "--out", "x.nc", "--set", "interval=1e-9"],
-        "interval: 6e+10 samples; expected at most 1e+08",
-    ),
-    "a seed beyond what a random state takes": (
-        lambda line, at: [*train(line), "--set", "seed=99999999999999999999"],
+    ("TRAIN --config no.toml", "no.toml: no such settings file"),
+    ("TRAIN --set step=3", "unknown setting 'step'; did you mean 'steps'?"),
+    ("TRAIN --set perturbed=flat", "unknown setting 'perturbed'; did you mean 'laws.perturbed'?"),
+    ("TRAIN --set laws.perturbed=posterior", "these laws have no spread to draw from: "),
+    (
+        "TRAIN --set seed=99999999999999999999",
         "seed: expected less than or equal to 9223372036854775807, got 99999999999999999999",
     ),
-    "a dataset where no file can be, told before the run": (
-        lambda line, at: ["simulate", "ltp", "--out", "/proc/x.nc"],
-        "/proc/x.nc: ",
+    ("TRAIN --model rmmt", "unknown model 'rmmt'; did you mean 'rmt'?"),
+    (
+        "TRAIN --model retnet --set readout=memory --set match_parameters=false",
+        "readout: 'memory' needs a model with memory, and 'retnet' has none",
     ),
-    "windows beyond reason, told before anything is built": (
-        lambda line, at: ["simulate", "network", "--out", "x.nc", "--set", "window=1e9"],
-        "dt: 4e+13 steps; expected at most 1e+09",
-    ),
-    "output where no file can be": (
-        lambda line, at: ["fit", str(line / "ltp.nc"), "--out", str(line / "stp.nc" / "laws.json")],
-        "stp.nc",
-    ),
-}
+    ("evaluate nowhere", "nowhere: no such run folder"),
+    ("evaluate {line}/laws.json", "laws.json: a file; expected a run folder, as rmaat train makes it"),
+    ("evaluate {broken}/pickled", "model.safetensors: not a readable safetensors file"),
+    ("inspect nowhere", "nowhere: no such run folder"),
+    ("inspect {line}/laws.json", "laws.json: a file; expected a run folder, as rmaat train makes it"),
+    ("inspect {line}/run --examples 0", "examples: expected at least 1, got 0"),
+    ("models --head tag", "head: expected 'classify', 'match' or 'language', got 'tag'"),
+    ("models --set classes=5", "classes: expected as an option of its own, --classes"),
+    ("models --set segment_length=0", "segment_length: expected greater than or equal to 1 (tokens), got 0"),
+    ("report nowhere --out x.html", "nowhere: "),
+    ("report {line}/run --out {line}/run/run.json", "run.json: expected a name that ends in .html"),
+    ("bench amrb-memry", "unknown benchmark 'amrb-memry'; did you mean 'amrb-memory'?"),
+]
 
 
-def train(line: Path, laws: str | None = None, data: str | None = None, out: str = "x") -> list[str]:
-    return [
-        "train", "listops", "--laws", laws or str(line / "laws.json"),
-        "--data", data or str(line / "listops"), "--out", out, *TRAINING,
-    ]  # fmt: skip
+def train(line: Path, **changes: str) -> list[str]:
+    options = {"laws": str(line / "laws.json"), "data": str(line / "listops"), "out": "x", **changes}
+    return ["train", "listops", *TRAINING, *(word for name, value in options.items() for word in (f"--{name}", value))]
 
 
-def pickled(line: Path, at: Path) -> str:
-    shutil.copytree(line / "run", at)
-    torch.save({"weights": torch.zeros(3)}, at / "model.safetensors")
-    return str(at)
-
-
-def other_laws(at: Path) -> str:
-    ltp, laws = at / "other.nc", at / "other.json"
-    assert main(["simulate", "ltp", "--out", str(ltp), "--set", "cycles=12", "--set", "tau_p_l=30"]) == 0
-    assert main(["fit", str(ltp), "--out", str(laws)]) == 0
-    return str(laws)
-
-
-@pytest.mark.parametrize("case", BAD)
-def test_bad_input_is_one_line_and_nothing_written(case, line, tmp_path, monkeypatch, capsys):
-    work, at = tmp_path / "work", tmp_path / "at"
-    work.mkdir()
-    at.mkdir()
-    monkeypatch.chdir(work)
-    make, message = BAD[case]
-    words = make(line, at)
+@pytest.mark.parametrize(("command", "message"), BAD)
+def test_bad_input_is_one_line_and_nothing_written(command, message, line, broken, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    verb, *words = command.format(line=line, broken=broken).split()
+    if verb == "TRAIN":  # what a command gives twice, the last one gives
+        verb, *words = [*train(line), *words]
     before = {path: path.read_bytes() for path in line.rglob("*") if path.is_file()}
     capsys.readouterr()
-    assert main(words) == 2
+    assert main([verb, *words]) == 2
     out, err = capsys.readouterr()
     assert message in err
     assert err.startswith("rmaat: ")
     assert err.count("\n") == 1
     assert out == ""
-    assert list(work.iterdir()) == []
+    assert list(tmp_path.iterdir()) == []
     assert {path: path.read_bytes() for path in line.rglob("*") if path.is_file()} == before
 
 
