@@ -33,6 +33,7 @@ from bridge import show
 from bridge.laws import Laws
 from rmaat.config import RMAATConfig
 from rmaat.models.registry import build_model
+from rmaat.models.weights import load_weights, read_tensors
 from rmaat.records import read_run
 from rmaat.settings import LawSettings, RunSettings, TrainSettings, flatten
 from rmaat.tasks import listops, storage
@@ -188,13 +189,8 @@ def settings_file(random: Random, place: Path) -> None:
 
 def assignments(random: Random, place: Path) -> None:
     """Words of --set, for training and for an experiment."""
-    names = [
-        *RMAATConfig.model_fields,
-        *TrainSettings.model_fields,
-        *(f"laws.{n}" for n in LawSettings.model_fields),
-        "x",
-        "",
-    ]
+    of_laws = (f"laws.{name}" for name in LawSettings.model_fields)
+    names = [*RMAATConfig.model_fields, *TrainSettings.model_fields, *of_laws, "x", ""]
     words = [f"{random.choice(names)}={random.choice(damage.WORDS)}" for _ in range(random.choice((1, 1, 2)))]
     if random.randrange(4) == 0:
         words = [damage.of_bytes(random, words[0].encode()).decode(errors="surrogateescape")]
@@ -223,22 +219,8 @@ def config(random: Random, place: Path) -> None:
                              "segment_length": 4, "memory_tokens": 2, "max_length": 16}  # fmt: skip
     for _ in range(random.choice((1, 2, 3))):
         name = random.choice([*known])
-        choices = (
-            *damage.ODD,
-            1,
-            2,
-            3,
-            4,
-            0.25,
-            4.0,
-            "scale",
-            "consolidate",
-            "none",
-            "mean",
-            "last",
-            "memory",
-            "language",
-        )
+        words = ("scale", "consolidate", "none", "mean", "last", "memory", "language")
+        choices = (*damage.ODD, 1, 2, 3, 4, 0.25, 4.0, *words)
         given[name] = random.choice(choices)
     found = RMAATConfig(**given)
     require(found.replace() == found, "another configuration when replaced by itself")
@@ -267,13 +249,8 @@ def macro(random: Random, place: Path) -> None:
         given[random.choice([*known])] = random.choice((*damage.ODD, *numbers, *numbers))
     protocol, constants = variant.complete(given)
     sizes = {**protocol.model_dump(), **constants.model_dump()}
-    if (
-        sizes["cycles"] > 3
-        or sizes["n"] > 4
-        or sizes["tau_cycle"] > 1e3
-        or sizes["dt"] < 1e-3
-        or sizes["interval"] < 1e-2
-    ):
+    most = {"cycles": 3, "n": 4, "tau_cycle": 1e3}
+    if any(sizes[name] > limit for name, limit in most.items()) or sizes["dt"] < 1e-3 or sizes["interval"] < 1e-2:
         return
     found = astro_sim.simulate("ltp", **given)
     require(all(np.isfinite(v).all() for v in found.variables.values() if v.dtype.kind == "f"), "numbers that are none")
@@ -316,16 +293,8 @@ def _arrays(split: Any) -> tuple[Any, ...]:
 def run_folder(random: Random, place: Path) -> None:
     """A run's files: what is read can be reported, and weights that are loaded are those that were written."""
     folder = fresh(place, valid(place) / "run")
-    names = (
-        "run.json",
-        "metrics.jsonl",
-        "summary.json",
-        "evaluation.json",
-        "laws.json",
-        "predictions.npy",
-        "model.safetensors",
-    )
-    path = folder / random.choice(names)
+    names = "run.json metrics.jsonl summary.json evaluation.json laws.json predictions.npy model.safetensors"
+    path = folder / random.choice(names.split())
     content = path.read_bytes()
     if path.suffix == ".jsonl" and random.randrange(2):
         rows = content.splitlines()
@@ -346,14 +315,14 @@ def run_folder(random: Random, place: Path) -> None:
 
 def _require_weights(path: Path, folder: Path, record: Any) -> None:
     network = build_model("rmaat", record.run.config, record.laws)
-    checkpoint.load_weights(network, path, record.laws.digest)
+    load_weights(network, path, record.laws.digest)
     for name, value in _weights(folder.parent).items():
         require(torch.equal(network.state_dict()[name], value), f"other weights {name} than were written")
 
 
 @cache
 def _weights(place: Path) -> dict[str, torch.Tensor]:
-    return checkpoint._read(valid(place) / "run" / "model.safetensors")[0]
+    return read_tensors(valid(place) / "run" / "model.safetensors")[0]
 
 
 def checkpoints(random: Random, place: Path) -> None:
@@ -368,9 +337,8 @@ def checkpoints(random: Random, place: Path) -> None:
     optimizer = torch.optim.AdamW(network.parameters())
     state = checkpoint.restore(folder, network, optimizer, record.laws.digest, Processes("cpu"))
     require(state.step == int(newest.name.removeprefix("step-")), "another step")
-    for name, value in checkpoint._read(valid(place) / "run" / "checkpoints" / newest.name / "model.safetensors")[
-        0
-    ].items():
+    saved, _ = read_tensors(valid(place) / "run" / "checkpoints" / newest.name / "model.safetensors")
+    for name, value in saved.items():
         require(torch.equal(network.state_dict()[name], value), f"other weights {name} than were saved")
 
 

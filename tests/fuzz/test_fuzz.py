@@ -1,4 +1,4 @@
-"""Some of what `python -m tests.fuzz` and `python -m tests.fuzz.kill` try; the scripts try ten times and more as much."""
+"""Some of what `python -m tests.fuzz` and `python -m tests.fuzz.kill` try; the scripts try far more."""
 
 import subprocess
 import sys
