@@ -1,11 +1,13 @@
 """What a section of the report is made of, and how numbers are written in it."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import plotly.graph_objects as go
 
+from bridge import describe
 from bridge.schema import Number
 
 
@@ -153,15 +155,22 @@ def percent(share: float | None, digits: int = 1) -> str:
 
 def r_squared(value: float) -> str:
     """R²; close to 1 as its distance from 1, where the digits are."""
-    rest = 1.0 - value
-    if abs(rest) < 1e-9:
-        return "1 (to within 1e-9)"
-    return f"1 − {rest:.1e}" if 0 < rest < 1e-3 else number(value)
+    return typeset(describe.r_squared(value))
 
 
 def interval(n: Number) -> str:
     """Value, unit and 95 % interval of a fitted number."""
-    unit = "" if n.unit == "1" else f" {n.unit.replace('1/spacing', 'per spacing')}"
-    if n.low is None or n.high is None:
-        return f"{number(n.value)}{unit} (the fit gives no interval)"
-    return f"{number(n.value)}{unit} (95 % interval {number(n.low)} to {number(n.high)})"
+    return typeset(describe.interval(n))
+
+
+def typeset(text: str) -> str:
+    """What `bridge.describe` says, as a page has it: minus signs, raised letters, percent signs kept by numbers."""
+    text = text.replace("p^l", "pˡ").replace("p^s", "pˢ").replace("R^2", "R²")
+    text = re.sub(r"(?<![\w).])-(?=\d)|(?<=\d )-(?= \d)", "−", text)
+    return re.sub(r"(?<=\d) %", "\N{NO-BREAK SPACE}%", text)
+
+
+def rows_of(told: describe.Table) -> tuple[list[str], list[list[str]]]:
+    """Head and rows of a table of `bridge.describe`, set as text is."""
+    head, rows = told
+    return [*map(typeset, head)], [[*map(typeset, row)] for row in rows]

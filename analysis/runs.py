@@ -8,8 +8,8 @@ from analysis.collect import Inputs
 from analysis.comparison.statistics import wilson
 from analysis.comparison_parts import comparison_parts
 from analysis.curves import law_path, series
-from analysis.law_words import REFERENCE_TOTAL, moved, plain
-from analysis.parts import Plot, Section, Table, Text, count, number, percent
+from analysis.parts import Plot, Section, Table, Text, count, number, percent, rows_of
+from bridge.describe import REFERENCE_TOTAL, moved_factors, moved_parameters, plain
 from rmaat.records import RunRecord
 
 MOVED_TOTALS = (4, 8, 16)  # T at which a trained law is held against the simulated one
@@ -84,23 +84,12 @@ def _moved(label: str, run: RunRecord) -> list[Any]:
         parts += [
             Table(
                 f"{label}: Where training moved the law ({plain(before.document.retention.family)})",
-                ["parameter", "unit", "simulated", "trained", "trained over simulated"],
-                [
-                    [name, n.unit, number(n.value), number(now := after.parameters[name]), number(now / n.value, 3)]
-                    for name, n in numbers.items()
-                ],
+                *rows_of(moved_parameters(before, after)),
                 ["unit"],
             ),
             Table(
                 f"{label}: how far RetentionFactor(., T) moved (total variation, 0 to 1)",
-                ["T", "distance", "first before", "first after", "last before", "last after"],
-                [
-                    [
-                        *(str(total), number(moved(before, after, total), 2)),
-                        *(number(laws.retention(total)[at]) for at in (0, -1) for laws in (before, after)),
-                    ]
-                    for total in MOVED_TOTALS
-                ],
+                *rows_of(moved_factors(before, after, MOVED_TOTALS)),
             ),
             Plot(
                 plots.law_moved(before, after, REFERENCE_TOTAL),

@@ -8,10 +8,11 @@ from analysis.astrocyte_words import astrocyte_sentences
 from analysis.collect import Inputs
 from analysis.comparison.statistics import wilson
 from analysis.comparison_parts import verdicts
-from analysis.law_words import REFERENCE_TOTAL, law_doubts, law_findings, moved, perturbation_told
+from analysis.curves import TOTALS
 from analysis.memory_words import look, memory_sentences
-from analysis.parts import count, is_number, number, percent, quantity
+from analysis.parts import count, is_number, number, percent, typeset
 from analysis.runs import labels, run_name
+from bridge import describe
 from rmaat.records import RunRecord
 
 QUESTIONS = (
@@ -50,8 +51,9 @@ def summary(inputs: Inputs) -> dict[str, list[str]]:
     astrocyte += astrocyte_sentences(inputs)
     for each in inputs.laws:
         prefix = f"{each.path}: " if len(inputs.laws) > 1 else ""
-        for group, sentences in ((law, law_findings(each.laws)), (doubts, law_doubts(each.laws))):
-            group += [prefix + sentences[0], *sentences[1:]]
+        known = [*describe.findings(each.laws), *describe.values(each.laws)]
+        for group, clauses in ((law, known), (doubts, describe.doubts(each.laws, TOTALS))):
+            group += [prefix + typeset(clauses[0]), *map(typeset, clauses[1:])]
     for index, (label, run) in enumerate(zip(labels(inputs.runs), inputs.runs, strict=True)):
         model.append(run_sentence(run, label))
         if (found := look(index, label, run)) is not None:
@@ -148,24 +150,13 @@ def segments(run: RunRecord) -> str:
 def laws_used(run: RunRecord) -> str:
     """Whether the run's laws were perturbed on purpose, and where training moved them; empty if neither."""
     asked = run.run.get("laws") or {}
-    perturbation, told = None if run.laws is None else run.laws.document.perturbation, ""
-    if perturbation is not None:
-        kind = perturbation_told(perturbation.kind, perturbation.factor, perturbation.seed)
-        told = f" Its laws were perturbed on purpose: {kind}."
-    elif isinstance(asked.get("perturbed"), str):  # laws.json is missing
-        told = f" Its laws were perturbed on purpose: {perturbation_told(asked['perturbed'], None, None)}."
-    before, after = run.laws, run.trained_laws
-    if before is None or after is None:
-        return told
-    changes = ", ".join(
-        f"{name} from {number(value)} to {quantity(after.parameters[name], n.unit)}"
-        for (name, value), n in zip(
-            before.parameters.items(), before.document.retention.parameters.values(), strict=True
-        )
-    )
-    distance = number(moved(before, after, REFERENCE_TOTAL), 2)
-    told += f" Training moved its law: {changes}; RetentionFactor(., {REFERENCE_TOTAL}) by {distance} "
-    return told + "(total variation, 0 to 1)."
+    perturbation = None if run.laws is None else run.laws.document.perturbation
+    if perturbation is None:  # where laws.json is missing, the settings still name it
+        perturbation = asked.get("perturbed")
+    told = "" if perturbation is None else f" Its laws were perturbed on purpose: {describe.kind(perturbation)}."
+    if run.laws is not None and run.trained_laws is not None:
+        told += " " + describe.moved(run.laws, run.trained_laws)
+    return typeset(told)
 
 
 def _longest(data: dict[str, Any]) -> int | None:

@@ -114,13 +114,7 @@ def test_the_readmes_figures_are_those_of_the_results():
         for part in ("samples or dynamics", "simulated curves")
     )
     right = {
-        (cycles, noise): np.mean(
-            [
-                row[row["truth"]]
-                for row in evidence.selection()
-                if (row["noise in"], row["cycles"], row["noise"]) == ("levels", cycles, noise)
-            ]
-        )
+        (cycles, noise): np.mean([row[row["truth"]] for row in evidence.selection("levels", cycles, noise)])
         for cycles, noise in ((12, 0.01), (24, 0.01), (24, 0.002))
     }
     expected |= {

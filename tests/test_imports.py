@@ -19,6 +19,7 @@ ALLOWED = {
     "analysis": (
         "astro_sim.dataset",
         "astro_sim.common",
+        "bridge.describe",
         "bridge.laws",
         "bridge.schema",
         "bridge.effects",

@@ -24,6 +24,7 @@ from analysis.figures.style import (
     tidy,
 )
 from astro_sim.common.errors import InputError
+from bridge.describe import mark
 from bridge.effects import OUTPUTS, Sensitivity
 from bridge.families.family import total_variation
 from bridge.laws import Laws
@@ -52,7 +53,7 @@ def ltp_law(laws: Laws) -> Figure:
 def draw_law(axes: Axes, laws: Laws) -> None:
     """The LTP curve, its law, and the law beyond the simulated cycles, on given axes."""
     document, n = laws.document.retention, laws.fitted_cycles
-    axes.set(title="LTP curve and its law" + perturbed(laws), xlabel="cycle", ylabel=rf"$p^l$ ({document.unit})")
+    axes.set(title="LTP curve and its law" + mark(laws), xlabel="cycle", ylabel=rf"$p^l$ ({document.unit})")
     inside, beyond = np.linspace(0, n, 200), np.linspace(n, 2 * n, 200)
     axes.plot(inside, law_level(laws, inside), color=colour(1), label=f"{document.family.replace('_', ' ')} law")
     axes.plot(beyond, law_level(laws, beyond), color=colour(1), linestyle="--", label="extrapolated")
@@ -92,7 +93,7 @@ def retention(laws: Laws, totals: Sequence[int] = MANY) -> Figure:
 
 def draw_retention(axes: Axes, laws: Laws, totals: Sequence[int]) -> None:
     """RetentionFactor(t, T) against t, a line a T, on given axes."""
-    axes.set(title="Retention" + perturbed(laws), xlabel="segment t", ylabel="RetentionFactor(t, T)")
+    axes.set(title="Retention" + mark(laws), xlabel="segment t", ylabel="RetentionFactor(t, T)")
     for index, curve in enumerate(retention_curves(laws, totals)):
         style = "--" if curve.extrapolates else "-"
         label = f"T = {curve.total}" + (", extrapolated" if curve.extrapolates else "")
@@ -102,12 +103,6 @@ def draw_retention(axes: Axes, laws: Laws, totals: Sequence[int]) -> None:
         axes.plot(curve.t, curve.factor, style, marker=marker, markersize=3, color=colour(index), label=label)
     axes.set_ylim(bottom=0)
     legend(axes)
-
-
-def perturbed(laws: Laws) -> str:
-    """What to add to a title where laws were changed on purpose."""
-    perturbation = laws.document.perturbation
-    return "" if perturbation is None else f" (perturbed: {perturbation.kind})"
 
 
 @plain

@@ -7,7 +7,12 @@ that a report can put a law's own evidence beside them.
 import json
 from functools import lru_cache
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bridge.schema import RetentionLaw
+
+TYPICAL = 0.01  # noise over the saturation, of a law whose residuals are unknown
 
 
 def coverage() -> list[dict[str, Any]]:
@@ -15,9 +20,31 @@ def coverage() -> list[dict[str, Any]]:
     return _rows("interval-coverage")
 
 
-def selection() -> list[dict[str, Any]]:
-    """What 100 curves of every family were taken for: a row a kind and size of noise, number of cycles and truth."""
-    return _rows("family-selection")
+def selection(noise: str, cycles: int | None = None, size: float | None = None) -> list[dict[str, Any]]:
+    """What 100 curves of every family were taken for: a row a kind and size of noise, number of cycles and truth.
+
+    Those with ``noise`` in "levels" or "dynamics" and, where they are given, so many cycles and this ``size`` of noise
+    over the saturation.
+    """
+    wanted = {"noise in": noise, "cycles": cycles, "noise": size}
+    return [
+        row
+        for row in _rows("family-selection")
+        if all(value is None or row[name] == value for name, value in wanted.items())
+    ]
+
+
+def nearest(law: "RetentionLaw") -> list[dict[str, Any]]:
+    """`selection` with the law's kind of noise, in the studied setting nearest to the law.
+
+    Of cycles, the most that the law has too: more would promise too much. A curve with less noise than any in the
+    study says more than the table.
+    """
+    counts = sorted({row["cycles"] for row in selection(law.noise)})
+    cycles = max((count for count in counts if count <= law.fitted_cycles), default=counts[0])
+    size = TYPICAL if law.deviation is None else law.deviation / law.amplitude.value
+    closest = min({row["noise"] for row in selection(law.noise, cycles)}, key=lambda studied: abs(studied - size))
+    return selection(law.noise, cycles, closest)
 
 
 @lru_cache

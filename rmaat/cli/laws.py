@@ -12,21 +12,6 @@ from rmaat.cli.terminal import Seed, Set, require_own, table
 app = typer.Typer(name="laws", help="Laws files, and the simulation behind them.", no_args_is_help=True)
 
 
-def taken(alpha: float | None, decay: float | None) -> str:
-    """The exponent and the decay that a model takes by default: fitted ones, else what stands in for them."""
-    from bridge.laws import PAPER_EXPONENT
-    from rmaat.config import DEFAULT_DECAY
-
-    exponent = (
-        f"{PAPER_EXPONENT:g} (the papers'; no frequency dataset was fitted)"
-        if alpha is None
-        else f"{alpha:.4g} (fitted; the papers': {PAPER_EXPONENT:g})"
-    )
-    falls = f"{DEFAULT_DECAY:g} per token (chosen; no spatial dataset was fitted)"
-    falls = falls if decay is None else f"{decay:.4g} per spacing (fitted)"
-    return f"a model takes the presynaptic exponent {exponent} and the spatial decay {falls}"
-
-
 def fit(
     datasets: Annotated[
         list[Path], typer.Argument(metavar="X.nc...", help="One ltp; also spatial, frequency and stp.")
@@ -44,8 +29,9 @@ def fit(
     Example: rmaat fit ltp.nc spatial.nc frequency.nc --out laws.json
     """
     from astro_sim.dataset import read
+    from bridge.describe import numbers, percent, taken
     from bridge.distil import fit_laws
-    from bridge.show import numbers
+    from rmaat.config import DEFAULT_DECAY
 
     require_suffix(out, ".json")
     require_own(out, "laws file", "retention")
@@ -54,9 +40,9 @@ def fit(
     laws.save(out)
     law = laws.document.retention
     if not law.identifiable:
-        print(f"not identifiable: {law.fitted_cycles} cycles reach {law.reached:.0%} of the fitted saturation")
+        print(f"not identifiable: {law.fitted_cycles} cycles reach {percent(law.reached)} of the fitted saturation")
     table(*numbers(laws))
-    print(taken(laws.presynaptic_exponent, laws.spatial_decay))
+    print(taken(laws, DEFAULT_DECAY))
     print(f"{out}: digest {laws.digest[:12]}")
 
 
@@ -69,16 +55,19 @@ def show(
 
     Example: rmaat laws show laws.json --total 16
     """
+    from bridge import describe
     from bridge.laws import Laws
-    from bridge.show import candidates, factors, numbers, sentences
+    from rmaat.config import DEFAULT_DECAY
 
-    laws = Laws.load(path)
-    print("\n".join(sentences(laws)) + "\n")
-    table(*numbers(laws))
-    print(taken(laws.presynaptic_exponent, laws.spatial_decay) + "\n")
-    table(*factors(laws, total or [4, 8, 16]))
+    laws, totals = Laws.load(path), total or [4, 8, 16]
+    print("\n".join([*describe.findings(laws), describe.data(laws), *describe.doubts(laws, totals)]) + "\n")
+    table(*describe.numbers(laws))
+    print(describe.taken(laws, DEFAULT_DECAY) + "\n")
+    table(*describe.quality(laws))
     print()
-    table(*candidates(laws))
+    table(*describe.factors(laws, totals))
+    print()
+    table(*describe.candidates(laws))
 
 
 @app.command()
@@ -125,9 +114,9 @@ def sensitivity(
 
     Example: rmaat laws sensitivity --range tau_p_l=30:90 --range beta=1:4 --figure effects.png
     """
+    from bridge.describe import effects, varied
     from bridge.exploring import parse_ranges
     from bridge.sensitivity_analysis import sensitivity as vary
-    from bridge.show import effects, explored
 
     if out is not None:
         require_suffix(out, ".json")
@@ -144,8 +133,7 @@ def sensitivity(
 
         figures.save(figures.sensitivity(found), figure)
     table(*effects(found))
-    failed = f", {found.failed} failed: {found.failure}" if found.failed else ""
-    print(f"{explored(found.model, found.settings)}, {found.family} law, {found.runs} simulations{failed}")
+    print(varied(found))
 
 
 @app.command(name="match")
@@ -164,11 +152,10 @@ def match_(
 
     Example: rmaat laws match laws.json --range tau_p_l=20:120 --range beta=1:4
     """
-    from astro_sim.dataset import settings_of
+    from bridge.describe import distance_left, matched
     from bridge.exploring import parse_ranges
     from bridge.laws import Laws
     from bridge.matching import TOTALS, match
-    from bridge.show import explored
 
     if out is not None:
         require_suffix(out, ".nc")
@@ -180,10 +167,5 @@ def match_(
         from astro_sim.dataset import write
 
         write(found.dataset, out)
-    rows = [(name, f"{v:.5g}", "at an end" if name in found.at_end else "") for name, v in found.parameters.items()]
-    table(("parameter", "value", ""), rows)
-    left = ", ".join(f"T = {total} {distance:.2g}" for total, distance in found.distances.items())
-    print(f"distance left {found.distance:.2g} ({left}), before {found.before:.2g}; {found.runs} simulations")
-    searched = explored(model, settings_of(found.dataset))
-    own = {explored(each.model, each.settings) for each in aim.document.sources if each.experiment == "ltp"}
-    print(f"searched: {searched}" + ("" if searched in own else f"; the law itself is of: {' and '.join(sorted(own))}"))
+    table(*matched(found))
+    print("\n".join(distance_left(found, aim)))

@@ -4,6 +4,7 @@ import pytest
 
 from analysis import paper
 from analysis.words import against_majority
+from bridge.describe import AT_SLOPE
 
 
 def test_averages_follow_from_the_tasks() -> None:
@@ -27,7 +28,7 @@ def test_ablations_agree_with_the_table() -> None:
 
 
 def test_slope_of_the_published_curve() -> None:
-    assert pytest.approx(0.0615, abs=1e-4) == paper.AT_SLOPE
+    assert pytest.approx(0.0615, abs=1e-4) == AT_SLOPE
 
 
 def test_a_difference_within_sampling_error_is_called_that() -> None:

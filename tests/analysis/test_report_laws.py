@@ -10,16 +10,15 @@ import numpy as np
 import pytest
 
 import bridge
-from analysis import family_evidence, law_words, plots
+from analysis import plots
 from analysis.collect import Inputs, LawsFile, collect
-from analysis.curves import VISIBLE, retention_curves
-from analysis.law_words import law_sentences
-from analysis.parts import Plot, Table, Text
+from analysis.curves import TOTALS, VISIBLE, retention_curves
+from analysis.parts import Plot, Table, Text, typeset
 from analysis.provenance import fit, train
 from analysis.runs import training
 from analysis.sections import long_term, retention
 from analysis.words import run_sentence
-from bridge import evidence, families
+from bridge import describe, evidence, families
 from bridge.families.family import total_variation
 from bridge.laws import PERTURBATIONS, WEIGHTS, Laws
 from bridge.schema import Number
@@ -54,7 +53,7 @@ def of(kind: type, parts: list[Any]) -> list[Any]:
 
 
 def told(laws: Laws) -> str:
-    return " ".join(law_sentences(laws))
+    return typeset(" ".join([*describe.findings(laws), *describe.values(laws), *describe.doubts(laws, TOTALS)]))
 
 
 def notes(laws: Laws) -> str:
@@ -85,15 +84,15 @@ def test_criteria_that_are_unknown_are_dashes(laws: Laws) -> None:
     bare = [each.model_copy(update={"bic": None, "held_out": None}) for each in laws.document.retention.candidates]
     (table,) = [p for p in of(Table, retention(given(changed(laws, candidates=bare))).parts) if "BIC" in p.columns]
     at = list(table.columns).index("BIC")
-    assert {(row[at], row[at + 1]) for row in table.rows} == {("–", "–")}
+    assert {(row[at], row[at + 1]) for row in table.rows} == {("none", "none")}
 
 
 def test_how_the_family_was_chosen(noisy: dict[str, Laws], laws: Laws) -> None:
-    assert "with the lowest AICc of 6 families" in told(bridge.fit_laws([noisy_ltp("levels", seed=1)], draws=0))
+    assert "; lowest AICc of 6 families;" in told(bridge.fit_laws([noisy_ltp("levels", seed=1)], draws=0))
     candidates = laws.document.retention.candidates
     better = [candidates[0], candidates[1].model_copy(update={"aicc": (candidates[0].aicc or 0.0) - 1.0})]
     asked = told(changed(laws, candidates=better))
-    assert "which was asked for (of 2 families stretched exponential has the lowest AICc)" in asked
+    assert "; asked for (of 2 families stretched exponential has the lowest AICc);" in asked
 
 
 def test_residuals_too_small_to_choose_by_are_told_with_the_choice(laws: Laws, noisy: dict[str, Laws]) -> None:
@@ -102,8 +101,10 @@ def test_residuals_too_small_to_choose_by_are_told_with_the_choice(laws: Laws, n
     equal = laws.document.retention.indistinct
     floor = {"exponential", "stretched_exponential"}
     assert floor <= set(equal)
-    few = f"({len(equal)} of 6 families leave residuals below 0.1 % of the rise, too small to choose by)"
-    assert f"which has the fewest parameters {few}: tau =" in told(laws)
+    few = (
+        f"({len(equal)} of 6 families leave residuals below 0.1\N{NO-BREAK SPACE}% of the rise, too small to choose by"
+    )
+    assert f"; fewest parameters {few});" in told(laws)
     assert "lowest AICc" not in told(laws)
     law = laws.document.retention
     other = next(each for each in law.candidates if each.family == "stretched_exponential")
@@ -113,12 +114,12 @@ def test_residuals_too_small_to_choose_by_are_told_with_the_choice(laws: Laws, n
     }
     concave = bool(families.get(other.family).concave(other.parameters))
     asked = changed(laws, family=other.family, parameters=values, draws=None, concave=concave)
-    assert f"which was asked for {few[:-1]}; exponential has the lowest AICc)" in told(asked)
+    assert f"; asked for {few}; exponential has the lowest AICc);" in told(asked)
 
     def caption(each: Laws) -> str:
         return next(p.caption for p in of(Table, retention(given(each)).parts) if p.caption.startswith("Families"))
 
-    counted = "AICc and BIC count residuals below 0.1 % of the rise as that large."
+    counted = "AICc and BIC count residuals below 0.1\N{NO-BREAK SPACE}% of the rise as that large."
     assert counted in caption(laws)
     assert counted not in caption(noisy["levels"])
 
@@ -126,20 +127,21 @@ def test_residuals_too_small_to_choose_by_are_told_with_the_choice(laws: Laws, n
 def test_what_cannot_be_seen_is_not_announced(laws: Laws, noisy: dict[str, Laws]) -> None:
     """The synapses of the linear macro model differ in their saturation, not in their time constant."""
     assert laws.document.retention.draws is not None
-    assert "RetentionFactor has no band that could be seen: 95 % of 400 resampled laws" in told(laws)
-    assert "agree" not in told(noisy["levels"])
+    for each in (laws, noisy["levels"]):
+        width = max(curve.width for curve in retention_curves(each))
+        share = describe.percent(width)
+        assert f"is {share} of the largest factor wide at most" in told(each).replace("\N{NO-BREAK SPACE}", " ")
 
     def shown(each: Laws) -> tuple[str, list[str], list[Any]]:
         parts = [*long_term(given(each)).parts, *retention(given(each)).parts]
         table = next(part for part in of(Table, parts) if "basis" in part.columns)
         captions = " ".join(part.caption for part in of(Plot, parts))
-        return captions, [row[4] for row in table.rows], plots.retention(each).data
+        return captions, [row[3] for row in table.rows], plots.retention(each).data
 
     captions, bands, traces = shown(laws)
     assert "Band:" not in captions
     assert "Bars:" not in captions
     assert "No bars: the standard error of the mean is at most " in captions
-    assert bands[0] == "none"
     assert "95 % of resampled laws" not in [trace.name for trace in traces]
     captions, bands, traces = shown(noisy["levels"])
     assert "Band: 95 % of resampled laws." in captions
@@ -151,49 +153,49 @@ def test_what_cannot_be_seen_is_not_announced(laws: Laws, noisy: dict[str, Laws]
 
 def test_the_band_is_explained(noisy: dict[str, Laws], laws: Laws) -> None:
     text = told(noisy["levels"])
-    assert "where 95 % of 20 resampled laws lie, segment by segment (replicates drawn with replacement" in text
-    assert "It takes the exponential family for granted." in text
-    wrong = "resampled laws of one family, which it takes for granted: it does not show a wrong family."
-    assert wrong in notes(noisy["levels"])
+    assert "holds 95\N{NO-BREAK SPACE}% of 20 resampled laws (replicates drawn with replacement" in text
+    for place in (text, notes(noisy["levels"])):
+        assert describe.BAND in place
     none = changed(laws, draws=None)
-    assert "RetentionFactor has no band: there are no resampled laws" in told(none)
+    assert "RetentionFactor has no band: nothing repeats" in told(none)
     assert "No band says how far off it may be." in notes(none)
     assert "Band:" not in next(p.caption for p in of(Plot, retention(given(none)).parts))
 
 
 def test_where_noise_enters_and_how_that_is_known(noisy: dict[str, Laws]) -> None:
-    assert (
-        "through the samples: every cycle end is read with an error of its own (how that is known: deviations of 21"
-        in told(noisy["levels"])
+    assert "through the samples, each of which is read with an error of its own (deviations of 21" in told(
+        noisy["levels"]
     )
-    assert "through the dynamics: every cycle starts where the last one ended, and errs" in told(noisy["dynamics"])
+    assert "through the dynamics, where a cycle starts from the end of the last one" in told(noisy["dynamics"])
 
 
 @pytest.mark.parametrize(
-    ("value", "expected"), [(0.39, "within ±1.96/√24 = 0.4."), (-0.41, "beyond 1.96/√24 = 0.4, the 95 % band")]
+    ("value", "expected"), [(0.39, "within 1.96 / sqrt(24) = 0.4."), (-0.41, "beyond 1.96 / sqrt(24) = 0.4, the")]
 )
 def test_autocorrelation_beyond_its_limit_is_flagged(noisy: dict[str, Laws], value: float, expected: str) -> None:
     text = told(changed(noisy["levels"], autocorrelation=value))
-    assert f"correlated by {value:.2g}, ".replace("-", "−") + expected in text
+    assert f" by {value:.2g}, ".replace("-", "−") + expected in text
     assert ("the law or the kind of noise is wrong" in text) == (abs(value) > 1.96 / np.sqrt(24))
 
 
 def test_residuals_of_an_exact_fit_are_not_correlated(laws: Laws) -> None:
     exact = changed(laws, residuals=[1e-17, -1e-17, 0.0, 0.0, 0.0, 0.0], autocorrelation=-0.9)
-    assert re.search(r"The residuals, at most [\d.]+e−15 % of the saturation, are negligible: below 0.1 %", told(exact))
+    assert re.search(
+        r"Residuals are negligible: at most [\d.]+e-15\s% of the saturation, and below 0.1\s%", told(exact)
+    )
     assert "correlated" not in told(exact)
 
 
 def test_residuals_below_the_resolution_get_one_verdict(laws: Laws, noisy: dict[str, Laws]) -> None:
     """Correlated as those of a deterministic run are, they say nothing of a wrong law or of a kind of noise."""
     law = laws.document.retention
-    assert law.noise_origin == law_words.NO_NOISE
+    assert law.noise_origin == describe.NO_NOISE
     small = changed(laws, deviation=3e-7 * law.amplitude.value, autocorrelation=0.95)
-    assert "are negligible: below 0.1 % of the rise they count as no noise." in told(small)
-    for contrary in ("correlated", "wrong", "Noise is taken", "no noise to place"):
+    assert "Residuals are negligible: at most" in told(small)
+    for contrary in ("correlated", "noise is wrong", "Noise is taken", "no noise to place"):
         assert contrary not in told(small)
     large = changed(laws, deviation=0.01 * law.amplitude.value, autocorrelation=0.95)
-    assert "No noise to place: another family follows the curve to within 0.1 % of its rise. Residuals" in told(large)
+    assert "No noise to place: another family follows the curve to within 0.1" in told(large)
     assert "the law or the kind of noise is wrong" in told(large)
     assert "negligible" not in told(noisy["levels"])
 
@@ -202,9 +204,9 @@ def test_a_law_that_its_curve_does_not_tell_is_marked(short: Laws, laws: Laws) -
     law = short.document.retention
     assert not law.identifiable
     for text in (told(short), notes(short)):
-        assert "The law is NOT identifiable." in text
+        assert "NOT identifiable: " in text
         assert f"reached {100 * law.reached:.0f}\N{NO-BREAK SPACE}% of the fitted saturation, below the 60" in text
-        assert "rely on the band of the retention factors, not on the parameters" in text
+        assert "rely on the band of RetentionFactor, not on the parameters" in text
     assert "there are no resampled laws to give a band" in told(changed(short, draws=None))
     assert "NOT identifiable" not in told(laws) + notes(laws)
     # Weights that stand in for the parameters need none; reversed ones do, and have no band.
@@ -243,11 +245,9 @@ def test_standard_errors_follow_a_thinned_curve(noisy: dict[str, Laws]) -> None:
 def test_perturbed_laws_say_so_everywhere(kind: str, laws: Laws) -> None:
     other = laws.perturbed(kind, factor=3.0, seed=5)
     for text in (told(other), notes(other)):
-        assert (
-            f"These laws differ on purpose, to find out whether the simulated law matters to a model: {kind} (" in text
-        )
+        assert f"Perturbed on purpose: {kind} (" in text
         assert PERTURBATIONS[kind] in text
-        assert f"digest {laws.digest[:12]}…" in text
+        assert f"digest {laws.digest[:12]}. " in text
         assert ("factor 3" in text) == (kind in ("faster", "slower"))
         assert ("seed 5" in text) == (kind in ("random", "posterior"))
     assert ("The parameters were not fitted" in told(other)) == (kind not in WEIGHTS)
@@ -262,14 +262,14 @@ def test_perturbed_laws_say_so_everywhere(kind: str, laws: Laws) -> None:
 def test_flat_laws_rest_on_no_cycle(laws: Laws) -> None:
     flat = laws.perturbed("flat")
     assert "is extrapolation" not in notes(flat)
-    assert "The retention factors do not rest on them." in told(flat)
+    assert "RetentionFactor does not rest on them." in told(flat)
     table = next(part for part in of(Table, retention(given(flat)).parts) if "basis" in part.columns)
     assert {row[-1] for row in table.rows} == {"perturbed weights"}
 
 
 def test_evidence_of_the_nearest_setting(laws: Laws, noisy: dict[str, Laws]) -> None:
     def setting(each: Laws) -> set[tuple[Any, ...]]:
-        return {(row["noise in"], row["cycles"], row["noise"]) for row in family_evidence.nearest(each)}
+        return {(row["noise in"], row["cycles"], row["noise"]) for row in evidence.nearest(each.document.retention)}
 
     assert setting(laws) == {("levels", 6, 0.01)}
     assert setting(noisy["dynamics"]) == {("dynamics", 24, 0.01)}
@@ -283,7 +283,7 @@ def test_confusion_matrix_stands_once_with_its_sentence(laws: Laws) -> None:
     (table,) = [
         part for part in of(Table, parts) if part.caption.startswith("What AICc takes 100 simulated curves for")
     ]
-    rows = [row for row in evidence.selection() if (row["noise in"], row["cycles"]) == ("levels", 6)]
+    rows = evidence.selection("levels", cycles=6)
     assert [row[1:7] for row in table.rows] == [[str(row[name]) for name in families.FAMILIES] for row in rows]
     assert list(table.columns) == [
         *("truth", "exponential", "double exponential", "stretched exponential", "hill", "power law", "logistic"),
@@ -291,10 +291,10 @@ def test_confusion_matrix_stands_once_with_its_sentence(laws: Laws) -> None:
     ]
     (text,) = [part.text for part in of(Text, parts) if part.text.startswith("How little")]
     for row in rows:
-        assert f"{row['exponential']} {row['truth'].replace('_', ' ')} curves" in text
-    assert "AICc chooses the exponential for 100 exponential curves, rightly, and for " in text
+        assert f"{row['exponential']} {row['truth'].replace('_', ' ')}" in text
+    assert "AICc takes 100 exponential curves for exponential, rightly, and " in text
     right = np.mean([row[row["truth"]] for row in rows])
-    assert f"finds the right family for {right:.3g} of 100 curves on average" in text
+    assert f"finds the right family for {right:.3g} of 100 curves" in text
     farthest = [row["95th of distances"] for row in rows]
     assert f"within {min(farthest):.2g} to {max(farthest):.2g} of the truth" in text
 

@@ -1,7 +1,5 @@
 """What the studies that ship with the package must show, and that they can be made again."""
 
-from collections import defaultdict
-
 import numpy as np
 import pytest
 
@@ -13,17 +11,9 @@ from bridge.families import FAMILIES
 ASKED = {(12, 0.01): (60, 0.05), (24, 0.01): (75, 0.04), (24, 0.002): (90, 0.04)}
 
 
-def settings(noise):
-    rows = defaultdict(list)
-    for row in evidence.selection():
-        if row["noise in"] == noise:
-            rows[row["cycles"], row["noise"]].append(row)
-    return rows
-
-
 @pytest.mark.parametrize("setting", ASKED, ids=str)
 def test_the_right_family_is_found_as_often_as_asked(setting):
-    rows = settings("levels")[setting]
+    rows = evidence.selection("levels", *setting)
     assert {row["truth"] for row in rows} == {*FAMILIES}
     assert all(sum(row[name] for name in FAMILIES) == family_selection.REPEATS for row in rows)
     assert np.mean([row[row["truth"]] for row in rows]) >= ASKED[setting][0]
@@ -31,7 +21,7 @@ def test_the_right_family_is_found_as_often_as_asked(setting):
 
 
 def test_six_cycles_tell_little_and_the_package_says_so():
-    rows = {row["truth"]: row for row in settings("levels")[6, 0.01]}
+    rows = {row["truth"]: row for row in evidence.selection("levels", 6, 0.01)}
     assert min(rows[truth]["exponential"] for truth in ("double_exponential", "stretched_exponential")) > 90
 
 
@@ -60,7 +50,7 @@ def test_a_study_of_coverage_made_again_is_the_same():
 @pytest.mark.long
 def test_a_study_of_selection_made_again_is_the_same_and_near_enough():
     found = family_selection.trials("levels", 12, 0.01)
-    for row in settings("levels")[12, 0.01]:
+    for row in evidence.selection("levels", 12, 0.01):
         for name in FAMILIES:
             assert abs(sum(each.chosen == name for each in found[row["truth"]]) - row[name]) <= 1
     distances = np.concatenate([[each.distance for each in trials] for trials in found.values()])

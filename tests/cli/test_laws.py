@@ -9,6 +9,7 @@ from astro_sim import simulate
 from astro_sim.common.files import digest
 from astro_sim.dataset import read
 from bridge import fit_laws
+from bridge.describe import plain
 from bridge.effects import Sensitivity
 from bridge.laws import PERTURBATIONS, Laws
 from rmaat.__main__ import main
@@ -23,14 +24,16 @@ def test_show_tells_law_factors_and_candidates(name, capsys):
     assert main(["laws", "show", str(path), "--total", "16"]) == 0
     out, err = capsys.readouterr()
     assert err == ""
-    perturbed = f"Perturbed on purpose: reversed ({PERTURBATIONS['reversed']}). RetentionFactor is set; "
-    assert out.startswith(perturbed if name == "reversed" else f"Retention law: {laws.family.name}, F(t) = ")
-    assert ("\nRetention law before that: " in out) == (name == "reversed")
+    perturbed = f"Perturbed on purpose: reversed ({PERTURBATIONS['reversed']}); "
+    identity = f"{plain(laws.family.name)}, {laws.family.equation}"
+    assert out.startswith(perturbed if name == "reversed" else f"Retention law: {identity}")
+    assert (f"\nRetention law before that: {identity}" in out) == (name == "reversed")
     assert "Fitted to 6 cycle ends averaged over 3 post x 3 pre; from ltp (macro, seed 0)." in out
     (first,) = [line.split() for line in out.splitlines() if line.split()[:2] == ["16", "1"]]
     assert first[2] == f"{laws.retention(16)[0]:.4g}"
-    assert first[-1] == ("set" if name == "reversed" else "extrapolated")
-    assert ("No draws" in out) == (name != "stretched")
+    assert first[-1] == "extrapolated"
+    assert (first[-2] == "set,") == (name == "reversed")
+    assert ("has no band" in out) == (name != "stretched")
     assert [line for line in out.splitlines() if line.startswith("other ")]
 
 
@@ -44,7 +47,7 @@ def test_show_warns_of_correlated_residuals(tmp_path, capsys, autocorrelation, d
     raw["digest"] = digest({name: value for name, value in raw.items() if name != "digest"})
     (tmp_path / "laws.json").write_text(json.dumps(raw))
     assert main(["laws", "show", str(tmp_path / "laws.json")]) == 0
-    told = "WARNING: residuals are correlated beyond 1.96 / sqrt(6), the 95 % band of independent ones: the law or the "
+    told = "WARNING: residuals are correlated by 0.9, beyond 1.96 / sqrt(6) = 0.8, "
     assert (told in capsys.readouterr().out) == warns
 
 
@@ -55,10 +58,10 @@ def test_show_does_not_call_simulated_what_was_set(kind, tmp_path, capsys):
     assert main(["laws", "show", str(path), "--total", "4"]) == 0
     out = capsys.readouterr().out
     numbers = "" if kind == "flat" else "; factor 3"
-    assert out.startswith(f"Perturbed on purpose: {kind} ({PERTURBATIONS[kind]}{numbers}). ")
+    assert out.startswith(f"Perturbed on purpose: {kind} ({PERTURBATIONS[kind]}{numbers}); ")
     rows = [line.split() for line in out.splitlines() if line.startswith("4 ")]
-    assert [row[-1] for row in rows] == ["set"] * 3
-    assert "No draws" not in out
+    assert [" ".join(row[4:]) for row in rows] == ["perturbed weights" if kind == "flat" else "set"] * 3
+    assert "nothing repeats" not in out
 
 
 def test_show_calls_trained_what_training_moved(tmp_path, capsys):
@@ -70,11 +73,11 @@ def test_show_calls_trained_what_training_moved(tmp_path, capsys):
 
 
 def test_show_says_where_the_number_of_parameters_decides(tmp_path, capsys):
-    told = "leave residuals below 0.1 % of the rise, which AICc counts as equal: "
+    told = " leave residuals below 0.1 % of the rise, too small to choose by"
     run = simulate("ltp", cycles=12, burn_in=3, dt=0.05)
     for family, ending in (
-        (None, "the one with the fewest parameters is taken.\n"),
-        ("stretched_exponential", "stretched_exponential was asked for, exponential has the fewest parameters.\n"),
+        (None, ");"),
+        ("stretched_exponential", "; exponential has the lowest AICc);"),
     ):
         fit_laws(run, family, draws=0).save(tmp_path / "laws.json")
         assert main(["laws", "show", str(tmp_path / "laws.json")]) == 0

@@ -29,7 +29,7 @@ from astro_sim.common.sealed import LENGTH
 from astro_sim.common.settings import load_toml, parse_assignments
 from astro_sim.dataset import content_digest
 from astro_sim.experiments import find
-from bridge import show
+from bridge import describe
 from bridge.laws import Laws
 from rmaat.config import RMAATConfig
 from rmaat.models.registry import build_model
@@ -107,7 +107,8 @@ def laws_file(random: Random, place: Path) -> None:
         require(np.isfinite(laws.online(total)).all(), "online factors that are no numbers")
         require(np.isfinite(laws.log_retention(total)).all(), "logarithms that are no numbers")
         laws.band(total)
-    show.sentences(laws), show.numbers(laws), show.factors(laws, [4, 16]), show.candidates(laws)
+    describe.findings(laws), describe.values(laws), describe.doubts(laws, [4, 16]), describe.quality(laws)
+    describe.numbers(laws), describe.factors(laws, [4, 16]), describe.candidates(laws)
     laws.save(place / "again.json")
     require(Laws.load(place / "again.json").digest == laws.digest, "other laws when written and read")
 
