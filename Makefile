@@ -37,14 +37,14 @@ bench: $(STAMP)
 	$(BIN)/rmaat bench
 
 docs: $(STAMP)   ## the pages, the gallery (executed) and the API, into docs/_build/html; warnings are errors
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[docs]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[all,docs]"
 	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx -n -W --keep-going -q -b html docs docs/_build/html
 
 # torch first: a later package that asks for "torch" would otherwise fetch its newest build, CUDA included.
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[test,lint]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[all,test,lint]"
 	touch $(STAMP)
 
 clean:

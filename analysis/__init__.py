@@ -6,8 +6,9 @@
 Names are loaded on first use; nothing here simulates, fits or trains.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from astro_sim.common.extras import lazily
 
 if TYPE_CHECKING:
     from analysis.comparison.compare import compare
@@ -17,8 +18,4 @@ _HOME = {"build_report": "analysis.report", "compare": "analysis.comparison.comp
 
 __all__ = ["build_report", "compare"]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        return getattr(import_module(_HOME[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazily(__name__, _HOME)

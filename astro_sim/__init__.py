@@ -6,8 +6,9 @@
 Names are loaded on first use, so that importing the package costs nothing.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from astro_sim.common.extras import lazily
 
 if TYPE_CHECKING:
     from astro_sim.common.errors import InputError
@@ -27,8 +28,4 @@ _HOME = {
 
 __all__ = ["InputError", "read", "select", "simulate", "sweep", "write"]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        return getattr(import_module(_HOME[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazily(__name__, _HOME)

@@ -6,8 +6,9 @@
 >>> laws.retention(16)
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from astro_sim.common.extras import lazily
 
 if TYPE_CHECKING:
     from bridge.distil import fit_laws
@@ -26,8 +27,4 @@ _HOME = {
 
 __all__ = ["Laws", "fit_laws", "fit_sweep", "match", "sensitivity"]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        return getattr(import_module(_HOME[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazily(__name__, _HOME)

@@ -10,8 +10,9 @@
 Names are loaded on first use: importing the package does not import torch.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from astro_sim.common.extras import lazily
 
 if TYPE_CHECKING:
     from rmaat import amrb
@@ -28,6 +29,7 @@ _HOME = {
     "RelativePosition": "rmaat.attention",
     "Rule": "rmaat.attention",
     "Stream": "rmaat.models.streaming",
+    "amrb": "rmaat.amrb",
     "build_model": "rmaat.models.registry",
     "from_pretrained": "rmaat.hub",
     "push_to_hub": "rmaat.hub",
@@ -48,10 +50,4 @@ __all__ = [
     "save_pretrained",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        return getattr(import_module(_HOME[name]), name)
-    if name == "amrb":
-        return import_module("rmaat.amrb")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazily(__name__, _HOME)

@@ -22,6 +22,7 @@ from typing import Annotated, Any
 import typer
 
 from astro_sim.common.errors import InputError
+from astro_sim.common.extras import extras_named
 from astro_sim.common.signals import handled
 from rmaat.cli import demo, laws, reproduce, simulate, train, view
 from rmaat.cli.terminal import require_streams
@@ -86,7 +87,8 @@ def main(arguments: list[str] | None = None) -> int:
 def _run(arguments: list[str]) -> int:
     try:
         command = typer.main.get_command(app)
-        status = command.main(args=arguments or ["--help"], prog_name="rmaat", standalone_mode=False)
+        with extras_named():
+            status = command.main(args=arguments or ["--help"], prog_name="rmaat", standalone_mode=False)
         return status if isinstance(status, int) else 0  # typer hands back 130 for an interrupt
     except InputError as error:
         return _refuse(str(error))

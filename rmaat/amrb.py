@@ -32,7 +32,7 @@ from torch.utils._pytree import tree_flatten, tree_leaves, tree_map_only
 from torch.utils.checkpoint import checkpoint
 
 from astro_sim.common.errors import InputError, brief
-from bridge.retention import Constants
+from bridge.constants import Constants
 
 Backward = Literal["amrb", "bptt", "truncated"]
 Memory = Any  # a tensor, or tensors in tuples, lists and dicts

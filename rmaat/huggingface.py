@@ -24,8 +24,9 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from astro_sim.common.errors import InputError, brief
+from astro_sim.common.extras import extras_named
+from bridge.constants import Constants
 from bridge.laws import Laws
-from bridge.retention import Constants
 from rmaat.attention.features import wide
 from rmaat.config import RMAATConfig
 from rmaat.hub import CONFIG, MODEL_TYPE, WEIGHTS, refuse_pickles, require_described
@@ -34,11 +35,9 @@ from rmaat.models.registry import build_model
 from rmaat.models.weights import order_metadata
 from rmaat.training.processes import started_processes
 
-try:
+with extras_named():
     from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedConfig, PreTrainedModel
     from transformers.modeling_outputs import SequenceClassifierOutput
-except ImportError:
-    raise InputError("rmaat.huggingface: needs transformers 5 or later; pip install 'rmaat[hf]'") from None
 
 # Weights whole or in shards, and the list of the shards: those of an earlier save would be read in place of new ones.
 STALE = re.compile(r"model(-\d{5}-of-\d{5})?\.safetensors(\.index\.json)?")

@@ -33,7 +33,7 @@ ALLOWED = {
 FRONT_DOOR = ("rmaat.__main__", "rmaat.cli.*")
 # third-party package -> patterns of the modules that may import it
 ONLY_IN = {
-    "torch": ("rmaat", "rmaat.*", "bridge.retention*"),
+    "torch": ("rmaat", "rmaat.*", "bridge.retention*", "bridge.constants"),
     "safetensors": ("rmaat", "rmaat.*"),
     "huggingface_hub": ("rmaat.hub",),
     "transformers": ("rmaat.huggingface",),

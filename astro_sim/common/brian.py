@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from astro_sim.common.errors import InputError, brief
+from astro_sim.common.extras import extras_named
 from astro_sim.common.signals import handlers_refused
 
 # Preferences that can change a number. Where a compiler and its libraries lie is left to the user.
@@ -43,11 +44,11 @@ def load_brian2() -> None:
     Raises
     ------
     InputError
-        A file of preferences that Brian2 cannot read.
+        A file of preferences that Brian2 cannot read, or no Brian2.
     """
     with _LOADING:
-        if "brian2" not in sys.modules:
-            with handlers_refused(), _preferences_told():
+        if not sys.modules.get("brian2"):
+            with handlers_refused(), _preferences_told(), extras_named():
                 import_module("brian2")
             _require_cache()
 
@@ -63,7 +64,7 @@ def own_preferences() -> Iterator[None]:
     with _COUNTING:
         _inside += 1
         if _inside == 1:
-            if "brian2" in sys.modules:
+            if sys.modules.get("brian2"):
                 _overrule()
             else:
                 sys.meta_path.insert(0, _WATCH)

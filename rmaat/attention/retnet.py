@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad, silu
 
 from astro_sim.common.errors import InputError
-from bridge.retention import Constants
+from bridge.constants import Constants
 from rmaat.attention.features import wide
 from rmaat.attention.mixer import Mixer, Projection, join_heads, only
 from rmaat.attention.scan import decayed_sums

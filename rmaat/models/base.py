@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from astro_sim.common.errors import InputError
-from bridge.retention import Retention, restore_constants
+from bridge.constants import restore_constants
+from bridge.retention import Retention
 from rmaat.amrb import Step
 from rmaat.checks import kind_of, refuse_tracing
 from rmaat.models.encoder import SegmentEncoder, SequenceEncoder

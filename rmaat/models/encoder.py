@@ -10,8 +10,9 @@ from torch.nn.functional import layer_norm
 from torch.nn.modules.dropout import _DropoutNd
 
 from astro_sim.common.errors import InputError, brief
+from bridge.constants import Constants
 from bridge.laws import Laws
-from bridge.retention import Constants, Retention
+from bridge.retention import Retention
 from rmaat.amrb import Step, affordable, kinds, run_segments
 from rmaat.attention import AstromorphicAttention, Mixer, RelativePosition
 from rmaat.attention.features import wide

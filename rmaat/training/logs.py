@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from astro_sim.common.errors import InputError
+from astro_sim.common.extras import extras_named
 from astro_sim.common.files import write_text
 from rmaat.records import METRICS, read_metrics
 
@@ -78,8 +78,6 @@ class Logs:
 
 def event_writer() -> Any:
     """TensorBoard's writer, which is an extra."""
-    try:
+    with extras_named():
         from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        raise InputError("tensorboard: not installed; expected: pip install 'rmaat[tensorboard]'") from None
     return SummaryWriter

@@ -10,7 +10,7 @@ from accelerate import init_empty_weights
 from torch import nn
 
 from astro_sim.common.errors import InputError
-from bridge.retention import Constants
+from bridge.constants import Constants
 from rmaat.models.registry import MEMBERS, build_model
 
 HEADS = ("classify", "language")
