@@ -20,7 +20,7 @@ from analysis.views.tables import inventory
 from astro_sim.dataset import changes_of, grid_of, settings_of, stands_for
 
 if TYPE_CHECKING:
-    from bridge.swept import SweptLaw
+    from bridge.exploration.sweep import SweptLaw
 
 MOST_POINTS = 2000  # of a grid; more would make the page heavy
 STEPS_A_CYCLE = 4  # of the law's curve
@@ -53,7 +53,10 @@ def _parts(each: Dataset, inputs: Inputs, index: int) -> list[Any]:
         )
         held = inventory(each.data, f"{each.path}: dimensions, unit and range of variables.")
         return [Text(told, note=True), *courses(each.data, str(each.path)), held]
-    from bridge.swept import REPEATED, fit_sweep  # loads the optimiser, which a page without a sweep does without
+    from bridge.exploration.sweep import (  # loads the optimiser, which a page without a sweep does without
+        REPEATED,
+        fit_sweep,
+    )
 
     grid = {dim: len(values) for dim, values in grid_of(each.data).items() if dim not in REPEATED}
     size = int(np.prod(list(grid.values()), dtype=int))

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING
 from astro_sim.common.extras import lazily
 
 if TYPE_CHECKING:
-    from bridge.distil import fit_laws
+    from bridge.exploration.match import match
+    from bridge.exploration.sensitivity import sensitivity
+    from bridge.exploration.sweep import fit_sweep
+    from bridge.fit import fit_laws
     from bridge.laws import Laws
-    from bridge.matching import match
-    from bridge.sensitivity_analysis import sensitivity
-    from bridge.swept import fit_sweep
 
 _HOME = {
     "Laws": "bridge.laws",
-    "fit_laws": "bridge.distil",
-    "fit_sweep": "bridge.swept",
-    "match": "bridge.matching",
-    "sensitivity": "bridge.sensitivity_analysis",
+    "fit_laws": "bridge.fit",
+    "fit_sweep": "bridge.exploration.sweep",
+    "match": "bridge.exploration.match",
+    "sensitivity": "bridge.exploration.sensitivity",
 }
 
 __all__ = ["Laws", "fit_laws", "fit_sweep", "match", "sensitivity"]

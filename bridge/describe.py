@@ -5,20 +5,14 @@ all text. Everything is plain ASCII, which a page sets as it likes ("p^l", "R^2"
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
 
 import numpy as np
 
-from astro_sim.dataset import settings_of
 from bridge import evidence, families
-from bridge.effects import OUTPUTS, Sensitivity
-from bridge.families.family import total_variation
+from bridge.families.base import total_variation
 from bridge.laws import PAPER_EXPONENT, PERTURBATIONS, WEIGHTS, Laws
 from bridge.schema import REACH, RESOLUTION, Number, Perturbation, RetentionLaw
-
-if TYPE_CHECKING:
-    from bridge.matching import Match
 
 Table = tuple[tuple[str, ...], list[tuple[str, ...]]]
 
@@ -413,7 +407,7 @@ def evidence_caption(laws: Laws) -> str:
     )
 
 
-# Two laws, and what moves one.
+# A law before training and after it.
 
 
 def moved(before: Laws, after: Laws) -> str:
@@ -444,50 +438,6 @@ def moved_factors(before: Laws, after: Laws, totals: Sequence[int]) -> Table:
         ends = (number(factor[at]) for at in (0, -1) for factor in pair)
         rows.append((str(total), number(total_variation(*pair), 2), *ends))
     return ("T", "distance", "first before", "first after", "last before", "last after"), rows
-
-
-def effects(found: Sensitivity) -> Table:
-    """What each parameter of the simulation does to the law, by `OUTPUTS`."""
-    if found.method == "morris":
-        columns = ("elasticity", "mean size", "+-", "spread")
-        parts = [(e.mean, e.size, e.confidence, e.spread) for e in found.effects]
-    else:
-        columns = ("alone (S1)", "together (ST)", "+-")
-        parts = [(e.alone, e.together, e.confidence) for e in found.effects]
-    names = {output: name.format(T=found.total) for output, name in OUTPUTS.items()}
-    rows = [
-        (names[e.output], e.parameter, *("none" if value is None else f"{value:.3f}" for value in part))
-        for e, part in zip(found.effects, parts, strict=True)
-    ]
-    return ("of", "parameter", *columns), rows
-
-
-def varied(found: Sensitivity) -> str:
-    """What was varied for `effects`: model, family and simulations."""
-    failed = f", {found.failed} failed: {found.failure}" if found.failed else ""
-    return f"{_explored(found.model, found.settings)}, {plain(found.family)} law, {found.runs} simulations{failed}"
-
-
-def matched(match: "Match") -> Table:
-    """Parameters of the simulation whose law is nearest to the one that was asked for."""
-    rows = [(name, f"{v:.5g}", "at an end" if name in match.at_end else "") for name, v in match.parameters.items()]
-    return ("parameter", "value", ""), rows
-
-
-def distance_left(match: "Match", aim: Laws) -> list[str]:
-    """How near a match came to the law that was asked for, and in which model."""
-    apart = ", ".join(f"T = {total} {distance:.2g}" for total, distance in match.distances.items())
-    searched = _explored(str(match.dataset.attrs["model"]), settings_of(match.dataset))
-    own = {_explored(one.model, one.settings) for one in aim.document.sources if one.experiment == "ltp"}
-    return [
-        f"distance left {match.distance:.2g} ({apart}), before {match.before:.2g}; {match.runs} simulations",
-        f"searched: {searched}" + ("" if searched in own else f"; the law itself is of: {' and '.join(sorted(own))}"),
-    ]
-
-
-def _explored(model: str, settings: Mapping[str, Any]) -> str:
-    """The model of a simulation, and its LTP dynamics where it has a choice: the laws of the two differ."""
-    return ", ".join([model, *([str(settings["ltp_dynamics"])] if "ltp_dynamics" in settings else [])])
 
 
 def _set_aside(laws: Laws) -> bool:

@@ -20,9 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from bridge import residuals
 from bridge.families import Family, Parameter
-from bridge.schema import REACH, RESOLUTION
+from bridge.schema import REACH, RESOLUTION, residual_deviation, residual_r_squared
 
 Array = NDArray[np.float64]
 Noise = Literal["levels", "dynamics"]
@@ -207,7 +206,7 @@ def fit_curve(
     count, free = len(rise), len(problem.axes)
     weighted = np.asarray(found.residual, dtype=float)
     rss = float(weighted @ weighted)
-    deviation = residuals.deviation(weighted, free)
+    deviation = residual_deviation(weighted, free)
     flatness = {name: p.stderr or np.nan for name, p in found.params.items()}  # standard errors at a deviation of 1
     errors = {name: each * deviation for name, each in flatness.items()}
     # Without noise the search ends somewhere among residuals below EXACT: a bound that lies there, too, is reached.
@@ -234,7 +233,7 @@ def fit_curve(
         amplitude=estimate(AMPLITUDE, unit),
         residuals=weighted / weight * unit,
         deviation=deviation * unit,
-        r_squared=residuals.r_squared(weighted / weight, problem.data, weight),
+        r_squared=residual_r_squared(weighted / weight, problem.data, weight),
         aicc=aicc,
         bic=bic,
         converged=converged,

@@ -15,8 +15,20 @@ from pydantic import ValidationError
 from astro_sim.common.errors import InputError, require_known
 from astro_sim.common.files import digest, read_json, write_text
 from astro_sim.common.settings import explain
-from bridge import families, residuals
-from bridge.schema import KIND, REACH, RESOLUTION, SCHEMA_VERSION, LawsDocument, Number, Perturbation, finite
+from bridge import families
+from bridge.schema import (
+    KIND,
+    REACH,
+    RESOLUTION,
+    SCHEMA_VERSION,
+    LawsDocument,
+    Number,
+    Perturbation,
+    finite,
+    residual_autocorrelation,
+    residual_deviation,
+    residual_r_squared,
+)
 
 Array = NDArray[np.float64]
 
@@ -265,9 +277,9 @@ class Laws:
             "noise_origin": f"nothing was fitted ({origin})",
             "spread": None,
             "residuals": [float(each) for each in left],
-            "deviation": finite(residuals.deviation(left, 0)),
-            "autocorrelation": residuals.autocorrelation(left),
-            "r_squared": residuals.r_squared(left, rise),
+            "deviation": finite(residual_deviation(left, 0)),
+            "autocorrelation": residual_autocorrelation(left),
+            "r_squared": residual_r_squared(left, rise),
             "draws": None,
             "reached": reached,
             "identifiable": law.converged and reached >= REACH,
@@ -299,8 +311,6 @@ class Laws:
         if not isinstance(raw, dict) or raw.get("kind") != KIND:
             raise InputError(f"{where}: not a laws file (expected kind {KIND!r})")
         version = raw.get("schema_version")
-        if version == 1:
-            raise InputError(f"{where}: laws schema 1; rmaat laws convert {where} --out NEW.json makes it 2")
         if version != SCHEMA_VERSION:
             raise InputError(f"{where}: laws schema {version}; this version reads {SCHEMA_VERSION}")
         stated = raw.get("digest")

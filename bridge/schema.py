@@ -4,6 +4,8 @@ import math
 from functools import lru_cache
 from typing import Annotated, Any, Literal, Protocol, Self
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 KIND = "astromorphic-laws"
@@ -18,9 +20,30 @@ Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Perturbed = Literal["flat", "reversed", "random", "faster", "slower", "posterior"]
 
 
+Array = NDArray[np.float64]
+
+
 def finite(value: float) -> float | None:
     """JSON has no infinity and no NaN."""
     return float(value) if math.isfinite(value) else None
+
+
+def residual_autocorrelation(residuals: Array) -> float:
+    """Of residuals one cycle apart; beyond 2 / sqrt(cycles) the law or the kind of noise is wrong."""
+    return float(residuals[1:] @ residuals[:-1] / (residuals @ residuals)) if residuals.any() else 0.0
+
+
+def residual_deviation(residuals: Array, fitted: int) -> float:
+    """Standard deviation of residuals that so many fitted numbers have made smaller; NaN where no freedom is left."""
+    freedom = len(residuals) - fitted
+    return float(np.sqrt(residuals @ residuals / freedom)) if freedom > 0 else float("nan")
+
+
+def residual_r_squared(residuals: Array, data: Array, weight: Array | None = None) -> float:
+    """Share of the weighted variance of the data that is explained; NaN for data without any."""
+    weight = np.ones_like(data) if weight is None else weight
+    total = float(np.sum((weight * (data - np.average(data, weights=weight**2))) ** 2))
+    return 1.0 - float(np.sum((weight * residuals) ** 2)) / total if total > 0 else float("nan")
 
 
 class Estimated(Protocol):
@@ -180,13 +203,13 @@ class Source(Closed):
     seed: int
     digest: Digest = Field(description="of the question: experiment, model, seed and settings")
     contents: Digest | None = Field(
-        None, description="of the answer, `astro_sim.dataset.content_digest`; left out by files older than it"
+        None, description="of the answer, `astro_sim.dataset.content_digest`; left out where it was not kept"
     )
     settings: dict[str, Any]
 
     @model_serializer(mode="wrap")
     def _without_unknown(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Laws that were fitted before contents had a digest keep the digest that runs name them by."""
+        """A digest of contents that was not kept leaves no trace in the digest by which runs name the laws."""
         fields = handler(self)
         return fields if self.contents is not None else {k: v for k, v in fields.items() if k != "contents"}
 

@@ -20,7 +20,7 @@ from astro_sim import experiments
 from astro_sim.common.settings import Settings, parse_assignments
 from astro_sim.sweeps.grid import parse as parse_grid
 from benchmarks.registry import BY_NAME, NAMES
-from bridge.exploring import parse_ranges
+from bridge.exploration.runs import parse_ranges
 from rmaat import tasks
 from rmaat.__main__ import app, main
 from rmaat.config import MODELS
@@ -245,7 +245,7 @@ def _names(name: list[str], free: list[str], given: dict[str, list[str]]) -> Non
         RunSettings.build(flatten(values, "--set"), 257)
         if model is not None and model not in MODELS and model != "NAME":
             raise ValueError(f"unknown model {model}")
-    if verb.startswith("laws ") and not verb.endswith(("show", "convert")):
+    if verb.startswith("laws ") and not verb.endswith("show"):
         parse_ranges([each for each in given.get("--range", []) if not each.startswith("NAME")])
         chosen = experiments.find("ltp").get(model or "macro")
         chosen.complete(values)

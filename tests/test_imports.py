@@ -22,10 +22,10 @@ ALLOWED = {
         "bridge.describe",
         "bridge.laws",
         "bridge.schema",
-        "bridge.effects",
+        "bridge.exploration.sensitivity",
         "bridge.evidence",
         "bridge.families",
-        "bridge.swept",
+        "bridge.exploration.sweep",
         "rmaat.records",
     ),
 }
@@ -224,12 +224,12 @@ def test_imports_point_upstream_and_narrowly(room):
         ("astro_sim.macro.model", "from scipy.optimize import curve_fit"),
         ("astro_sim.macro.model", "from scipy import optimize"),
         ("astro_sim.macro.model", "import lmfit"),
-        ("bridge.distil", "from astro_sim import simulate"),
-        ("bridge.distil", "import astro_sim"),
-        ("bridge.distil", "from astro_sim.macro.model import MacroModel"),
-        ("bridge.distil", "if True:\n    from rmaat.records import RunRecord"),
-        ("bridge.distil", "import torch"),
-        ("bridge.distil", "import brian2"),
+        ("bridge.fit", "from astro_sim import simulate"),
+        ("bridge.fit", "import astro_sim"),
+        ("bridge.fit", "from astro_sim.macro.model import MacroModel"),
+        ("bridge.fit", "if True:\n    from rmaat.records import RunRecord"),
+        ("bridge.fit", "import torch"),
+        ("bridge.fit", "import brian2"),
         ("rmaat.models.base", "from astro_sim.dataset import read"),
         ("rmaat.models.base", "import analysis"),
         ("rmaat.models.base", "import matplotlib.pyplot as plt"),
@@ -243,7 +243,7 @@ def test_imports_point_upstream_and_narrowly(room):
         ("rmaat.models.base", "import numpy as np\nnp.load('x', allow_pickle=flag)"),
         ("analysis.report", "from rmaat.models.base import RMAAT"),
         ("analysis.report", "import rmaat"),
-        ("analysis.report", "from bridge.distil import fit_laws"),
+        ("analysis.report", "from bridge.fit import fit_laws"),
         ("analysis.report", "from bridge import Laws"),
         ("analysis.report", "import torch"),
         ("rmaat.__main__", "import astro_sim"),
@@ -258,7 +258,7 @@ def test_a_violation_is_found(module, source):
 def test_a_relative_import_cannot_hide():
     assert len(violations("from ..bridge import laws", "astro_sim.simulation")) == 1
     assert violations("from . import laws", "bridge", is_package=True) == []
-    assert list(imports(ast.parse("from .laws import Laws"), "bridge.distil", False)) == [
+    assert list(imports(ast.parse("from .laws import Laws"), "bridge.fit", False)) == [
         Import(1, "bridge.laws.Laws", False)
     ]
     assert list(imports(ast.parse("from .laws import Laws"), "bridge", True)) == [Import(1, "bridge.laws.Laws", False)]
@@ -269,7 +269,7 @@ def test_a_relative_import_cannot_hide():
     [
         ("astro_sim.macro.model", "from astro_sim.common.errors import InputError\nimport scipy.spatial"),
         (
-            "bridge.distil",
+            "bridge.fit",
             "from astro_sim.dataset import check\nfrom astro_sim.common import files\nimport lmfit",
         ),
         ("bridge.retention", "import torch"),

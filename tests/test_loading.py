@@ -51,7 +51,7 @@ def test_from_help_to_a_simulation(tmp_path):
 def test_from_a_comparison_to_a_fit(tmp_path):
     right = np.random.default_rng(0).random(200) < 0.6
     runs = [str(write(tmp_path / name, name, 0, right)) for name in ("rmaat", "rmt")]
-    steps = [f"assert main(['compare', *{runs!r}]) == 0", "import bridge.distil, bridge.laws"]
+    steps = [f"assert main(['compare', *{runs!r}]) == 0", "import bridge.fit, bridge.laws"]
     (compared, fitted), done = loaded_after(steps, tmp_path)
     assert not compared & {"torch", "plotly", "matplotlib", "xarray", "numba", "brian2"}
     assert "lmfit" in fitted

@@ -25,8 +25,8 @@ from analysis.figures.style import (
 )
 from astro_sim.common.errors import InputError
 from bridge.describe import mark
-from bridge.effects import OUTPUTS, Sensitivity
-from bridge.families.family import total_variation
+from bridge.exploration.sensitivity import OUTPUTS, Sensitivity
+from bridge.families.base import total_variation
 from bridge.laws import Laws
 
 MANY = (2, 4, 8, 16, 32, 64)  # T

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.registry import Benchmark, median_seconds, require
-from bridge.bootstrap import bootstrap, noisy_curve
 from bridge.curves import Curve
 from bridge.families import FAMILIES
+from bridge.intervals import bootstrap, noisy_curve
 from bridge.selection import compare
 
 CYCLES, REPETITIONS = 24, 10

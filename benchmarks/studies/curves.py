@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from bridge.bootstrap import noisy_curve
 from bridge.families import FAMILIES
 from bridge.fitting import Noise
+from bridge.intervals import noisy_curve
 
 Result = TypeVar("Result")
 

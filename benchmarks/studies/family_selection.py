@@ -7,7 +7,7 @@ import numpy as np
 from benchmarks.registry import Benchmark, require
 from benchmarks.studies.curves import TRUTHS, curve, side_by_side
 from bridge.families import FAMILIES
-from bridge.families.family import total_variation
+from bridge.families.base import total_variation
 from bridge.fitting import NOISES, CurveFit, Noise
 from bridge.selection import likelier, ranking
 

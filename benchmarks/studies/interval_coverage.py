@@ -8,7 +8,7 @@ from benchmarks.registry import Benchmark, require
 from benchmarks.studies.curves import TRUTHS, curve, side_by_side
 from bridge.families import FAMILIES
 from bridge.fitting import AMPLITUDE, NOISES, Noise, fit_curve
-from bridge.profile import Profile
+from bridge.intervals import Profile
 
 REPEATS, CYCLES, DEVIATION = 1000, 24, 0.01
 

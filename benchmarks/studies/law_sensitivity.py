@@ -4,8 +4,7 @@ from typing import Any
 
 import bridge
 from benchmarks.registry import Benchmark, require
-from bridge.effects import Sensitivity
-from bridge.sensitivity_analysis import design, effects
+from bridge.exploration.sensitivity import Sensitivity, design, effects
 
 TOTAL = 16
 # The biophysical model is varied in fewer runs of fewer repetitions: 44 of 5 trains each.

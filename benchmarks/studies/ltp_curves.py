@@ -8,7 +8,7 @@ import xarray as xr
 import astro_sim
 import bridge
 from benchmarks.registry import Benchmark, require
-from bridge.families.family import total_variation
+from bridge.families.base import total_variation
 
 CYCLES, TOTAL = 24, 16
 TOTALS = (4, 8, 16)

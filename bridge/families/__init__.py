@@ -1,17 +1,12 @@
-"""Families of saturation curves, one a file. What a family is stands in `bridge.families.family`."""
+"""Families of saturation curves. `bridge.families.base` says what a family is."""
 
 from collections.abc import Sequence
 from itertools import pairwise
 
 from astro_sim.common.errors import InputError, did_you_mean
-from bridge.families.double_exponential import DOUBLE_EXPONENTIAL
-from bridge.families.exponential import EXPONENTIAL
-from bridge.families.family import Family, Parameter
-from bridge.families.hill import HILL
-from bridge.families.logistic import LOGISTIC
-from bridge.families.power_law import POWER_LAW
+from bridge.families.base import Family, Parameter
+from bridge.families.parametric import DOUBLE_EXPONENTIAL, EXPONENTIAL, HILL, LOGISTIC, POWER_LAW, STRETCHED
 from bridge.families.spline import knots_for, spline
-from bridge.families.stretched_exponential import STRETCHED
 
 # Those that compete for a curve. The spline does not: it is what they are held against.
 FAMILIES: dict[str, Family] = {
@@ -19,21 +14,7 @@ FAMILIES: dict[str, Family] = {
 }
 NAMES = (*FAMILIES, "spline")
 
-__all__ = [
-    "DOUBLE_EXPONENTIAL",
-    "EXPONENTIAL",
-    "FAMILIES",
-    "HILL",
-    "LOGISTIC",
-    "NAMES",
-    "POWER_LAW",
-    "STRETCHED",
-    "Family",
-    "Parameter",
-    "get",
-    "knots_for",
-    "spline",
-]
+__all__ = ["FAMILIES", "NAMES", "Family", "Parameter", "get", "knots_for", "spline"]
 
 
 def get(name: str, knots: Sequence[float] = ()) -> Family:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from bridge.families.family import Array, Family, Parameter, Values
+from bridge.families.base import Array, Family, Parameter, Values
 
 MOST_KNOTS = 6  # chosen: a rate a knot, and no more than a third as many as cycles
 

@@ -30,7 +30,7 @@ def fit(
     """
     from astro_sim.dataset import read
     from bridge.describe import numbers, percent, taken
-    from bridge.distil import fit_laws
+    from bridge.fit import fit_laws
     from rmaat.config import DEFAULT_DECAY
 
     require_suffix(out, ".json")
@@ -70,24 +70,6 @@ def show(
     table(*describe.candidates(laws))
 
 
-@app.command()
-def convert(
-    path: Annotated[Path, typer.Argument(metavar="OLD.json", help="Laws file of an earlier schema.")],
-    out: Annotated[Path, typer.Option(help="Laws file to write (JSON).")],
-) -> None:
-    """Write a laws file of an earlier schema anew.
-
-    Example: rmaat laws convert old.json --out laws.json
-    """
-    from astro_sim.common.files import read_json
-    from bridge import convert as conversion
-
-    require_suffix(out, ".json")
-    laws = conversion.convert(read_json(path, "laws file"), str(path))
-    laws.save(out)
-    print(f"{out}: digest {laws.digest[:12]}")
-
-
 Range = Annotated[
     list[str] | None,
     typer.Option(
@@ -114,9 +96,8 @@ def sensitivity(
 
     Example: rmaat laws sensitivity --range tau_p_l=30:90 --range beta=1:4 --figure effects.png
     """
-    from bridge.describe import effects, varied
-    from bridge.exploring import parse_ranges
-    from bridge.sensitivity_analysis import sensitivity as vary
+    from bridge.exploration.runs import parse_ranges
+    from bridge.exploration.sensitivity import sensitivity as vary
 
     if out is not None:
         require_suffix(out, ".json")
@@ -132,8 +113,8 @@ def sensitivity(
         from analysis import figures
 
         figures.save(figures.sensitivity(found), figure)
-    table(*effects(found))
-    print(varied(found))
+    table(*found.table())
+    print(found.varied())
 
 
 @app.command(name="match")
@@ -152,10 +133,9 @@ def match_(
 
     Example: rmaat laws match laws.json --range tau_p_l=20:120 --range beta=1:4
     """
-    from bridge.describe import distance_left, matched
-    from bridge.exploring import parse_ranges
+    from bridge.exploration.match import TOTALS, match
+    from bridge.exploration.runs import parse_ranges
     from bridge.laws import Laws
-    from bridge.matching import TOTALS, match
 
     if out is not None:
         require_suffix(out, ".nc")
@@ -167,5 +147,5 @@ def match_(
         from astro_sim.dataset import write
 
         write(found.dataset, out)
-    table(*matched(found))
-    print("\n".join(distance_left(found, aim)))
+    table(*found.table())
+    print("\n".join(found.lines(aim)))

@@ -15,7 +15,7 @@ from analysis.curves import per_synapse
 from analysis.figures import results
 from analysis.figures.style import DPI
 from astro_sim.common.errors import InputError
-from bridge.effects import Effect, Sensitivity
+from bridge.exploration.sensitivity import Effect, Sensitivity
 from bridge.laws import PAPER_EXPONENT, Laws
 from rmaat.records import packed, read_run, unpacked
 from tests.analysis import handmade

@@ -19,7 +19,7 @@ from analysis.runs import training
 from analysis.sections import long_term, retention
 from analysis.words import run_sentence
 from bridge import describe, evidence, families
-from bridge.families.family import total_variation
+from bridge.families.base import total_variation
 from bridge.laws import PERTURBATIONS, WEIGHTS, Laws
 from bridge.schema import Number
 from rmaat.records import TRAINED_LAWS, read_run

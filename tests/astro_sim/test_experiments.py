@@ -5,7 +5,7 @@ import pytest
 
 import bridge
 from astro_sim import observables
-from bridge.other_laws import presynaptic_exponent
+from bridge.short_term import presynaptic_exponent
 
 
 def test_paired_pulses_follow_the_closed_form(short):

@@ -5,7 +5,7 @@ import pytest
 
 import astro_sim
 from astro_sim.common.errors import InputError
-from bridge.distil import spatial_decay
+from bridge.fit import spatial_decay
 
 pytestmark = pytest.mark.biology
 

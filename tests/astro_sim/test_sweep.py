@@ -24,7 +24,7 @@ from astro_sim.macro.parameters import MacroParameters
 from astro_sim.sweeps import cluster, joining, pool, work
 from astro_sim.sweeps.joining import join, take
 from astro_sim.sweeps.pool import LOST
-from bridge.distil import fit_laws
+from bridge.fit import fit_laws
 from tests.astro_sim import sweep_workers
 
 FAST = {"dt": 0.05, "interval": 1.0, "cycles": 1}

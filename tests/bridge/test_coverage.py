@@ -6,7 +6,7 @@ By chance the share of 1,000 lies within 0.95 +- 0.021 in 99.7 of 100 experiment
 import numpy as np
 import pytest
 
-from bridge.families import EXPONENTIAL, STRETCHED
+from bridge.families.parametric import EXPONENTIAL, STRETCHED
 from bridge.fitting import fit_curve
 
 

@@ -7,7 +7,8 @@ import pytest
 
 import astro_sim
 import bridge
-from bridge.families import EXPONENTIAL, FAMILIES, STRETCHED
+from bridge.families import FAMILIES
+from bridge.families.parametric import EXPONENTIAL, STRETCHED
 
 fit_laws = partial(bridge.fit_laws, draws=0)  # resampling takes half of the time, and has tests of its own
 

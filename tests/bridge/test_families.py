@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from astro_sim.common.errors import InputError
 from bridge import families
-from bridge.families import EXPONENTIAL, FAMILIES, STRETCHED
+from bridge.families import FAMILIES
+from bridge.families.parametric import EXPONENTIAL, STRETCHED
 
 SMALLEST = -745.13  # exp() of anything lower is 0 in doubles
 

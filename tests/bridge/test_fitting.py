@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bridge.families import EXPONENTIAL, FAMILIES, HILL, STRETCHED
+from bridge.families import FAMILIES
+from bridge.families.parametric import EXPONENTIAL, HILL, STRETCHED
 from bridge.fitting import NOISES, fit_curve, fit_slope
 
 

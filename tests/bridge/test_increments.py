@@ -4,7 +4,7 @@ import mpmath
 import numpy as np
 import pytest
 
-from bridge.families import EXPONENTIAL, STRETCHED
+from bridge.families.parametric import EXPONENTIAL, STRETCHED
 
 
 def exact_increments(cycles, tau, b=1.0):

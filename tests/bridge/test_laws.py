@@ -9,7 +9,8 @@ import pytest
 import bridge
 from astro_sim.common.errors import InputError
 from astro_sim.common.files import digest
-from bridge.families import EXPONENTIAL, FAMILIES, get
+from bridge.families import FAMILIES, get
+from bridge.families.parametric import EXPONENTIAL
 from bridge.laws import PAPER_EXPONENT, Laws
 
 METHODS = ["retention", "online"]

@@ -8,7 +8,7 @@ from scipy import stats
 import astro_sim
 from astro_sim.common.errors import InputError
 from astro_sim.dataset import describe
-from bridge.other_laws import presynaptic_exponent, short_term
+from bridge.short_term import presynaptic_exponent, short_term
 
 
 def macro_stp(s, p_s, duty=0.5):

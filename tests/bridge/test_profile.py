@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bridge.families import EXPONENTIAL
+from bridge.families.parametric import EXPONENTIAL
 from bridge.fitting import fit_curve
-from bridge.profile import profile_interval
+from bridge.intervals import profile_interval
 
 T = np.arange(1, 25)
 

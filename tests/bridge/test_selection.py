@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from bridge.bootstrap import bootstrap, noisy_curve
 from bridge.curves import Curve
-from bridge.families import EXPONENTIAL, FAMILIES, STRETCHED
+from bridge.families import FAMILIES
+from bridge.families.parametric import EXPONENTIAL, STRETCHED
 from bridge.fitting import NOISES, fit_curve
+from bridge.intervals import bootstrap, noisy_curve
 from bridge.selection import compare
 
 CYCLES = 24

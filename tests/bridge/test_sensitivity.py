@@ -5,9 +5,8 @@ import pytest
 
 import bridge
 from astro_sim.common.errors import InputError
-from bridge.effects import Sensitivity
-from bridge.exploring import EXPLORED, parse_ranges
-from bridge.sensitivity_analysis import design, effects
+from bridge.exploration.runs import EXPLORED, parse_ranges
+from bridge.exploration.sensitivity import Sensitivity, design, effects
 
 RANGES = {"x": (1.0, 3.0), "y": (0.5, 4.0), "z": (1.0, 2.0)}
 SMALL = {"ranges": {"tau_p_l": (50.0, 70.0), "beta": (1.8, 2.2)}, "size": 2, "cycles": 12, "dt": 0.05}

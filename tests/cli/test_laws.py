@@ -1,4 +1,4 @@
-"""`rmaat laws`: a file in words, and old files anew."""
+"""`rmaat laws`: a file in words, what moves a law, and what comes near to one."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ from astro_sim.common.files import digest
 from astro_sim.dataset import read
 from bridge import fit_laws
 from bridge.describe import plain
-from bridge.effects import Sensitivity
+from bridge.exploration.sensitivity import Sensitivity
 from bridge.laws import PERTURBATIONS, Laws
 from rmaat.__main__ import main
 
@@ -86,21 +86,6 @@ def test_show_says_where_the_number_of_parameters_decides(tmp_path, capsys):
     assert told not in capsys.readouterr().out
 
 
-def test_old_files_are_written_anew(tmp_path, capsys):
-    out = tmp_path / "new.json"
-    assert main(["laws", "convert", str(EXAMPLES / "schema_1" / "stretched.json"), "--out", str(out)]) == 0
-    laws = Laws.load(out)
-    assert capsys.readouterr() == (f"{out}: digest {laws.digest[:12]}\n", "")
-    assert laws.parameters == {"tau": 6.0, "b": 0.75}
-
-
-def test_what_cannot_be_converted_leaves_no_file(tmp_path, capsys):
-    out = tmp_path / "new.json"
-    assert main(["laws", "convert", str(EXAMPLES / "invalid" / "edited_by_hand.json"), "--out", str(out)]) == 2
-    assert capsys.readouterr().err.endswith("the digest does not hold; the file was changed after it was written\n")
-    assert not out.exists()
-
-
 VARY = ["--range", "tau_p_l=50:70", "--range", "beta=1.8:2.2", "--set", "cycles=12", "--set", "dt=0.05"]
 
 
@@ -153,7 +138,7 @@ def test_what_makes_no_sense_is_one_line_and_no_file(words, message, tmp_path, m
     assert [*tmp_path.iterdir()] == []
 
 
-@pytest.mark.parametrize("verb", ["show", "convert", "sensitivity", "match"])
+@pytest.mark.parametrize("verb", ["show", "sensitivity", "match"])
 def test_all_have_help_with_an_example(verb, capsys):
     assert main(["laws", verb, "--help"]) == 0
     assert f"Example: rmaat laws {verb}" in capsys.readouterr().out

@@ -121,6 +121,11 @@ def curve_of(dataset: xr.Dataset | str) -> Curve | str:
         return str(error)
 
 
+def named(model: str, settings: Mapping[str, Any]) -> str:
+    """The model of a simulation, and its LTP dynamics where it has a choice: the laws of the two differ."""
+    return ", ".join([model, *([str(settings["ltp_dynamics"])] if "ltp_dynamics" in settings else [])])
+
+
 def parse_ranges(pairs: Sequence[str]) -> dict[str, tuple[float, float]] | None:
     """Read ``NAME=LOW:HIGH`` words; None if there are none."""
     ranges: dict[str, tuple[float, float]] = {}

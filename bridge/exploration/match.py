@@ -16,8 +16,9 @@ from scipy import optimize
 
 from astro_sim.common.errors import InputError
 from astro_sim.common.progress import Progress
-from bridge import exploring
-from bridge.families.family import total_variation
+from astro_sim.dataset import settings_of
+from bridge.exploration import runs
+from bridge.families.base import total_variation
 from bridge.laws import Laws
 
 Array = NDArray[np.float64]
@@ -60,11 +61,27 @@ class Match:
     failed: int
     dataset: xr.Dataset
 
+    def table(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+        """Head and rows: the parameters."""
+        rows = [(name, f"{v:.5g}", "at an end" if name in self.at_end else "") for name, v in self.parameters.items()]
+        return ("parameter", "value", ""), rows
+
+    def lines(self, aim: Laws) -> list[str]:
+        """How near the law came to the one that was asked for, and in which model."""
+        apart = ", ".join(f"T = {total} {distance:.2g}" for total, distance in self.distances.items())
+        searched = runs.named(str(self.dataset.attrs["model"]), settings_of(self.dataset))
+        own = {runs.named(one.model, one.settings) for one in aim.document.sources if one.experiment == "ltp"}
+        other = "" if searched in own else f"; the law itself is of: {' and '.join(sorted(own))}"
+        return [
+            f"distance left {self.distance:.2g} ({apart}), before {self.before:.2g}; {self.runs} simulations",
+            f"searched: {searched}{other}",
+        ]
+
 
 def match(
     target_law: Laws,
     model: str = "macro",
-    bounds: exploring.Ranges | None = None,
+    bounds: runs.Ranges | None = None,
     totals: Sequence[int] = TOTALS,
     generations: int = 15,
     seed: int = 0,
@@ -79,7 +96,7 @@ def match(
     model : {"macro", "biophysical"}
         The macro model with bounded LTP.
     bounds : mapping of str to (float, float), optional
-        Parameters to move and their positive ends, in the units of the settings; by default `exploring.EXPLORED`.
+        Parameters to move and their positive ends, in the units of the settings; by default `runs.EXPLORED`.
     totals : sequence of int
         T at which laws are compared; the largest must not exceed the simulated cycles.
     generations : int
@@ -105,19 +122,19 @@ def match(
         raise InputError(f"totals: expected numbers of segments from 2, got {[*totals]}")
     if isinstance(generations, bool) or not isinstance(generations, int | np.integer) or generations < 0:
         raise InputError(f"generations: expected a whole number from 0, got {generations!r}")
-    shared, reference = exploring.start(model, settings, seed, workers)
+    shared, reference = runs.start(model, settings, seed, workers)
     cycles = reference["p_l_cycle"].sizes["cycle"] - 1
     if wanted[-1] > cycles:
         raise InputError(f"totals: expected at most the {cycles} simulated cycles, got {wanted[-1]}")
-    asked = exploring.complete(model, reference, bounds)
+    asked = runs.complete(model, reference, bounds)
     aims = {total: target_law.retention(total) for total in wanted}
     low, high = np.log([*asked.values()]).T
     done = {"runs": 0, "failed": 0}
 
     def distances(columns: Array) -> Array:
         """Of a population, (parameters, members)."""
-        sets = exploring.points(asked, columns.T)
-        found = [_apart(each, aims) for each in exploring.run(model, shared, sets, seed, workers)]
+        sets = runs.points(asked, columns.T)
+        found = [_apart(each, aims) for each in runs.run(model, shared, sets, seed, workers)]
         done["runs"] += len(found)
         progress.advance(note=f"{len(found)} simulations each")
         done["failed"] += sum(each is None for each in found)
@@ -137,8 +154,8 @@ def match(
             vectorized=True,
             updating="deferred",
         )
-    (parameters,) = exploring.points(asked, found.x[None])
-    (best,) = exploring.run(model, shared, [parameters], seed, workers)
+    (parameters,) = runs.points(asked, found.x[None])
+    (best,) = runs.run(model, shared, [parameters], seed, workers)
     apart = _apart(best, aims)
     if apart is None or isinstance(best, str):
         raise InputError(f"match: none of {done['runs']} simulations gave a law")
@@ -158,7 +175,7 @@ def match(
 
 def _apart(dataset: xr.Dataset | str, aims: Mapping[int, Array]) -> dict[int, float] | None:
     """Distance to the aims at every T; None of a simulation without a law."""
-    curve = exploring.curve_of(dataset)
+    curve = runs.curve_of(dataset)
     if isinstance(curve, str):
         return None
     increments = np.diff(curve.levels)

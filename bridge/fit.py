@@ -10,15 +10,13 @@ from numpy.typing import NDArray
 from astro_sim.common.errors import InputError
 from astro_sim.common.files import versions
 from astro_sim.dataset import check, content_digest, require_single, settings_of, stands_for
-from bridge import residuals
-from bridge.bootstrap import bootstrap
 from bridge.curves import Curve, read_curve
 from bridge.fitting import AMPLITUDE, CurveFit, Estimate, Noise
+from bridge.intervals import bootstrap, profile_interval
 from bridge.laws import Laws
-from bridge.other_laws import presynaptic_exponent, short_term, spatial_decay
-from bridge.profile import profile_interval
-from bridge.schema import Candidate, LawsDocument, Number, RetentionLaw, Source, finite
+from bridge.schema import Candidate, LawsDocument, Number, RetentionLaw, Source, finite, residual_autocorrelation
 from bridge.selection import Attempt, compare
+from bridge.short_term import presynaptic_exponent, short_term, spatial_decay
 
 Array = NDArray[np.float64]
 
@@ -128,7 +126,7 @@ def retention_law(
         noise_origin=compared.noise_origin,
         residuals=[float(value) for value in best.residuals],
         deviation=finite(best.deviation),
-        autocorrelation=residuals.autocorrelation(best.residuals),
+        autocorrelation=residual_autocorrelation(best.residuals),
         r_squared=best.r_squared,
         converged=best.converged,
         reached=best.reached,

@@ -11,29 +11,113 @@ exponential with tau = tau_p_l / (gamma_l tau_cycle), so its elasticities are 1,
 """
 
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field, ValidationError
 
 from astro_sim.common.errors import InputError, require_known
-from astro_sim.common.files import versions
+from astro_sim.common.files import read_json, versions, write_json
+from astro_sim.common.settings import explain
 from astro_sim.dataset import settings_of
-from bridge import exploring, families
+from bridge import families
 from bridge.curves import Curve, read_curve
-from bridge.effects import METHODS, OUTPUTS, Effect, Sensitivity
+from bridge.exploration import runs
 from bridge.families import Family
 from bridge.fitting import fit_curve
+from bridge.schema import Closed
 from bridge.selection import compare
 
 Array = NDArray[np.float64]
 
+KIND = "astromorphic-sensitivity"
+Method = Literal["morris", "sobol"]
+Output = Literal["first", "last", "saturation"]
+METHODS: tuple[Method, ...] = get_args(Method)
+# What is looked at: the shares of the first and the last of T segments, and the fitted amplitude of the curve.
+OUTPUTS: dict[Output, str] = {
+    "first": "RetentionFactor(1, {T})",
+    "last": "RetentionFactor({T}, {T})",
+    "saturation": "saturation",
+}
 LEVELS = 8  # of each range in Morris' design (chosen; even, as Morris asks)
+
+
+class Effect(Closed):
+    """What one parameter does to one output; ``mean``, ``size`` and ``spread`` by Morris, the shares by Sobol."""
+
+    parameter: str
+    output: Output
+    mean: float | None = Field(description="mean elasticity, 1")
+    size: float | None = Field(description="mean of its absolute value, 1")
+    spread: float | None = Field(description="standard deviation: how much it depends on the other parameters, 1")
+    alone: float | None = Field(description="S1, share of the variance of the logarithm")
+    together: float | None = Field(description="ST, likewise with all interactions")
+    confidence: float = Field(description="half width of the 95 % interval of size, or of together")
+
+
+class Sensitivity(Closed):
+    """Contents of a sensitivity file."""
+
+    kind: Literal["astromorphic-sensitivity"] = KIND
+    schema_version: Literal[1] = 1
+    model: str
+    method: Method
+    total: int = Field(ge=2, description="T")
+    family: str = Field(description="of every law: the one that the unvaried curve asked for, or that was named")
+    ranges: dict[str, tuple[float, float]]
+    reference: dict[str, float] = Field(description="outputs of the unvaried simulation")
+    effects: list[Effect] = Field(description="largest first, output by output")
+    runs: int = Field(description="simulations that count")
+    failed: int = Field(description="simulations without a law; with them their whole trajectory is left out")
+    failure: str = Field(description="message of the first that failed; empty if none did")
+    seed: int
+    settings: dict[str, Any] = Field(description="of the unvaried simulation")
+    versions: dict[str, str]
+
+    def table(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+        """Head and rows: what each parameter of the simulation does to the law, by `OUTPUTS`."""
+        names = {output: name.format(T=self.total) for output, name in OUTPUTS.items()}
+        columns: dict[str, str] = {"alone": "alone (S1)", "together": "together (ST)", "confidence": "+-"}
+        if self.method == "morris":
+            columns = {"mean": "elasticity", "size": "mean size", "confidence": "+-", "spread": "spread"}
+        rows = []
+        for effect in self.effects:
+            values = (getattr(effect, name) for name in columns)
+            rows.append(
+                (names[effect.output], effect.parameter, *("none" if v is None else f"{v:.3f}" for v in values))
+            )
+        return ("of", "parameter", *columns.values()), rows
+
+    def varied(self) -> str:
+        """What was varied: model, family and simulations."""
+        failed = f", {self.failed} failed: {self.failure}" if self.failed else ""
+        model = runs.named(self.model, self.settings)
+        return f"{model}, {self.family.replace('_', ' ')} law, {self.runs} simulations{failed}"
+
+    def save(self, path: str | Path) -> None:
+        """Write the file, whole or not at all."""
+        write_json(path, self.model_dump(mode="json"))
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a sensitivity file; `InputError` where it is none."""
+        raw = read_json(path, "sensitivity file")
+        if not isinstance(raw, dict) or raw.get("kind") != KIND:
+            raise InputError(f"{path}: not a sensitivity file (expected kind {KIND!r})")
+        for name, ends in (raw.get("ranges") or {}).items():
+            raw["ranges"][name] = tuple(ends)  # JSON has no tuples
+        try:
+            return cls.model_validate(raw)
+        except ValidationError as error:
+            raise InputError(f"{path}: {explain(error, cls)}") from None
 
 
 def sensitivity(
     model: str = "macro",
-    ranges: exploring.Ranges | None = None,
+    ranges: runs.Ranges | None = None,
     method: str = "morris",
     size: int = 20,
     total: int = 16,
@@ -49,7 +133,7 @@ def sensitivity(
     model : {"macro", "biophysical"}
         The macro model with bounded LTP.
     ranges : mapping of str to (float, float), optional
-        Parameters to vary and their positive ends, in the units of the settings; by default `exploring.EXPLORED`.
+        Parameters to vary and their positive ends, in the units of the settings; by default `runs.EXPLORED`.
     method : {"morris", "sobol"}
     size : int
         Morris: trajectories, of 1 + parameters runs each. Sobol: base samples, of 2 + parameters runs each; a power
@@ -76,14 +160,12 @@ def sensitivity(
             raise InputError(f"{name}: expected a whole number from {least}, got {value!r}")
     if method == "sobol" and size & (size - 1):
         raise InputError(f"size: expected a power of 2 for Sobol's sequence, got {size}")
-    shared, reference = exploring.start(model, settings, seed, workers)
-    asked = exploring.complete(model, reference, ranges)
+    shared, reference = runs.start(model, settings, seed, workers)
+    asked = runs.complete(model, reference, ranges)
     curve = read_curve(reference)
     law = families.get(family) if family else compare(curve, noise="levels").attempts[0].fit.family
     logs, block = design(asked, method, int(size), seed)
-    found = [
-        exploring.curve_of(each) for each in exploring.run(model, shared, exploring.points(asked, logs), seed, workers)
-    ]
+    found = [runs.curve_of(each) for each in runs.run(model, shared, runs.points(asked, logs), seed, workers)]
     messages = [each for each in found if isinstance(each, str)]
     none = [np.nan] * len(OUTPUTS)
     values = np.array([none if isinstance(each, str) else _outputs(each, law, int(total)) for each in found])
@@ -111,12 +193,12 @@ def sensitivity(
     )
 
 
-def _problem(ranges: exploring.Ranges) -> dict[str, Any]:
+def _problem(ranges: runs.Ranges) -> dict[str, Any]:
     bounds = [[float(np.log(low)), float(np.log(high))] for low, high in ranges.values()]
     return {"num_vars": len(ranges), "names": [*ranges], "bounds": bounds}
 
 
-def design(ranges: exploring.Ranges, method: str, size: int, seed: int) -> tuple[Array, int]:
+def design(ranges: runs.Ranges, method: str, size: int, seed: int) -> tuple[Array, int]:
     """Rows of log parameters, and how many of them belong together."""
     problem = _problem(ranges)
     if method == "morris":
@@ -135,9 +217,7 @@ def _outputs(curve: Curve, family: Family, total: int) -> list[float]:
     return [float(factors[0]), float(factors[-1]), float(np.log(fit.amplitude.value))]
 
 
-def effects(
-    ranges: exploring.Ranges, method: str, logs: Array, outputs: Mapping[str, Array], seed: int = 0
-) -> list[Effect]:
+def effects(ranges: runs.Ranges, method: str, logs: Array, outputs: Mapping[str, Array], seed: int = 0) -> list[Effect]:
     """What a design found, largest first; ``outputs`` are logarithms, a value a row of ``logs``."""
     problem = _problem(ranges)
     width = np.array([high - low for low, high in problem["bounds"]])
@@ -158,7 +238,8 @@ def effects(
         else:
             from SALib.analyze import sobol
 
-            found = sobol.analyze(problem, values, calc_second_order=False, seed=seed)
+            # SALib takes a seed of 0 for none, and intervals would differ from call to call.
+            found = sobol.analyze(problem, values, calc_second_order=False, seed=seed or 2**31)
             parts = {"alone": found["S1"], "together": found["ST"], "confidence": found["ST_conf"]}
             order = "together"
         none = dict.fromkeys(("mean", "size", "spread", "alone", "together"))

@@ -149,30 +149,3 @@ def total_variation(one: Array, other: Array) -> float:
 # Within a twentieth of a cycle a curve is over before its first sample; past 1e5 cycles it is a straight line.
 SHORTEST, LONGEST = 0.05, 1e5
 TAU = Parameter("tau", "cycles", "cycles until the curve has covered 63 % of its rise", SHORTEST, LONGEST)
-
-
-def where_positive(t: Any, formula: Callable[[Any], Any], otherwise: float, m: Any) -> Any:
-    """``formula`` where t > 0, ``otherwise`` elsewhere; neither value nor gradient meets the formula at 0."""
-    positive = t > 0
-    return m.where(positive, formula(m.where(positive, t, m.ones_like(t))), otherwise * m.ones_like(t))
-
-
-def survival_log(level: Any, far: Any, m: Any) -> Any:
-    """log(1 - F) from F where F is small and its logarithm would cancel, from the closed form ``far`` beyond."""
-    return m.where(level < 0.5, m.log1p(-m.clip(level, 0.0, 0.5)), far)
-
-
-def power(t: Any, scale: Any, exponent: Any, m: Any) -> Any:
-    """(t / scale)^exponent."""
-    return where_positive(t, lambda t: m.exp(exponent * m.log(t / scale)), 0.0, m)
-
-
-def power_gradient(t: Array, scale: float, exponent: float) -> Array:
-    """Derivatives of (t / scale)^exponent with respect to scale and exponent, (2, cycles)."""
-    raised = power(t, scale, exponent, np)
-    return np.array([-raised * exponent / scale, raised * where_positive(t, lambda t: np.log(t / scale), 0.0, np)])
-
-
-def covered_power(t: Any, exponent: Any, m: Any) -> Any:
-    """1 - (1 - 1/t)^exponent: the share of t^exponent that the last cycle adds; 1 at t = 1."""
-    return where_positive(t - 1.0, lambda before: -m.expm1(exponent * m.log(before / (before + 1.0))), 1.0, m)

@@ -1,0 +1,1 @@
+"""The law as the simulation's parameters move: what moves it, which parameters come near to one, a law a point."""
