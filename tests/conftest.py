@@ -53,11 +53,11 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[
     folder.mkdir(exist_ok=True)
 
     def get(name: str, make: Callable[[Path], Any]) -> Path:
-        path, begun = folder / name, folder / f"begun-{name}"
+        path, done = folder / name, folder / f"{name}.done"
         with FileLock(folder / f"{name}.lock"):
-            if not path.exists():
-                make(begun)
-                begun.rename(path)
+            if not done.exists():
+                make(path)
+                done.touch()
         return path
 
     return get

@@ -74,8 +74,3 @@ def test_bad_input_is_told_in_one_line(runs, words, message, capsys, monkeypatch
     assert told.err.startswith(message)
     assert told.err.count("\n") == 1
     assert not (tmp_path / "x.txt").exists()
-
-
-def test_help_has_an_example(capsys):
-    assert main(["compare", "--help"]) == 0
-    assert "Example: rmaat compare runs/rmaat-0" in capsys.readouterr().out

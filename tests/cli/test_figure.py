@@ -108,42 +108,6 @@ def _named(table: Path, name: str) -> Path:
     return table.rename(table.with_name(f"{name}.json"))
 
 
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("layouts", "layouts: no stp dataset (macro model) among the given paths; make one with: rmaat simulate stp"),
-        ("waves", "waves: no waves dataset (biophysical model) among the given paths; make one with: "
-                  "rmaat simulate waves --model biophysical"),
-        ("influence", "influence: no run folder among the given paths; make one with: rmaat train, then rmaat inspect"),
-        ("lra", "lra: no table lra.json among the given paths; make one with: rmaat reproduce lra"),
-        ("memory", "memory: no table amrb-memory.json among the given paths; make one with: "
-                   "rmaat bench amrb-memory --out DIR"),
-        ("retentoin", "unknown figure 'retentoin'; did you mean 'retention'?"),
-    ],
-)  # fmt: skip
-def test_what_is_missing_is_told_with_the_command(name, message, laws, tmp_path, capsys):
-    out = tmp_path / "figure.png"
-    assert main(["figure", name, str(laws), "--out", str(out)]) == 2
-    assert capsys.readouterr().err.startswith(f"rmaat: {message}")
-    assert not out.exists()
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        ([], "figure: expected a NAME and --out F.pdf; rmaat figure --list lists the names"),
-        (["lra"], "figure: expected a NAME and --out F.pdf"),
-        (["lra", "--out", "figure.gif"], "figure.gif: expected a name that ends in .pdf, .png, .svg"),
-        (["lra", "nothing.json", "--out", "figure.pdf"], "nothing.json: no such file or folder"),
-    ],
-)
-def test_wrong_use_is_told(words, message, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    assert main(["figure", *words]) == 2
-    assert message in capsys.readouterr().err
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_laws_are_needed_and_pictures_cannot_be_guessed(tmp_path):
     astro_sim.write(handmade.calcium(), tmp_path / "a.nc")
     with pytest.raises(InputError, match="retention: no laws file among the given paths; make one with: rmaat fit"):

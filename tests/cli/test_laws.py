@@ -113,32 +113,3 @@ def test_match_tells_the_nearest_simulation_and_keeps_it(tmp_path, capsys):
     near = read(out)
     assert f"{near.attrs['experiment']} {near.attrs['model']}" == "ltp macro"
     assert main(["fit", str(out), "--out", str(tmp_path / "near.json")]) == 0
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["sensitivity", "--range", "beta"], "--range 'beta': expected NAME=LOW:HIGH"),
-        (["sensitivity", "--out", "s.txt"], "s.txt: expected a name that ends in .json"),
-        (["sensitivity", "--figure", "s.gif"], "s.gif: expected a name that ends in .pdf, .png, .svg"),
-        (["sensitivity", "--set", "ltp_dynamics=linear"], "ltp_dynamics: the law of the linear macro model is"),
-        (["match", "LAWS", "--out", "near.json"], "near.json: expected a name that ends in .nc"),
-        (["match", "LAWS", "--model", "micro"], "unknown model 'micro' of ltp"),
-        (["match", "nowhere.json"], "nowhere.json: no such laws file"),
-    ],
-)
-def test_what_makes_no_sense_is_one_line_and_no_file(words, message, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    given = [str(EXAMPLES / "valid" / "exponential.json") if word == "LAWS" else word for word in words]
-    assert main(["laws", *given]) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err.startswith(f"rmaat: {message}")
-    assert err.count("\n") == 1
-    assert [*tmp_path.iterdir()] == []
-
-
-@pytest.mark.parametrize("verb", ["show", "sensitivity", "match"])
-def test_all_have_help_with_an_example(verb, capsys):
-    assert main(["laws", verb, "--help"]) == 0
-    assert f"Example: rmaat laws {verb}" in capsys.readouterr().out

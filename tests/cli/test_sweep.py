@@ -112,30 +112,6 @@ def test_a_full_disk_is_one_line_and_no_half_file(when, monkeypatch, capsys):
     assert here() == ["X.nc"]
 
 
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["--sweep", "tau_pl=1,2"], "grid: unknown setting 'tau_pl'; did you mean 'tau_p_l'?"),
-        (["--sweep", "tau_s=1:2"], "tau_s: expected a sequence of values, 'a:b:n' or 'a:b:n:log', got '1:2'"),
-        (["--sweep", "tau_s"], "--sweep 'tau_s': expected NAME=a:b:n"),
-        (["--sweep", "tau_s=1,-1"], "tau_s: expected greater than 0 (s), got -1"),
-        (["--sweep", "dt=1,2"], "every point of the sweep failed; the first: dt: expected at most 0.109 s"),
-        (["--sweep", "tau_s=1,2", "--set", "tau_s=1"], "tau_s: both swept and fixed; expected one of the two"),
-        (["--sweep", "tau_s=1,2", "--workers", "0"], "workers: expected a whole number from 1, got 0"),
-        (["--sweep", "tau_s=1,2", "--dask", "tcp://127.0.0.1:9"], "dask: no scheduler answers at 'tcp://127.0.0.1:9'"),
-        (["--dask", "local"], "simulate: --dask and --workers are for sweeps; expected --sweep NAME=VALUES too"),
-        (["--workers", "2"], "simulate: --dask and --workers are for sweeps"),
-    ],
-)
-def test_bad_input_is_one_line_and_nothing_written(words, message, monkeypatch, capsys):
-    monkeypatch.setattr("astro_sim.sweeps.cluster.PATIENCE", 1)
-    assert main(["simulate", "ltp", "--out", "X.nc", *words]) == 2
-    out, err = capsys.readouterr()
-    assert (out, err.count("\n")) == ("", 1)
-    assert err.startswith(f"rmaat: {message}")
-    assert here() == []
-
-
 def test_points_of_another_sweep_are_not_touched(capsys):
     astro_sim.sweep("ltp", {"tau_s": [1.0]}, folder="X.nc.points", dt=0.05)
     before = {path: path.read_bytes() for path in Path("X.nc.points").iterdir()}
@@ -153,11 +129,6 @@ def test_the_fit_wants_one_point(capsys):
     assert ": a sweep; select one point first, for instance in Python: run = astro_sim.select(dataset, tau_p_l" in err
     assert err.endswith("; astro_sim.write(run, 'one.nc') keeps it for rmaat fit\n")
     assert here() == ["X.nc"]
-
-
-def test_help_shows_how(capsys):
-    assert main(["simulate", "--help"]) == 0
-    assert "--sweep tau_p_l=30:90:5" in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.biology
