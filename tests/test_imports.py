@@ -188,10 +188,7 @@ def asked_for(tree: ast.AST) -> list[int]:
 
 
 def test_what_counts_as_asking_for_a_class():
-    assert asked_for(ast.parse("isinstance(a, LanguageModel)\nisinstance(a, int | RMAAT)\nb(a, RMAAT)")) == [
-        1,
-        2,
-    ]
+    assert asked_for(ast.parse("isinstance(a, LanguageModel)\nisinstance(a, int | RMAAT)\nb(a, RMAAT)")) == [1, 2]
 
 
 def test_no_class_of_models_is_asked_for_outside_their_room():
@@ -268,22 +265,13 @@ def test_a_relative_import_cannot_hide():
     ("module", "source"),
     [
         ("astro_sim.macro.model", "from astro_sim.common.errors import InputError\nimport scipy.spatial"),
-        (
-            "bridge.fit",
-            "from astro_sim.dataset import check\nfrom astro_sim.common import files\nimport lmfit",
-        ),
+        ("bridge.fit", "from astro_sim.dataset import check\nfrom astro_sim.common import files\nimport lmfit"),
         ("bridge.retention", "import torch"),
         ("bridge.retention_forms", "import torch"),
         ("rmaat.models.base", "from bridge import Laws\nimport bridge.laws\nimport torch"),
         ("rmaat.data", "import numpy as np\nnp.load('x', allow_pickle=False)"),
-        (
-            "analysis.report",
-            "from rmaat.records import read_run\nfrom bridge.laws import Laws\nimport plotly",
-        ),
-        (
-            "rmaat.__main__",
-            "def f():\n    import astro_sim, bridge, analysis.report\n    from rmaat import model",
-        ),
+        ("analysis.report", "from rmaat.records import read_run\nfrom bridge.laws import Laws\nimport plotly"),
+        ("rmaat.__main__", "def f():\n    import astro_sim, bridge, analysis.report\n    from rmaat import model"),
         ("rmaat.__main__", "from astro_sim.common.errors import InputError"),
     ],
 )

@@ -21,12 +21,7 @@ class Question(NamedTuple):
 
 
 INTERPRETED = {"target": "numpy"}  # so short a run is over long before its code would be compiled
-REGULAR = {
-    "trains": "regular",
-    "PR_0": 1.0,
-    "K_AG": 0.0,
-    "failed": 0,
-}  # every spike is one of the neuron too
+REGULAR = {"trains": "regular", "PR_0": 1.0, "K_AG": 0.0, "failed": 0}  # every spike is one of the neuron too
 EVERY = [
     Question("stp", "macro", {"layouts": ["grid", "random"]}),
     Question("ltp", "macro", {"cycles": 2}),

@@ -234,10 +234,7 @@ def test_a_missing_attribute_is_named(ltp, name):
             lambda d: d.transpose("pre", ...),
             r"variable 'p_l_cycle' has dimensions \('pre', 'cycle', 'post'\), expected \('cycle', 'post'",
         ),
-        (
-            lambda d: d.assign(p_l=d["p_l"].where(d["time"] < 9)),
-            "variable 'p_l' holds NaN or infinite values",
-        ),
+        (lambda d: d.assign(p_l=d["p_l"].where(d["time"] < 9)), "variable 'p_l' holds NaN or infinite values"),
         (lambda d: d.assign(tau_cycle=np.inf), "variable 'tau_cycle' holds NaN or infinite values"),
         (lambda d: d.assign(p_l=d["p_l"].astype(str)), "variable 'p_l' holds <U.*, expected numbers"),
         (lambda d: d.assign_attrs(experiment="ltq"), "unknown experiment 'ltq'; did you mean 'ltp'?"),

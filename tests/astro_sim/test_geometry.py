@@ -36,11 +36,7 @@ def test_coupling_is_symmetric_without_self_term_and_normalised(name):
     assert T.sum(axis=1).max() == pytest.approx(0.7, rel=1e-14)
 
 
-@given(
-    at=arrays(float, (2, 2, 3), elements=st.floats(-5, 5)),
-    scale=st.floats(0, 10),
-    row_sum=st.floats(0, 100),
-)
+@given(at=arrays(float, (2, 2, 3), elements=st.floats(-5, 5)), scale=st.floats(0, 10), row_sum=st.floats(0, 100))
 def test_coupling_of_any_positions_falls_with_distance(at, scale, row_sum):
     T, distance = flat(geometry.coupling(at, scale, row_sum)), flat(geometry.distances(at))
     np.testing.assert_array_equal(T, T.T)

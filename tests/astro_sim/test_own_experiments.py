@@ -174,8 +174,7 @@ def test_what_run_returns_is_left_alone_and_its_attributes_are_not_taken(leak):
 
 
 @pytest.mark.parametrize(
-    ("value", "kind"),
-    [("1j", "complex128"), ("np.datetime64('2026-01-01')", "datetime64[s]"), ("None", "object")],
+    ("value", "kind"), [("1j", "complex128"), ("np.datetime64('2026-01-01')", "datetime64[s]"), ("None", "object")]
 )
 def test_values_that_no_file_keeps_are_refused_before_anything_is_written(leak, value, kind):
     changed(leak, '"tau_cycle": ((), 10.0)', f'"odd": ("k", np.array([{value}])), "tau_cycle": ((), 10.0)')

@@ -41,10 +41,7 @@ def test_replace_makes_a_validated_copy():
         ({"rates": "1, 2.5"}, "rates: expected a list, as in [1, 2.5] (Hz), got '1, 2.5'"),
         ({"rates": "[a,b]"}, 'rates: expected a list, as in ["a", "b"] (Hz), got \'[a,b]\''),
         ({"rates": [1.0, float("inf")]}, "rates.1: expected a finite number, got inf"),
-        (
-            {"tau": 0.0, "cycles": 0},
-            "cycles: expected greater than or equal to 1, got 0; tau: expected greater than 0",
-        ),
+        ({"tau": 0.0, "cycles": 0}, "cycles: expected greater than or equal to 1, got 0; tau: expected greater than 0"),
     ],
 )
 def test_messages_say_field_expected_got_and_unit(values, message):
@@ -54,15 +51,7 @@ def test_messages_say_field_expected_got_and_unit(values, message):
 
 
 def test_assignments_are_read_as_toml_and_bare_words_as_strings():
-    words = [
-        "cycles=24",
-        "tau = 0.5",
-        "layout=ring",
-        "layouts=['ring', 'line']",
-        "on=true",
-        "name=a=b",
-        "inf=inf",
-    ]
+    words = ["cycles=24", "tau = 0.5", "layout=ring", "layouts=['ring', 'line']", "on=true", "name=a=b", "inf=inf"]
     assert parse_assignments(words) == {
         "cycles": 24,
         "tau": 0.5,

@@ -20,12 +20,7 @@ def test_biases_have_the_unit_of_what_they_are_added_to(experiment, names):
 def test_the_settings_that_were_used_are_in_the_dataset():
     run = astro_sim.simulate("ltp", cycles=2, gamma_l=2.0, seed=7)
     stored = json.loads(run.attrs["settings"])
-    assert (stored["cycles"], stored["gamma_l"], stored["tau_p_l"], stored["layout"]) == (
-        2,
-        2.0,
-        60.0,
-        "grid",
-    )
+    assert (stored["cycles"], stored["gamma_l"], stored["tau_p_l"], stored["layout"]) == (2, 2.0, 60.0, "grid")
     assert run.attrs["seed"] == 7
 
 

@@ -25,12 +25,7 @@ def test_full_duty_leaves_no_pause():
     assert (inputs == [1, 2, 3, 4]).all()
 
 
-@given(
-    cycles=st.integers(1, 6),
-    tau=st.floats(0.05, 20),
-    duty=st.floats(0.05, 0.95),
-    share=st.floats(0.01, 1.5),
-)
+@given(cycles=st.integers(1, 6), tau=st.floats(0.05, 20), duty=st.floats(0.05, 0.95), share=st.floats(0.01, 1.5))
 def test_sampling_changes_neither_the_input_nor_the_duration(cycles, tau, duty, share):
     wave = square_wave(cycles, tau, duty, PRE, POST)
     times, inputs, is_sample = wave.sampled(share * tau)

@@ -315,10 +315,7 @@ def test_a_cluster_that_has_lost_its_workers_is_not_waited_for(monkeypatch):
     from distributed import Client, LocalCluster
 
     monkeypatch.setattr("astro_sim.sweeps.cluster.ALONE", 1)
-    with (
-        LocalCluster(n_workers=0, processes=False, dashboard_address=":0") as ours,
-        Client(ours) as client,
-    ):
+    with LocalCluster(n_workers=0, processes=False, dashboard_address=":0") as ours, Client(ours) as client:
         monkeypatch.setattr(client, "wait_for_workers", lambda *_, **__: None)
         with pytest.raises(InputError, match="^dask: no worker for 1 s; what was finished is kept"):
             astro_sim.sweep("ltp", {"tau_p_l": "30:60:3"}, client=client, **FAST)
