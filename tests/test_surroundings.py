@@ -81,6 +81,7 @@ def python(code, *words, cwd, **environment):
 # --- preferences of the user
 
 
+@pytest.mark.biology
 def test_preferences_of_the_program_change_no_number_and_are_put_back():
     usual = astro_sim.simulate(**CALCIUM)
     before = dict(brian2.prefs)
@@ -128,11 +129,10 @@ def test_every_preference_that_brian2_has_is_known_to_change_numbers_or_not_to()
     assert known == harmless | {*brian.NUMERICAL, "codegen.cpp.extra_compile_args_gcc"}
 
 
-@pytest.mark.parametrize("rc", [{"text.usetex": True}, {"font.size": 30.0, "axes.grid": True, "figure.dpi": 300.0}])
-def test_a_style_of_the_users_changes_no_figure(tmp_path, rc):
+def test_a_style_of_the_users_changes_no_figure(tmp_path):
     laws = Laws.load(LAWS)
     figures.save(figures.retention(laws), tmp_path / "usual.png")
-    with matplotlib.rc_context(rc):
+    with matplotlib.rc_context({"text.usetex": True, "font.size": 30.0, "axes.grid": True, "figure.dpi": 300.0}):
         figures.save(figures.retention(laws), tmp_path / "other.png")
     assert (tmp_path / "other.png").read_bytes() == (tmp_path / "usual.png").read_bytes()
 
@@ -212,6 +212,7 @@ def test_an_interrupted_run_on_brian2_of_a_users_own_writes_nothing(tmp_path, wh
     assert not (tmp_path / "leak.nc").exists()
 
 
+@pytest.mark.biology
 def test_a_file_that_imports_brian2_runs_in_a_thread(tmp_path):
     (tmp_path / "leak.py").write_text(RUN + OWN)
     code = (

@@ -7,6 +7,7 @@ import pytest
 
 from astro_sim.common import brian
 from astro_sim.experiments import user_file
+from astro_sim.sweeps import work
 from tests.astro_sim.own_experiment import LEAK
 
 brian.load_brian2()  # before a test module imports it and with it its handler of interrupts
@@ -107,10 +108,17 @@ def rng():
 
 
 @pytest.fixture
-def leak(tmp_path, monkeypatch):
-    """The file in the working folder, not yet run by this process."""
+def leak(tmp_path, monkeypatch, request):
+    """The file in the working folder, not yet run by this process; it is swept here, or `in_processes` where asked."""
     monkeypatch.chdir(tmp_path)
+    if "in_processes" not in request.fixturenames:
+        monkeypatch.setattr(work, "COMPILED", ("macro", "leak"))
     monkeypatch.setattr(user_file.FILES, "_defined", {})
     path = Path("leak.py")
     path.write_text(LEAK)
     return path
+
+
+@pytest.fixture
+def in_processes():
+    """Sweeps of `leak` run in processes of their own, which takes a second for each."""

@@ -10,7 +10,17 @@ from typing import Any
 
 import numpy as np
 
-from astro_sim.biophysical import gliotransmission, ip3_flux, process, synapse
+from astro_sim.biophysical import (
+    an,
+    an_neuron,
+    calcium,
+    endocannabinoid,
+    gliotransmission,
+    ip3_flux,
+    potentiation,
+    process,
+    synapse,
+)  # fmt: skip
 
 UM = process.UM
 
@@ -173,4 +183,26 @@ def junctions(graph: Any, ip3: Any, p: Any) -> Any:
                 equations, process.namespace(p), I_post=ip3[one] * UM, I_pre=ip3[other] * UM, strength=strength
             )
             total[one] += junction["J_coupling_post"] / UM
+    return total
+
+
+def an_synapse(**settings: Any) -> tuple[Model, Model, an.ANParameters]:
+    """The astrocyte-neuron synapse: its astrocyte, a neuron with one synapse, and the parameters."""
+    p = an.ANParameters(**settings)
+    space = {**an.namespace(p), "t_failure": 0.0}
+    equations = calcium.EQUATIONS + calcium.GATE + endocannabinoid.ASTROCYTE + potentiation.ASTROCYTE
+    astrocyte = Model(equations, space, C=p.C_0 * UM, h=p.h_0, I=p.I_star * UM)
+    share = "share : 1\neSP : 1\nlost : 1\nsent_healthy : 1\nsent_failed : 1\n"
+    neuron = Model(an_neuron.EQUATIONS + endocannabinoid.NEURON + potentiation.SYNAPSE + share, space, share=1.0,
+                   t_spike=-1e6)  # fmt: skip
+    return astrocyte, neuron, p
+
+
+def time_above(jumps: Iterable[tuple[float, float]], duration: float, theta: float, tau: float) -> float:
+    """Time that exponentially decaying calcium with the given (time, jump) events spends above theta."""
+    level, last, total = 0.0, 0.0, 0.0
+    for time, jump in [*sorted(jumps), (duration, 0.0)]:
+        total += min(max(tau * np.log(level / theta), 0.0) if level > 0 else 0.0, time - last)
+        level = level * np.exp(-(time - last) / tau) + jump
+        last = time
     return total

@@ -1,11 +1,14 @@
 """What is not a dataset of ours is refused in one line that says what and where."""
 
 import gc
+import io
 import re
 import signal
 import subprocess
 import sys
 import time
+from contextlib import redirect_stderr
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -26,9 +29,26 @@ def one_line(caught, *parts):
         assert part in text
 
 
+@pytest.fixture
+def tried_here(monkeypatch):
+    """A file without a seal is tried in this process, without the second that one of its own takes."""
+
+    def run(command, input, **_):
+        complaints = io.StringIO()
+        monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(input)))
+        with redirect_stderr(complaints):
+            try:
+                exec(command[-1], {})
+            except SystemExit as end:
+                return SimpleNamespace(returncode=end.code, stderr=complaints.getvalue().encode())
+        return SimpleNamespace(returncode=0, stderr=b"")
+
+    monkeypatch.setattr(subprocess, "run", run)
+
+
 # Truncation is felt in different layers: signature, superblock, object headers, data.
 @pytest.mark.parametrize("keep", [0, 1, 8, 96, 2048, 0.5, 0.999])
-def test_a_truncated_file_is_refused(ltp, tmp_path, keep):
+def test_a_truncated_file_is_refused(ltp, tmp_path, keep, tried_here):
     path = tmp_path / "run.nc"
     astro_sim.write(ltp, path)
     whole = path.read_bytes()
@@ -48,7 +68,7 @@ def test_a_text_file_is_refused(tmp_path):
     )
 
 
-def test_a_cut_through_the_seal_leaves_the_contents_whole(ltp, tmp_path):
+def test_a_cut_through_the_seal_leaves_the_contents_whole(ltp, tmp_path, tried_here):
     path = tmp_path / "run.nc"
     astro_sim.write(ltp, path)
     path.write_bytes(path.read_bytes()[:-1])
@@ -134,7 +154,7 @@ def test_a_file_that_another_program_wrote_is_read(ltp, tmp_path):
         (("seed",), 7, "attribute 'digest' is not that of its experiment, model, seed and settings"),
     ],
 )
-def test_what_another_program_changed_in_a_file_is_refused(ltp, tmp_path, where, value, message):
+def test_what_another_program_changed_in_a_file_is_refused(ltp, tmp_path, where, value, message, tried_here):
     path = tmp_path / "run.nc"
     astro_sim.write(ltp, path)
     with h5py.File(path, "r+") as file:
@@ -196,7 +216,7 @@ def test_what_is_no_dataset_is_refused(given, got):
     one_line(caught, f"dataset: expected an xarray.Dataset, as of astro_sim.read or simulate, got {got}")
 
 
-def test_a_foreign_netcdf_file_is_refused(ltp, tmp_path):
+def test_a_foreign_netcdf_file_is_refused(ltp, tmp_path, tried_here):
     path = tmp_path / "foreign.nc"
     ltp.drop_attrs().to_netcdf(path, engine="h5netcdf")
     with pytest.raises(InputError) as caught:

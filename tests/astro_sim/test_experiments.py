@@ -5,7 +5,9 @@ import pytest
 
 import bridge
 from astro_sim import observables
+from astro_sim.biophysical import endocannabinoid
 from bridge.short_term import presynaptic_exponent
+from tests.astro_sim.evaluator import UM, an_synapse
 
 
 def test_paired_pulses_follow_the_closed_form(short):
@@ -99,6 +101,14 @@ def test_regular_spikes_of_the_an_model_are_counted_and_leave_2ag(short):
     expected = 0.8e-3 * np.where(age > 1e-9, np.exp(-age / 10.0), 0).sum(axis=1)  # samples hold the left limit
     for neuron in (0, 1):  # the decay is integrated exactly: rounding of 2,000 steps
         np.testing.assert_allclose(run["AG"][0, :, neuron], expected, rtol=1e-11, atol=1e-17)
+
+
+def test_the_astrocyte_of_the_an_model_hears_both_neurons(short):
+    run, (astrocyte, *_) = short("an"), an_synapse()
+    at = [(k / 10, 2 * endocannabinoid.ON_SHARED_SPIKE) for k in range(20)]
+    expected = astrocyte.run(2.0, 1e-3, ["C", "h", "I"], at)
+    for name in ("C", "h", "I"):
+        np.testing.assert_allclose(run[name][0], expected[name][::100] / (1 if name == "h" else UM), rtol=1e-9)
 
 
 def test_rates_of_a_network_count_the_spikes_of_each_window(short):

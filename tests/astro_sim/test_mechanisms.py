@@ -25,7 +25,7 @@ from astro_sim.biophysical import (
     tripartite,
 )  # fmt: skip
 from astro_sim.experiments.network import EXPERIMENT, NetworkParameters
-from tests.astro_sim.evaluator import UM, Model, cell, junctions, unit
+from tests.astro_sim.evaluator import UM, Model, an_synapse, cell, junctions, time_above, unit
 
 UNIT = process.ProcessParameters()  # a tripartite unit as the published example has it
 
@@ -349,16 +349,6 @@ def test_an_epsp_agrees_with_its_integral(network):
 # Plasticity
 
 
-def above(jumps, duration, theta, tau):
-    """Time that exponentially decaying calcium with the given (time, jump) events spends above theta."""
-    level, last, total = 0.0, 0.0, 0.0
-    for time, jump in [*sorted(jumps), (duration, 0.0)]:
-        total += min(max(tau * np.log(level / theta), 0.0) if level > 0 else 0.0, time - last)
-        level = level * np.exp(-(time - last) / tau) + jump
-        last = time
-    return total
-
-
 def efficacy(p, jumps, duration):
     """rho at every step of 1 ms, of a synapse whose calcium jumps as given."""
     space = {**plasticity._namespace(p), "sigma": 0.0}
@@ -387,7 +377,7 @@ def test_the_share_of_a_step_above_threshold_is_exact():
     jumps = [(0.010, 2.0), (0.014, 2.0), (0.2, 2.0)]
     # So slow a rise is linear: rho = gamma_p * time above / tau_rho, to 1e-9 of it
     rise = efficacy(p, jumps, 0.4)[-1] * p.tau_rho / p.gamma_p
-    assert rise == pytest.approx(above(jumps, 0.4, p.theta_p, p.tau_ca), rel=1e-6)
+    assert rise == pytest.approx(time_above(jumps, 0.4, p.theta_p, p.tau_ca), rel=1e-6)
 
 
 def test_efficacy_drifts_to_one_of_two_stable_states():
@@ -418,20 +408,8 @@ def test_what_travels_arrives_as_it_was_sent(delay):
 # The astrocyte-neuron synapse
 
 
-def synapse_of_an(**settings):
-    """Its astrocyte and a neuron with a synapse, and the parameters."""
-    p = an.ANParameters(**settings)
-    space = {**an.namespace(p), "t_failure": 0.0}
-    equations = calcium.EQUATIONS + calcium.GATE + endocannabinoid.ASTROCYTE + potentiation.ASTROCYTE
-    astrocyte = Model(equations, space, C=p.C_0 * UM, h=p.h_0, I=p.I_star * UM)
-    share = "share : 1\neSP : 1\nlost : 1\nsent_healthy : 1\nsent_failed : 1\n"
-    neuron = Model(an_neuron.EQUATIONS + endocannabinoid.NEURON + potentiation.SYNAPSE + share, space, share=1.0,
-                   t_spike=-1e6)  # fmt: skip
-    return astrocyte, neuron, p
-
-
 def test_the_astrocyte_is_its_formulas(rng):
-    astrocyte, _, p = synapse_of_an(release="rate")
+    astrocyte, _, p = an_synapse(release="rate")
     c, h, i, ag, glu, esp = rng.uniform(0, 1, (6, 50))
     astrocyte.set(C=c * UM, h=h, I=i * UM, AG_sum=ag * UM, Glu=glu * UM, eSP=esp)
     dc, dh = li_rinzel(c, h, i, p)
@@ -445,7 +423,7 @@ def test_the_astrocyte_is_its_formulas(rng):
 @pytest.mark.parametrize(("rate", "every"), [(100.0, 2), (50.0, 3), (10.0, None)])
 def test_releases_add_up_to_a_spike(rate, every):
     # 5 mV each: 5 (1 - e^(-n/(60 ms rate)))/(1 - e^(-1/(60 ms rate))) passes 9 mV at n = 2, 3, and never
-    _, neuron, p = synapse_of_an(q_r=0.25)
+    _, neuron, p = an_synapse(q_r=0.25)
     assert p.jump == pytest.approx(5.0)
     fired = []
     for number in range(1, 13):
@@ -462,7 +440,7 @@ def test_releases_add_up_to_a_spike(rate, every):
 
 
 def test_releases_in_the_refractory_period_are_not_heard():
-    _, neuron, p = synapse_of_an()
+    _, neuron, p = an_synapse()
     for since, heard in ((1e-3, False), (2e-3, True)):
         neuron.set(v=0.0, t_spike=1.0)
         neuron.act(an.ON_PRE, t=1.0 + since, rand=lambda: 0.0, dt=p.dt)
@@ -470,7 +448,7 @@ def test_releases_in_the_refractory_period_are_not_heard():
 
 
 def test_release_probability_follows_suppression_and_potentiation():
-    _, neuron, p = synapse_of_an()
+    _, neuron, p = an_synapse()
     for suppression, potentiation_, share, wanted in (
         (0.0, 0.0, 1.0, 0.3), (-50.0, 20.0, 1.0, 0.21), (-50.0, 20.0, 0.5, 0.105), (-200.0, 0.0, 1.0, 0.0),
         (0.0, 1e4, 1.0, 1.0),
@@ -485,7 +463,7 @@ def test_release_probability_follows_suppression_and_potentiation():
 
 
 def test_esp_tends_to_its_gain_times_mean_glutamate():
-    astrocyte, *_ = synapse_of_an(tau_eSP=1.0, knockouts=["calcium"])
+    astrocyte, *_ = an_synapse(tau_eSP=1.0, knockouts=["calcium"])
     releases = [(0.3 * k, potentiation.ON_RELEASE) for k in range(40)]
     run = astrocyte.run(12.0, 1e-3, ["eSP", "Glu"], releases)
     np.testing.assert_allclose(run["Glu"][299::300][-1] / UM, 0.01 * np.exp(-2.99) / (1 - np.exp(-3.0)), rtol=1e-6)

@@ -51,7 +51,7 @@ def test_an_edited_file_is_run_anew_and_asks_another_question(leak):
     assert after.attrs["settings"] == before.attrs["settings"]
 
 
-def test_a_sweep_in_processes_gives_what_single_runs_give(leak, monkeypatch):
+def test_a_sweep_in_processes_gives_what_single_runs_give(leak, in_processes, monkeypatch):
     grid = {"tau": [2.0, 5.0], "seed": [0, 1]}
     runs = astro_sim.sweep("leak.py", grid, workers=2, input=3.0)
     assert grid_of(runs) == grid
@@ -90,7 +90,7 @@ def test_a_sweep_goes_on_with_the_same_file_only(leak):
 
 
 @pytest.mark.parametrize("model", ["leak", "macro"])
-def test_a_file_that_changes_during_its_sweep_stops_it_and_it_goes_on_when_it_is_back(leak, model):
+def test_a_file_that_changes_during_its_sweep_stops_it_and_it_goes_on_when_it_is_back(leak, in_processes, model):
     """In a worker, and in this process, as models named macro run."""
     if model == "macro":
         text = leak.read_text().replace('{"leak": ', '{"macro": ')
@@ -112,7 +112,7 @@ def test_a_file_that_changes_during_its_sweep_stops_it_and_it_goes_on_when_it_is
     xr.testing.assert_identical(astro_sim.sweep("leak.py", grid, workers=1), expected)
 
 
-def test_a_file_that_is_gone_stops_its_sweep(leak):
+def test_a_file_that_is_gone_stops_its_sweep(leak, in_processes):
     changed(leak, "    cycle =", "    import os\n    os.remove(__file__)\n    cycle =")
     with pytest.raises(
         InputError, match=r"^.*leak\.py: no such file; .* \(while its sweep ran\); a sweep into a folder"

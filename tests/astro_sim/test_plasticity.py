@@ -9,6 +9,7 @@ from astro_sim.biophysical import plasticity, process
 from astro_sim.biophysical.engine import Session, values
 from astro_sim.common.errors import InputError
 from astro_sim.experiments.ltp import LtpParameters
+from tests.astro_sim.evaluator import time_above
 
 pytestmark = pytest.mark.biology
 
@@ -26,16 +27,6 @@ def brief(**settings):
     return small(**{"target": "numpy", "tau_cycle": 1.0, **settings})
 
 
-def above(jumps, duration, theta, tau):
-    """Time that exponentially decaying calcium with the given (time, jump) events spends above theta."""
-    level, last, total = 0.0, 0.0, 0.0
-    for time, jump in [*sorted(jumps), (duration, 0.0)]:
-        total += min(max(tau * np.log(level / theta), 0.0) if level > 0 else 0.0, time - last)
-        level = level * np.exp(-(time - last) / tau) + jump
-        last = time
-    return total
-
-
 def efficacy(p, jumps, duration, interval):
     """rho of one synapse driven by postsynaptic spikes at the given times, their calcium being C_post."""
     with Session(p, 0) as session:
@@ -51,7 +42,7 @@ def test_frequent_small_steps_average_to_the_steady_state():
     p = LtpParameters(bistable=0.0, sigma=0.0, target="numpy")
     jumps = [(0.1 * k, p.C_post) for k in range(1000)]
     time, rho = efficacy(p, jumps, 100.0, 1.0)
-    shares = [above(jumps, 100.0, theta, p.tau_ca) / 100.0 for theta in (p.theta_p, p.theta_d)]
+    shares = [time_above(jumps, 100.0, theta, p.tau_ca) / 100.0 for theta in (p.theta_p, p.theta_d)]
     level, rate = plasticity.steady_state(p, *shares)
     # A spike moves rho by rate * 0.1 s = 1.6 %, and half of that is where in its cycle rho is read
     np.testing.assert_allclose(rho[1:], level * (1 - np.exp(-rate * time[1:])), rtol=0.01)
@@ -139,8 +130,8 @@ def test_stdp_pairs_depress_and_potentiate():
         # A 1 Hz train releases about 0.46 a spike; the times above the thresholds predict the sign
         r = 0.46
         jumps = [(0.5 + p.D, r), (0.5 + offset, p.C_post)]
-        rise = p.gamma_p * 0.5 * above(jumps, 1.0, p.theta_p, p.tau_ca)
-        fall = p.gamma_d * 0.5 * above(jumps, 1.0, p.theta_d, p.tau_ca)
+        rise = p.gamma_p * 0.5 * time_above(jumps, 1.0, p.theta_p, p.tau_ca)
+        fall = p.gamma_d * 0.5 * time_above(jumps, 1.0, p.theta_d, p.tau_ca)
         if abs(rise - fall) > 0.15 * rise:
             assert np.sign(float(change.sel(offset=offset)) - 1) == np.sign(rise - fall)
     assert len(set(np.round(change.values, 4))) > 1

@@ -277,7 +277,7 @@ def killing(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "where", [{"workers": 1}, pytest.param({"workers": 2}, marks=pytest.mark.slow), {"workers": 2, "client": "local"}]
+    "where", [{"workers": 1}, pytest.param({"workers": 2}, marks=pytest.mark.slow), {"workers": 1, "client": "local"}]
 )
 def test_the_same_bytes_whoever_works(where, tmp_path, monkeypatch):
     grid = {"tau_p_l": [30.0, 60.0], "dt": [0.05, 1.0]}

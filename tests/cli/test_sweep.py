@@ -40,6 +40,7 @@ def test_a_sweep_is_one_file(capsys):
     xr.testing.assert_identical(astro_sim.read("X.nc"), expected)
 
 
+@pytest.mark.slow
 def test_workers_of_a_dask_cluster_write_the_same_bytes():
     assert main(SWEEP) == 0
     expected = Path("X.nc").read_bytes()
