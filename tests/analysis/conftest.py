@@ -11,7 +11,6 @@ import xarray as xr
 
 import analysis
 import astro_sim
-import bridge
 from bridge.laws import Laws
 
 RUN: dict[str, Any] = {
@@ -109,13 +108,13 @@ def diagnostics() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def datasets() -> dict[str, xr.Dataset]:
-    return {name: astro_sim.simulate(name) for name in ("stp", "ltp", "spatial", "frequency")}
+def datasets(simulated) -> dict[str, xr.Dataset]:
+    return {name: simulated(name) for name in ("stp", "ltp", "spatial", "frequency")}
 
 
 @pytest.fixture(scope="session")
-def laws(datasets: dict[str, xr.Dataset]) -> Laws:
-    return bridge.fit_laws([datasets[name] for name in ("ltp", "spatial", "frequency")])
+def laws(datasets: dict[str, xr.Dataset], fitted) -> Laws:
+    return fitted(*(datasets[name] for name in ("ltp", "spatial", "frequency")))
 
 
 @pytest.fixture(scope="session")

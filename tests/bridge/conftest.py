@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import xarray as xr
 
-import astro_sim
 import bridge
 import bridge.families
 from astro_sim.dataset import describe
@@ -89,12 +88,12 @@ def frequency_dataset():
 
 
 @pytest.fixture(scope="session")
-def simulated():
+def simulated(simulated):
     """One simulated dataset of each kind that laws are fitted to; treat as read-only."""
     return {
-        "ltp": astro_sim.simulate("ltp", cycles=24, burn_in=20),
-        "spatial": astro_sim.simulate("spatial"),
-        "frequency": astro_sim.simulate("frequency", n=1),
+        "ltp": simulated("ltp", cycles=24, burn_in=20),
+        "spatial": simulated("spatial"),
+        "frequency": simulated("frequency", n=1),
     }
 
 

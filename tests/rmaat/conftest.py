@@ -10,8 +10,6 @@ import pytest
 import torch
 from torch.multiprocessing.spawn import spawn
 
-import astro_sim
-import bridge
 from bridge.laws import Laws
 from rmaat.config import RMAATConfig
 from rmaat.tasks import storage
@@ -24,15 +22,15 @@ def _seeded():
 
 
 @pytest.fixture(scope="session")
-def laws() -> Laws:
+def laws(simulated, fitted) -> Laws:
     """The exponential law of the preset (tau = 6 cycles), without the two optional numbers."""
-    return bridge.fit_laws([astro_sim.simulate("ltp", cycles=24, burn_in=3)], draws=0)
+    return fitted(simulated("ltp", cycles=24, burn_in=3), draws=0)
 
 
 @pytest.fixture(scope="session")
-def other_laws() -> Laws:
+def other_laws(simulated, fitted) -> Laws:
     """A faster law: tau = 2 cycles."""
-    return bridge.fit_laws([astro_sim.simulate("ltp", cycles=24, burn_in=3, tau_p_l=20.0)], draws=0)
+    return fitted(simulated("ltp", cycles=24, burn_in=3, tau_p_l=20.0), draws=0)
 
 
 @pytest.fixture(scope="session")
