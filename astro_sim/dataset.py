@@ -430,7 +430,7 @@ def _is_text(text: str) -> bool:
 
 def _without_cluster() -> AbstractContextManager[Any]:
     """Where a dask client is at work, xarray asks its cluster for a lock; for a file in memory there is none."""
-    if "dask" not in sys.modules:
+    if not sys.modules.get("dask"):
         return nullcontext()
     import dask.config
 

@@ -12,6 +12,9 @@ import sys
 if __name__ == "__main__" and sys.path[0] == os.getcwd() != os.path.dirname(os.path.dirname(os.path.abspath(__file__))):
     del sys.path[0]
 
+# Threads of torch that wait give way to whoever has work, in place of spinning; read when torch is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 import signal
 import warnings
 from contextlib import suppress
