@@ -29,7 +29,8 @@ import xarray as xr
 from astro_sim.common.errors import InputError, brief, did_you_mean, quoted
 from astro_sim.common.files import HDF5, digest, parse_json, versions, write_bytes
 from astro_sim.common.sealed import read_hdf5, seal
-from astro_sim.experiments.experiment import NAMES, NamedExperiment, find, require_readable
+from astro_sim.experiments import find
+from astro_sim.experiments.experiment import NAMES, NamedExperiment, require_readable
 from astro_sim.experiments.variables import Dimensions
 
 SCHEMA_VERSION = 1

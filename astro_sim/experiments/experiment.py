@@ -1,9 +1,8 @@
-"""What an experiment is: its variants, what its datasets promise, and how it is looked up by name or file."""
+"""What an experiment is: its variants, and what its datasets promise."""
 
 import json
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
 from types import ModuleType
@@ -11,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from astro_sim.common.errors import InputError, did_you_mean
 from astro_sim.common.settings import Settings, split_settings
-from astro_sim.common.user_file import is_file_name, require_name
 from astro_sim.experiments.variables import COMMON, Dimensions, Meanings
 
 if TYPE_CHECKING:  # the front door lists the names and loads neither
@@ -159,23 +157,6 @@ class NamedExperiment:
         promised = {name: list(dims) for name, dims in self.promised[model].items()}
         stands = {"own_stands_for": self.experiment.stands_for} if self.experiment.stands_for else {}
         return {"own_source": self.source, "own_contents": json.dumps(promised), **stands}
-
-
-def find(experiment: str | Path) -> NamedExperiment:
-    """Look up an experiment by its name, or by the path of a file of one's own, which is run.
-
-    Raises
-    ------
-    InputError
-        An unknown name (with the nearest one); a file that is missing, cannot be run or lacks a table.
-    """
-    if is_file_name(experiment):
-        from astro_sim.experiments.user_file import FILES
-
-        return FILES.load(Path(experiment))
-    require_name("experiment", experiment, NAMES)
-    name = str(experiment)
-    return NamedExperiment.of(import_module(f"astro_sim.experiments.{name}"), name, name)
 
 
 def require_readable(experiment: str, promised: Dimensions, units: Mapping[str, str]) -> None:

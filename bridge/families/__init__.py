@@ -1,7 +1,9 @@
 """Families of saturation curves. `bridge.families.base` says what a family is."""
 
+import copyreg
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 from astro_sim.common.errors import InputError, did_you_mean
 from bridge.families.base import Family, Parameter
@@ -27,3 +29,16 @@ def get(name: str, knots: Sequence[float] = ()) -> Family:
     if name not in FAMILIES:
         raise InputError(f"unknown law family {name!r}; {did_you_mean(name, NAMES)}")
     return FAMILIES[name]
+
+
+def _reduced(family: Family) -> Any:
+    """Families of the package are pickled and copied by name, since formulas cannot be: they are the same anywhere.
+
+    Others are pickled as any object is, so their formulas must be functions of a module.
+    """
+    if family.name == "spline" or FAMILIES.get(family.name) is family:
+        return get, (family.name, family.knots)
+    return object.__reduce_ex__(family, 2)
+
+
+copyreg.pickle(Family, _reduced)

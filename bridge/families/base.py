@@ -94,17 +94,6 @@ class Family:
     concave: Callable[[Values], bool]
     knots: tuple[float, ...] = ()
 
-    def __reduce_ex__(self, protocol: Any) -> Any:
-        """Families of the package are pickled and copied by name, since formulas cannot be: they are the same anywhere.
-
-        Others are pickled as any object is, so their formulas must be functions of a module.
-        """
-        from bridge import families
-
-        if self.name == "spline" or families.FAMILIES.get(self.name) is self:
-            return families.get, (self.name, self.knots)
-        return super().__reduce_ex__(protocol)
-
     def level(self, t: ArrayLike, values: Values) -> Array:
         """F(t): 0 at the start, 1 at saturation."""
         return -np.expm1(self.log_survival(np.asarray(t, dtype=float), values, np))
