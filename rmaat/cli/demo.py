@@ -21,7 +21,7 @@ SWEEP = ["tau_p_l=30,45,60,90,120", "tau_cycle=5,10,15,20", "coupling=0.1,0.5,0.
 SWEPT = [*LTP, "ltp_dynamics=bounded", "interval=1"]
 DATA = ["train=8000", "valid=500", "test=1000"]
 # Sized for about a minute and a half of training on two cores. ListOps is decided at the front of a tree, so the
-# curriculum shows short beginnings first; without it the same budget ends at chance (docs/log.md).
+# curriculum shows short beginnings first; without it the same budget ends at chance (docs/log).
 TRAINING = [
     *("steps=350", "learning_rate=4e-3", "curriculum=[1, 1, 2, 4, 8]", "curriculum_steps=50"),
     *("validate_every=100", "validate_examples=500", "checkpoint_every=100"),

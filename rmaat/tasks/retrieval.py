@@ -10,7 +10,7 @@ halves, label 1; two exchange their second halves, label 0. So each half stands 
 same first halves and second halves as far as length and sentiment go. Both documents of a pair are then cut to the
 shorter one's length: halves of one review differ otherwise in length than those of two, which alone would tell some.
 Where the halves meet, the last byte of one and the first of the other still say a little, and shared words a lot
-(docs/log.md).
+(docs/log).
 """
 
 from collections.abc import Iterator
