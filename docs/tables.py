@@ -1,9 +1,9 @@
-"""The tables of README.md, docs/results.md and docs/laws_file.md, from results/*.json and the schema of laws.json.
+"""What README.md, docs/results.md and docs/laws_file.md take from results/*.json and the schema of laws.json.
 
     python docs/tables.py            write them anew
     python docs/tables.py --check    say which differ, and write nothing
 
-A table stands between ``<!-- table: NAME -->`` and ``<!-- end -->``; NAME is a function of this file.
+A table or a text stands between ``<!-- table: NAME -->`` and ``<!-- end -->``; NAME is a function of this file.
 """
 
 import argparse
@@ -13,10 +13,12 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import analysis
 from analysis import paper
+from bridge import evidence
 from bridge.schema import json_schema
 
 DOCS = Path(__file__).resolve().parent
@@ -41,21 +43,30 @@ def number(value: float | None, form: str = ".3f") -> str:
     return "-" if value is None else f"{value:{form}}"
 
 
-def mean_and_range(values: Sequence[float]) -> str:
-    """Mean, and the least and largest where they differ."""
-    low, high = min(values), max(values)
-    middle = f"{sum(values) / len(values):.2f}"
-    return middle if f"{low:.2f}" == f"{high:.2f}" else f"{middle} ({low:.2f} to {high:.2f})"
+def percent(share: float | None) -> str:
+    """A share in per cent."""
+    return "-" if share is None else f"{100 * share:.1f}"
+
+
+def mean(values: Sequence[float]) -> float:
+    """The mean."""
+    return sum(values) / len(values)
+
+
+def the_row(name: str, **wanted: Any) -> dict[str, Any]:
+    """The one row of a results file that has these values."""
+    (row,) = (row for row in rows(name) if all(row[key] == value for key, value in wanted.items()))
+    return row
 
 
 MODELS = {"transformer": "Transformer", "at": "AT", "rmt": "RMT", "rlt": "RLT", "rmaat": "RMAAT"}
-# What the data of a task are, and how much of it there is to learn from a glance; of the README.
+# What the data of a task are.
 DATA = {
-    "listops": "generated, official sizes; a table of the first symbol has {first_symbol}",
+    "listops": "generated with the official sizes",
     "text": "IMDB, half of the official test split",
-    "retrieval": "a stand-in, pairs of halves of IMDB reviews, where shared words alone tell {shared_words} %",
+    "retrieval": "pairs of halves of IMDB reviews stand in for the AAN papers",
     "image": "CIFAR-10 from JPEG files",
-    "pathfinder": "generated, 32 x 32: not learned",
+    "pathfinder": "generated, 32 x 32",
 }
 
 
@@ -66,15 +77,133 @@ def finished() -> list[dict[str, Any]]:
     return sorted(done, key=lambda row: (order[0].index(row["task"]), order[1].index(row["name"]), row["seed"]))
 
 
-def shared_words() -> str:
-    """What the words that two documents share tell of the stand-in for Retrieval, in per cent."""
-    return f"{100 * max(row['accuracy'] for row in rows('retrieval-words')):.0f}"
+def accuracies(task: str, model: str) -> list[float]:
+    """Accuracies of a model's seeds."""
+    return [row["accuracy"] for row in finished() if (row["task"], row["name"]) == (task, model)]
+
+
+def recalled(rule: str, training: str = "from scratch", total: int = 16) -> list[float]:
+    """Accuracies of recall, a seed each."""
+    wanted = (training, rule, total)
+    return [row["accuracy"] for row in rows("recall") if (row["training"], row["rule"], row["T"]) == wanted]
+
+
+def findings() -> str:
+    """What the README says, with its numbers."""
+    segments, step = the_row("amrb-memory", segments=16), the_row("model", model="rmaat", backward="amrb")
+    known = {rule: percent(mean(recalled(rule))) for rule in ("consolidate", "scale")}
+    anywhere = {rule: percent(mean(recalled(rule, "anywhere"))) for rule in ("consolidate", "none")}
+    listops = {name: percent(mean(accuracies("listops", name))) for name in ("rmaat", "transformer")}
+    changed = {row["name"]: row for row in rows("ablations") if (row["task"], row["state"]) == ("listops", "finished")}
+    law = {name: percent(changed[name]["accuracy"]) for name in ("rmaat", "flat law", "reversed law")}
+    points = (
+        "**Replay saves memory and changes nothing else.** AMRB gives the gradients of back-propagation through time "
+        f"to the bit, with {segments['bptt/amrb']:.1f} times less memory at 16 segments and "
+        f"{segments['amrb/bptt']:.2f} times the computing time. On 4,096 bytes, a training step of RMAAT is "
+        f"{step['times faster than full attention']:.1f} times as fast as one of full attention.",
+        "**A memory that follows the law learns to remember from scratch.** Asked for a value from 15 segments back, "
+        f"it answers rightly in {known['consolidate']} % of cases with the rule `consolidate`. With the paper's rule "
+        f"`scale` it stays at chance, {known['scale']} %. After a curriculum with the value in any segment, a memory "
+        f"without any rule is better still: {anywhere['none']} % where `consolidate` has {anywhere['consolidate']} %.",
+        "**That the biology helps on benchmarks is not shown.** On ListOps, RMAAT reaches "
+        f"{listops['rmaat']} % and a Transformer {listops['transformer']} %, three seeds each: no difference is shown. "
+        f"After shorter training, a flat law does as well as the simulated one ({law['flat law']} % and {law['rmaat']} "
+        f"%), and only a law reversed in time is shown to cost accuracy ({law['reversed law']} %).",
+    )
+    text = ""
+    for place, point in enumerate(points, 1):
+        line = fill(f"{place}. {point}", 120, subsequent_indent="   ", break_on_hyphens=False, break_long_words=False)
+        text += line + "\n"
+    return text
+
+
+def measured() -> str:
+    """Speed, memory and accuracy in single numbers, with the commands that measure them."""
+    demo = json.loads((RESULTS / "demo.json").read_text())
+    eager, compiled = (the_row("model", model="rmaat", backward=back) for back in ("amrb", "amrb, compiled"))
+    full, rmt = "times faster than full attention", "times faster than rmt, same backward"
+    segments = the_row("amrb-memory", segments=16)
+    solvers = {row["solver"]: row for row in rows("simulate")}
+    nest, by_scipy, by_numpy = (
+        next(row for name, row in solvers.items() if name.startswith(peer)) for peer in ("NEST", "scipy", "NumPy")
+    )
+    overhead = solvers["astro_sim.simulate"]["seconds"] / solvers["Brian2 script by hand"]["seconds"] - 1
+    fits = {row["what"]: row["seconds"] for row in rows("fit-speed")}
+    both = fits["the same, noise in samples or dynamics"]
+    bits = {row["what"]: row["bits a byte"] for row in rows("enwik8")}
+    speed = {(row["model"], row["setting"]): row["tokens/s"] for row in rows("throughput")}
+    chosen = {
+        (cycles, noise): mean(
+            [
+                row[row["truth"]]
+                for row in evidence.selection()
+                if (row["noise in"], row["cycles"], row["noise"]) == ("levels", cycles, noise)
+            ]
+        )
+        for cycles, noise in ((12, 0.01), (24, 0.01), (24, 0.002))
+    }
+    body = [
+        ("The demo, without its installation", f"{demo['seconds']['in all']:.0f} s", "demo"),
+        ("Accuracy of the demo's model on 1,000 ListOps trees", number(demo["evaluation"]["accuracy"]), "demo"),
+        ("Accuracy there of a table that knows the first symbol", number(demo["evaluation"]["first_symbol"]), "demo"),
+        ("Accuracy there of the most frequent answer", number(demo["evaluation"]["majority"]), "demo"),
+        ("Memory of a step, BPTT over AMRB, 16 segments", f"{segments['bptt/amrb']:.1f} times", "amrb-memory"),
+        ("CPU time of a step, AMRB over BPTT, 16 segments", f"{segments['amrb/bptt']:.2f} times", "amrb-memory"),
+        (
+            "Memory of a step with AMRB, 128 segments over 16",
+            f"{the_row('amrb-memory', segments=128)['amrb growth from 16']:.2f} times",
+            "amrb-memory",
+        ),
+        ("Speed of a step, RMAAT with AMRB over full attention", f"{eager[full]:.1f} times", "model"),
+        ("the same, with compiled segments", f"{compiled[full]:.1f} times", "model"),
+        ("Speed of a step, RMAAT over RMT, both with AMRB", f"{eager[rmt]:.2f} times", "model"),
+        ("the same, both compiled", f"{compiled[rmt]:.2f} times", "model"),
+        (
+            "CPU time a token of a step, 65,536 tokens over 4,096",
+            f"{the_row('length', what='training step, 65,536 tokens')['over 4,096']:.2f} times",
+            "length",
+        ),
+        *(
+            (f"Recall of a value 15 segments back, from scratch, `{rule}`", f"{mean(recalled(rule)):.2f}", "recall")
+            for rule in ("consolidate", "scale", "none")
+        ),
+        *(
+            (f"enwik8, bits a byte, {what}", f"{bits[name]:.2f}", "enwik8")
+            for name, what in (("retnet", "RetNet"), ("rmt", "RMT"), ("rlt", "RLT"), ("rmaat", "RMAAT"),
+                               ("table of 2 bytes before", "counts of three bytes"))
+        ),
+        (
+            "Training on Text, RMAAT, real tokens a second",
+            f"{speed['rmaat', 'all segments kept (the preset)']:,}",
+            "throughput",
+        ),
+        ("Training on Text, RMT, real tokens a second", f"{speed['rmt', 'BPTT']:,}", "throughput"),
+        ("1,000 macro models, 100,000 Euler steps each", f"{solvers['astro_sim, Euler']['seconds']:.1f} s", "simulate"),
+        ("the same in NumPy, against ours", f"{by_numpy['times ours']:.1f} times as long", "simulate"),
+        ("`astro_sim.simulate` over a Brian2 script by hand", f"{100 * overhead:.0f} % more time", "simulate"),
+        ("100 Li-Rinzel astrocytes in NEST 3.10, against ours", f"{nest['times ours']:.1f} times as long", "simulate"),
+        ("the same in scipy's RK45, against ours", f"{by_scipy['times ours']:.2f} times as long", "simulate"),
+        (
+            "Compiled macro solver over scipy's `solve_ivp`",
+            f"{max(row['times as fast'] for row in rows('macro-solver')):.0f} times as fast",
+            "macro-solver",
+        ),
+        ("Fit of six families, either kind of noise", f"{both:.2f} s", "fit-speed"),
+        ("1,000 laws from simulated curves", f"{fits['1,000 laws from simulated curves']:.1f} s", "fit-speed"),
+        *(
+            (f"Right family, {cycles} cycles, {100 * noise:.1f} % noise", f"{right:.0f} of 100", "family-selection")
+            for (cycles, noise), right in chosen.items()
+        ),
+    ]  # fmt: skip
+    commands = {"demo": "`rmaat demo`"}
+    table = [(what, value, commands.get(name, f"`rmaat bench {name}`")) for what, value, name in body]
+    return markdown(("what", "figure", "command"), table)
 
 
 def shallow() -> str:
     """What little knowledge of a tree, and of a pair of documents, tells."""
     body = [
-        (task, row["known"], f"{100 * row['accuracy']:.1f}")
+        (task, row["known"], percent(row["accuracy"]))
         for task, name in (("ListOps", "listops-tables"), ("Retrieval, the stand-in", "retrieval-words"))
         for row in rows(name)
     ]
@@ -82,70 +211,64 @@ def shallow() -> str:
 
 
 def lra_overview() -> str:
-    """A line a task, a column a model: ours (the mean over seeds, and the range), the paper's in brackets."""
+    """A line a task: mean accuracy over seeds of the models that were run."""
     body = []
     for task, name in paper.TASKS.items():
-        found = [row for row in finished() if row["task"] == task]
-        one = next(row for row in found if row["name"] == "rmaat")
-        cells = []
-        for model in MODELS:
-            ours = [100 * row["accuracy"] for row in found if row["name"] == model]
-            theirs = paper.accuracy(task, model)
-            told = f"{sum(ours) / len(ours):.1f}" if ours else "-"
-            told += f", {min(ours):.1f} to {max(ours):.1f}" if len(ours) > 1 else ""
-            cells.append(told if theirs is None else f"{told} ({theirs:.1f})")
-        words = DATA[task].format(first_symbol=f"{100 * (one['first_symbol'] or 0):.1f}", shared_words=shared_words())
-        body.append((name.split()[0], *cells, f"{100 * one['majority']:.1f}", f"{words}; {one['steps']:,} steps"))
-    return markdown(("task", *MODELS.values(), "most frequent answer", "data, training"), body)
+        guess = next(row["majority"] for row in finished() if row["task"] == task)
+        ours = [percent(mean(values)) if (values := accuracies(task, model)) else "-" for model in MODELS]
+        body.append((name.split()[0], *ours, percent(guess)))
+    return markdown(("task", *MODELS.values(), "most frequent answer"), body)
 
 
 def lra() -> str:
-    """Every finished row of the Long Range Arena table."""
+    """A line a task and model: mean and range over seeds, and the paper's figure."""
     body = []
-    for row in finished():
-        theirs = paper.accuracy(row["task"], row["model"])
-        body.append(
-            (
-                paper.TASKS[row["task"]],
-                row["name"],
-                row["seed"],
-                f"{100 * row['accuracy']:.1f}",
-                f"{100 * row['majority']:.1f}",
-                "-" if row.get("first_symbol") is None else f"{100 * row['first_symbol']:.1f}",
-                number(theirs, ".1f"),
-                f"no: {paper.why_not(row)}",
-            )
-        )
-    head = ("task", "model", "seed", "accuracy, %", "most frequent answer, %", "first symbol's table, %", "paper, %")
-    return markdown((*head, "comparable?"), body)
+    for task, name in paper.TASKS.items():
+        for model in MODELS:
+            if values := accuracies(task, model):
+                theirs = number(paper.accuracy(task, model), ".1f")
+                ours = (percent(mean(values)), percent(min(values)), percent(max(values)))
+                body.append((name, MODELS[model], len(values), *ours, theirs))
+    head = ("task", "model", "seeds", "mean accuracy, %", "lowest, %", "highest, %", "the paper's, %")
+    return markdown(head, body)
+
+
+def lra_tasks() -> str:
+    """A line a task: its data, its training, and what little knowledge gives."""
+    body = []
+    for task, name in paper.TASKS.items():
+        row = next(row for row in finished() if row["task"] == task)
+        guess = percent(row["majority"]), percent(row.get("first_symbol"))
+        body.append((name, DATA[task], f"{row['steps']:,}", *guess))
+    return markdown(("task", "data", "training steps", "most frequent answer, %", "first symbol's table, %"), body)
 
 
 def lra_runs() -> str:
-    """What each of those rows cost."""
+    """Every run, and what it cost."""
     body = [
         (
             paper.TASKS[row["task"]],
-            row["name"],
+            MODELS[row["name"]],
             row["seed"],
+            percent(row["accuracy"]),
             f"{row['parameters']:,}",
-            row["settings"]["memory_rule"] if row["settings"]["memory_rule"] else "-",
+            row["settings"]["memory_rule"] or "-",
             f"{row['tokens'] / 1e6:.1f}",
             f"{row['memory_mb']:,.0f}",
-            row["data"]["content"],
         )
         for row in finished()
     ]
-    head = ("task", "model", "seed", "parameters", "rule", "million tokens", "peak resident MB", "data")
+    head = ("task", "model", "seed", "accuracy, %", "parameters", "rule", "million tokens", "peak resident MB")
     return markdown(head, body)
 
 
 def paper_lra() -> str:
     """The paper's own table."""
     body = [
-        (name, *(f"{value:.1f}" for value in row[:6]), "-" if row.memory is None else "{} to {}".format(*row.memory))
+        (name, *(f"{value:.1f}" for value in row[:6]), *(("-", "-") if row.memory is None else row.memory))
         for name, row in paper.LRA.items()
     ]
-    return markdown(("model", *paper.TASKS.values(), "average", "peak GB"), body)
+    return markdown(("model", *paper.TASKS.values(), "average", "least peak GB", "largest peak GB"), body)
 
 
 def paper_ablations() -> str:
@@ -158,76 +281,65 @@ def paper_ablations() -> str:
 
 
 def ablations() -> str:
-    """Our ablations, where there are some: accuracy, and the difference from the whole model with its interval."""
-    path = RESULTS / "ablations.json"
-    done = [row for row in rows("ablations") if row["state"] == "finished"] if path.is_file() else []
-    if not done:
-        return "Not run yet.\n"
-    tasks = [task for task in paper.TASKS if any(row["task"] == task for row in done)]
-    told: dict[tuple[str, str], str] = {}
-    for task in tasks:
-        if len({row["name"] for row in done if row["task"] == task and not row.get("same_as")}) > 1:
-            for each in analysis.compare([path], baseline="rmaat", task=task).differences:
-                low, high = (
-                    each.estimate.value if end is None else end for end in (each.estimate.low, each.estimate.high)
-                )
-                told[task, each.arm] = f"{100 * each.estimate.value:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
-    body = []
-    for name in dict.fromkeys(row["name"] for row in done):
-        cells = [name]
-        for task in tasks:
-            found = [row for row in done if (row["task"], row["name"]) == (task, name)]
-            same = next((row["same_as"] for row in found if row.get("same_as")), None)
-            cells += [
-                f"{100 * sum(row['accuracy'] for row in found) / len(found):.1f}" if found else "-",
-                "the same run" if same else told.get((task, name), "-"),
-                f"{max(row['memory_mb'] for row in found):,.0f}" if found else "-",
-            ]
-        body.append(cells)
-    head = [column for task in tasks for column in (f"{paper.TASKS[task]}, %", "less RMAAT's, points", "peak MB")]
-    return markdown(("what", *head), body)
+    """Our ablations, a table a task: accuracy, and the difference from the whole model with its interval."""
+    path, text = RESULTS / "ablations.json", ""
+    done = [row for row in rows("ablations") if row["state"] == "finished"]
+    for task, title in paper.TASKS.items():
+        runs = {row["name"]: row for row in done if row["task"] == task}  # one seed each
+        if not runs:
+            continue
+        compared = analysis.compare([path], baseline="rmaat", task=task).differences
+        estimates = {difference.arm: difference.estimate for difference in compared}
+        body = []
+        for name, row in runs.items():
+            cells = ("-", "-", "-")
+            if name in estimates:
+                estimate = estimates[name]
+                ends = (estimate.value if end is None else end for end in (estimate.low, estimate.high))
+                cells = tuple(f"{100 * points:+.1f}" for points in (estimate.value, *ends))
+            what = f"{name}: the same run" if row.get("same_as") else name
+            body.append((what, percent(row["accuracy"]), *cells, f"{row['memory_mb']:,.0f}"))
+        head = ("what", "accuracy, %", "less RMAAT's, points", "from", "to", "peak MB")
+        text += f"{title}:\n\n{markdown(head, body)}\n"
+    return text.rstrip("\n") + "\n"
+
+
+TOTALS = (2, 4, 8, 16)
 
 
 def recall() -> str:
-    """Accuracy over seeds by rule, kind of training and T."""
-    found: dict[tuple[str, str], dict[int, list[float]]] = {}
-    for row in rows("recall"):
-        found.setdefault((row["training"], row["rule"]), {}).setdefault(row["T"], []).append(row["accuracy"])
-    totals = (2, 4, 8, 16)
-    body = [
-        (training, rule, *(mean_and_range(by[total]) if total in by else "-" for total in totals))
-        for training in ("from scratch", "curriculum", "anywhere", "no memory")
-        for (kind, rule), by in found.items()
-        if kind == training
-    ]
-    return markdown(("training", "rule", *(f"T = {total}" for total in totals)), body)
+    """Mean accuracy over seeds, and the lowest, by kind of training, rule and T."""
+    body = []
+    for training in ("from scratch", "curriculum", "anywhere", "no memory"):
+        for rule in ("scale", "consolidate", "none"):
+            by = {total: recalled(rule, training, total) for total in TOTALS}
+            if any(by.values()):
+                pairs = ((mean(values), min(values)) if values else (None, None) for values in by.values())
+                cells = [number(value, ".2f") for pair in pairs for value in pair]
+                body.append((training, rule, *cells))
+    return markdown(("training", "rule", *(cell for total in TOTALS for cell in (f"T = {total}", "lowest"))), body)
 
 
 def recall_longer() -> str:
     """Models trained at T = 8 by a curriculum, asked at longer lengths without training."""
-    found: dict[str, list[dict[str, Any]]] = {}
-    for row in rows("recall"):
-        if row["training"] == "curriculum" and row["T"] == 8:
-            found.setdefault(row["rule"], []).append(row)
-    body = [
-        (rule, *(mean_and_range([row[key] for row in group]) for key in ("accuracy", "at 2 T", "at 4 T")))
-        for rule, group in found.items()
-    ]
-    return markdown(("rule", "T = 8", "T = 16", "T = 32"), body)
+    body = []
+    for rule in ("scale", "consolidate", "none"):
+        runs = [row for row in rows("recall") if (row["training"], row["rule"], row["T"]) == ("curriculum", rule, 8)]
+        values = [[row[key] for row in runs] for key in ("accuracy", "at 2 T", "at 4 T")]
+        body.append((rule, *(f"{how(seeds):.2f}" for seeds in values for how in (mean, min))))
+    return markdown(("rule", "T = 8", "lowest", "T = 16", "lowest", "T = 32", "lowest"), body)
 
 
 def memory_rules() -> str:
     """ListOps as in the demo, by rule."""
-    found: dict[str, list[float]] = {}
-    for row in rows("memory-rules"):
-        found.setdefault(row["rule"], []).append(row["accuracy"])
+    body: list[tuple[str, ...]] = []
+    for rule in dict.fromkeys(row["rule"] for row in rows("memory-rules")):
+        values = [row["accuracy"] for row in rows("memory-rules") if row["rule"] == rule]
+        body.append((f"`{rule}`", str(len(values)), number(min(values)), number(max(values))))
     one = rows("memory-rules")[0]
-    body: list[tuple[str, ...]] = [
-        (f"`{rule}`", str(len(values)), f"{min(values):.3f} to {max(values):.3f}") for rule, values in found.items()
-    ]
-    body.append(("a table that knows the first symbol", "-", f"{one['first symbol']:.3f}"))
-    body.append(("the most frequent answer", "-", f"{one['majority']:.3f}"))
-    return markdown(("rule", "seeds", "accuracy"), body)
+    for what, key in (("a table of the first symbol", "first symbol"), ("the most frequent answer", "majority")):
+        body.append((what, "-", number(one[key]), number(one[key])))
+    return markdown(("rule", "seeds", "lowest accuracy", "highest"), body)
 
 
 def enwik8() -> str:
@@ -338,9 +450,10 @@ def _bounds(about: dict[str, Any]) -> str:
 
 
 TABLES: dict[str, Callable[[], str]] = {
-    each.__name__: each
-    for each in (lra_overview, lra, lra_runs, shallow, paper_lra, paper_ablations, ablations, recall, recall_longer,
-                 memory_rules, enwik8, models, peers, throughput, amrb, length, schema)
+    make.__name__: make
+    for make in (findings, measured, lra_overview, lra, lra_tasks, lra_runs, shallow, paper_lra, paper_ablations,
+                 ablations, recall, recall_longer, memory_rules, enwik8, models, peers, throughput, amrb, length,
+                 schema)
 }  # fmt: skip
 
 
