@@ -133,13 +133,7 @@ def measured() -> str:
     bits = {row["what"]: row["bits a byte"] for row in rows("enwik8")}
     speed = {(row["model"], row["setting"]): row["tokens/s"] for row in rows("throughput")}
     chosen = {
-        (cycles, noise): mean(
-            [
-                row[row["truth"]]
-                for row in evidence.selection()
-                if (row["noise in"], row["cycles"], row["noise"]) == ("levels", cycles, noise)
-            ]
-        )
+        (cycles, noise): mean([row[row["truth"]] for row in evidence.selection("levels", cycles, noise)])
         for cycles, noise in ((12, 0.01), (24, 0.01), (24, 0.002))
     }
     body = [
@@ -366,7 +360,7 @@ def models() -> str:
         for row in rows("model")
         if " " not in row["model"] and "." not in row["model"]
     ]
-    head = ("model", "backward", "parameters", "CPU s", "over full attention", "over RMT, same backward", "extra MB")
+    head = ("model", "backward", "parameters", "CPU s", "times faster than full", "times faster than RMT", "extra MB")
     return markdown(head, body)
 
 

@@ -407,7 +407,17 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize(
     "page",
-    ["index", "science", "model", "results", "log/2026-11", "tour", "api/astro_sim", "gallery/index", "gallery/streaming"],
+    [
+        "index",
+        "science",
+        "model",
+        "results",
+        "log/2026-11",
+        "tour",
+        "api/astro_sim",
+        "gallery/index",
+        "gallery/streaming",
+    ],
 )
 def test_pages_are_for_everybody(built, page, size):
     with opened(built / f"{page}.html", size) as tab:

@@ -33,6 +33,10 @@ def blocks(page, language):
     return re.findall(rf"```{language}\n(.*?)```", page, flags=re.DOTALL)
 
 
+def test_the_readme_fits_a_screen_and_a_half():
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 110
+
+
 @pytest.mark.slow
 def test_the_commands_work_in_order(tmp_path, monkeypatch):
     page = (ROOT / "docs" / "commands.md").read_text()
