@@ -12,9 +12,9 @@ from astro_sim.common.extras import lazily
 
 if TYPE_CHECKING:
     from analysis.comparison.compare import compare
-    from analysis.report import build_report
+    from analysis.report.page import build_report
 
-_HOME = {"build_report": "analysis.report", "compare": "analysis.comparison.compare"}
+_HOME = {"build_report": "analysis.report.page", "compare": "analysis.comparison.compare"}
 
 __all__ = ["build_report", "compare"]
 

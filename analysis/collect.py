@@ -98,14 +98,28 @@ class Inputs:
 
     def of(self, experiment: str) -> list[Dataset]:
         """Datasets of one experiment."""
-        return [found for found in self.datasets if found.experiment == experiment]
+        return [dataset for dataset in self.datasets if dataset.experiment == experiment]
+
+    @property
+    def named_runs(self) -> list[tuple[str, RunRecord]]:
+        """Runs with the names of their folders; whole paths where two folders share one.
+
+        Of a folder named "run", which says nothing, the name begins with the folder around it.
+        """
+        names = []
+        for run in self.runs:
+            around = run.path.absolute().parent.name
+            names.append(f"{around}/{run.path.name}" if run.path.name == "run" and around else run.path.name)
+        return [
+            (name if names.count(name) == 1 else str(run.path), run) for name, run in zip(names, self.runs, strict=True)
+        ]
 
     def laws_from(self, dataset: Dataset) -> Laws | None:
         """The first laws that rest on this very dataset; None if none do."""
-        for each in self.laws:
-            if any(map(dataset.is_source, each.laws.document.sources)):
-                return each.laws
-        return None
+        return next(
+            (one.laws for one in self.laws if any(map(dataset.is_source, one.laws.document.sources))),
+            None,
+        )
 
 
 def collect(paths: Sequence[str | Path]) -> Inputs:
@@ -130,86 +144,75 @@ def collect(paths: Sequence[str | Path]) -> Inputs:
     """
     if not paths:
         raise InputError(f"report: no path given; {EXPECTED}")
-    found, seen = Inputs(), set[Path]()
+    inputs, seen = Inputs(), set[Path]()
     for given in map(Path, paths):
         taken = 0
         for path in _candidates(given):
             if path.resolve() not in seen:
                 seen.add(path.resolve())
                 try:
-                    _take(path, found)
+                    _take(path, inputs)
                 except datasets.ForeignError:
                     if path == given:
                         raise
-                    found.passed_over.append(path)
+                    inputs.passed_over.append(path)
                     continue
             taken += 1
         if not taken:
             raise InputError(f"{given}: nothing to report in this folder; {EXPECTED}")
     # Laws inside runs come last: a laws file that was named is the better name for the same laws.
-    for run in found.runs:
-        if run.laws is not None:
-            found.laws.append(LawsFile(run.path / "laws.json", run.laws))
-    found.laws = list({each.laws.digest: each for each in reversed(found.laws)}.values())[::-1]
-    return found
+    inside = [LawsFile(run.path / "laws.json", run.laws) for run in inputs.runs if run.laws is not None]
+    inputs.laws = list({one.laws.digest: one for one in reversed(inputs.laws + inside)}.values())[::-1]
+    return inputs
 
 
 def _candidates(given: Path) -> Iterator[Path]:
     """The files and run folders that ``given`` stands for."""
     if not given.exists():
         raise InputError(f"{given}: no such file or folder; {EXPECTED}")
-    if given.is_file():
-        if given.suffix.lower() not in (".nc", ".json"):
-            raise InputError(f"{given}: not something to report on; {EXPECTED}")
+    if given.is_file() and given.suffix.lower() not in (".nc", ".json"):
+        raise InputError(f"{given}: not something to report on; {EXPECTED}")
+    if given.is_file() or is_run(given):
         yield given
-    elif is_run(given):
-        yield given
-    elif _is_data(given):
+        return
+    if _is_data(given):
         raise InputError(f"{given}: a data folder of {DATA_KIND!r}; {EXPECTED}")
-    else:
-        yield from _search(given)
-
-
-def _search(folder: Path) -> Iterator[Path]:
-    for at, folders, files in walk(folder):
+    for at, folders, files in walk(given):
         here = [name for name in folders if name != "data"]
         runs = [name for name in here if is_run(at / name)]
         folders[:] = [name for name in here if name not in runs and not _is_data(at / name)]
-        for file in (at / name for name in files):
-            if file.suffix.lower() == ".nc" or _claims_laws(file) or _claims_results(file):
-                yield file
+        yield from (file for file in (at / name for name in files) if _is_ours(file))
         yield from (at / name for name in runs)
 
 
-def _take(path: Path, found: Inputs) -> None:
+def _take(path: Path, inputs: Inputs) -> None:
     if path.is_dir():
-        found.runs.append(read_run(path))
+        inputs.runs.append(read_run(path))
     elif path.suffix.lower() == ".nc":
         data = datasets.read(path)
-        (found.sweeps if datasets.grid_of(data, str(path)) else found.datasets).append(Dataset(path, data))
-    elif (table := read_results(path)) is not None:
-        if not table.rows:
+        (inputs.sweeps if datasets.grid_of(data, str(path)) else inputs.datasets).append(Dataset(path, data))
+    elif (rows := _rows(raw := _peek(path))) is not None:
+        if not rows:
             raise InputError(f"{path}: a table of results without rows")
-        found.tables.append(table)
+        inputs.tables.append(Results(path, str(raw.get("what", path.stem)), rows))
     else:
-        found.laws.append(LawsFile(path, Laws.load(path)))
+        inputs.laws.append(LawsFile(path, Laws.load(path)))
 
 
-def read_results(path: Path) -> Results | None:
-    """A table of results; None for any other file, which is someone else's to judge."""
-    raw = _peek(path) if path.suffix.lower() == ".json" and path.is_file() else None
-    if not isinstance(raw, dict):
-        return None
-    rows = raw.get("rows")
-    if not (isinstance(rows, list) and all(isinstance(row, dict) for row in rows)):
-        return None
-    return Results(path, str(raw.get("what", path.stem)), rows)
+def _is_ours(path: Path) -> bool:
+    """Folders hold many JSON files: one is ours to read if it says so, or by its name if it cannot speak."""
+    if path.suffix.lower() != ".json":
+        return path.suffix.lower() == ".nc"
+    raw = _peek(path)
+    if raw is None:
+        return path.name == "laws.json"
+    return bool(_rows(raw)) or (isinstance(raw, dict) and raw.get("kind") == KIND)
 
 
-def _claims_results(path: Path) -> bool:
-    """A table with something in it; in a folder an empty one is passed over."""
-    table = read_results(path)
-    return table is not None and bool(table.rows)
+def _rows(raw: Any) -> list[dict[str, Any]] | None:
+    """Rows of a table of results; None of any other file, which is someone else's to judge."""
+    rows = raw.get("rows") if isinstance(raw, dict) else None
+    return rows if isinstance(rows, list) and all(isinstance(row, dict) for row in rows) else None
 
 
 def _peek(path: Path) -> Any:
@@ -218,14 +221,6 @@ def _peek(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError):
         return None
-
-
-def _claims_laws(path: Path) -> bool:
-    """Folders hold many JSON files: one is ours to read if it says so, or by its name if it cannot speak."""
-    if path.suffix.lower() != ".json":
-        return False
-    raw = _peek(path)
-    return path.name == "laws.json" if raw is None else isinstance(raw, dict) and raw.get("kind") == KIND
 
 
 def _is_data(folder: Path) -> bool:

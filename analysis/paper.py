@@ -82,24 +82,27 @@ OTHER_DATA: dict[str, str] = {
 TEST_REVIEWS = 25_000  # of Text; source: SPLITS
 
 
-def why_not(row: Mapping[str, Any]) -> str:
-    """Why a row of ``rmaat reproduce`` may not stand beside the paper's number; a reason a part, with semicolons."""
-    data, expected = row.get("data") or {}, TRAINING_EXAMPLES.get(str(row.get("task")))
-    content = str(data.get("content", ""))
+def why_not(task: str, model: str | None, data: Mapping[str, Any] | None, settings: Mapping[str, Any] | None) -> str:
+    """Why a result of ours may not stand beside the paper's number; a reason a part, with semicolons.
+
+    ``data`` as a run or a row of ``rmaat reproduce`` records them, ``settings`` by their flat names.
+    """
+    data, settings, reasons = data or {}, settings or {}, []
+    content, whole = str(data.get("content", "")), TRAINING_EXAMPLES.get(task)
     if other := next((why for what, why in OTHER_DATA.items() if what in content), None):
         return other
-    reasons = []
     if data.get("origin") == "generated":
         reasons.append("data generated here, not the release")
-    if row.get("task") == "text" and data.get("test", TEST_REVIEWS) < TEST_REVIEWS:
-        reasons.append(f"{data['test']:,} of {TEST_REVIEWS:,} test reviews")
-    train = data.get("train")
-    if expected is not None and train is not None and train + data.get("valid", 0) < 0.9 * expected:
-        reasons.append(f"{train:,} of {expected:,} training examples")
+    test, train = data.get("test"), data.get("train")
+    if task == "text" and test is not None and test < TEST_REVIEWS:
+        reasons.append(f"{test:,} of {TEST_REVIEWS:,} test reviews")
+    if whole is not None and train is not None and train + (data.get("valid") or 0) < 0.9 * whole:
+        reasons.append(f"{train:,} of {whole:,} training examples")
     if "jpeg" in content.lower():
         reasons.append("pictures from JPEG files")
-    settings = row.get("settings") or {}
-    sizes = ", ".join(f"{settings[name]} {name}" for name in ("width", "steps") if name in settings)
+    if model == "rmaat" and settings.get("memory_rule") not in (None, "scale"):
+        reasons.append(f"memory rule {settings['memory_rule']}, the paper's is scale")
+    sizes = ", ".join(f"{name} {settings[name]:,}" for name in ("width", "depth", "steps") if name in settings)
     return "; ".join([*reasons, f"small: {sizes}" if sizes else "settings unknown"])
 
 

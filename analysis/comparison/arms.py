@@ -110,30 +110,27 @@ def of_run(run: RunRecord) -> Result | str:
         return f"{run.path}: not finished; go on with rmaat train ... --resume"
     if run.evaluation is None:
         return f"{run.path}: not evaluated; make it with rmaat evaluate {run.path}"
-    settings, bits = run.run["settings"], run.evaluation.get("bits_per_token")
-    asked = {
-        **settings,
-        **run.run["model_settings"],
-        **{f"laws.{name}": each for name, each in run.run["laws"].items()},
-    }
+    asked, evaluation = run.run, run.evaluation
     # By its task: seeds that began with weights of as many seeds are one arm.
-    start = {"init_from": begun["task"]} if (begun := run.run.get("init_from")) else {}
-    idle = set(run.run.get("without_effect") or ())
+    start = {} if asked.init_from is None else {"init_from": asked.init_from.task}
+    built = {**asked.settings.model_dump(mode="json"), **asked.config.model_dump(mode="json"), **start}
     return Result(
         label=str(run.path),
-        task=run.run["task"],
-        model=run.run["model"],
-        seed=settings.get("seed", 0),
-        data=str(run.run["data"].get("digest")),
-        laws=run.run["laws_digest"],
-        asked={name: value for name, value in _effective(asked | start).items() if name not in idle},
-        built=_effective({**settings, **run.run["model_config"], **start}),
+        task=asked.task,
+        model=asked.model,
+        seed=asked.settings.seed,
+        data=asked.data.digest,
+        laws=asked.laws_digest,
+        asked={
+            name: value for name, value in _effective(asked.asked | start).items() if name not in asked.without_effect
+        },
+        built=_effective(built),
         row=None,
-        accuracy=run.evaluation["accuracy"],
-        examples=run.evaluation["examples"],
-        bits=bits,
-        answers=None if bits is not None else read_right(run),
-        commit=run.run.get("commit"),
+        accuracy=evaluation.accuracy,
+        examples=evaluation.examples,
+        bits=evaluation.bits_per_token,
+        answers=None if evaluation.bits_per_token is not None else read_right(run),
+        commit=asked.commit,
     )
 
 

@@ -58,29 +58,28 @@ def influence(records: Sequence[RunRecord]) -> Figure:
     InputError
         None that was looked into.
     """
-    found = [record for record in records if record.diagnostics is not None]
-    if not found:
+    looks = [(record, record.diagnostics) for record in records if record.diagnostics is not None]
+    if not looks:
         raise InputError("figure: no run was looked into; expected diagnostics.json, rmaat inspect RUN makes it")
     figure = new(PAGE, 2.8)
     output, first = figure.subplots(1, 2)
-    for index, record in enumerate(found):
-        seen = record.diagnostics or {}
+    for index, (record, seen) in enumerate(looks):
         look = {"color": colour(index), "marker": MARKERS[index % len(MARKERS)], "markersize": 4}
-        values = np.array(seen["influence"], dtype=float)
+        values = np.array(seen.influence)
         at = np.flatnonzero(values > 0)  # a logarithmic axis has no place for 0
         output.semilogy(at + 1, values[at], "-", label=record.path.name, **look)
-        rows = [row for row in seen.get("first") or [] if row["measured"] > 0]
+        rows = [row for row in seen.first or [] if row.measured > 0]
         if len(rows) > 1:
-            first.loglog([row["T"] for row in rows], [row["measured"] for row in rows], "-",
+            first.loglog([row.T for row in rows], [row.measured for row in rows], "-",
                          label=f"{record.path.name}, measured", **look)  # fmt: skip
-            direct = [row for row in rows if row["direct"] > 0]
-            first.loglog([row["T"] for row in direct], [row["direct"] for row in direct], "--", color=colour(index),
+            direct = [row for row in rows if row.direct > 0]
+            first.loglog([row.T for row in direct], [row.direct for row in direct], "--", color=colour(index),
                          label="by the rule alone")  # fmt: skip
     output.set(title="Influence on the output", xlabel="segment", ylabel="derivative of the output (1)")
     first.set(title="What is left of segment 1", xlabel="segments T", ylabel="share in the memory (1)")
     output.xaxis.set_major_locator(MaxNLocator(integer=True))
     if first.lines:
-        totals = sorted({row["T"] for record in found for row in (record.diagnostics or {}).get("first") or []})
+        totals = sorted({row.T for _, seen in looks for row in seen.first or []})
         first.set_xticks(totals, [str(total) for total in totals])
         first.xaxis.set_minor_locator(NullLocator())
     else:
@@ -157,10 +156,9 @@ def _training(axes: Axes, record: RunRecord | None) -> None:
             drawn = True
     if not drawn:
         return nothing(axes, "no run given" if record is None else "no logged steps yet")
-    majority = ((record and record.evaluation) or {}).get("majority")
-    if majority is not None:
-        most = "most frequent token" if "bits_per_token" in ((record and record.evaluation) or {}) else "majority class"
-        axes.axhline(majority, color=SOFT, linestyle=":", label=f"{most} (test)")
+    if record is not None and record.evaluation is not None:
+        most = "majority class" if record.evaluation.bits_per_token is None else "most frequent token"
+        axes.axhline(record.evaluation.majority, color=SOFT, linestyle=":", label=f"{most} (test)")
     axes.set_ylim(bottom=0)
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     legend(axes)

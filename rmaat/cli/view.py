@@ -22,7 +22,7 @@ def report(
 
     Example: rmaat report demo --out report.html
     """
-    from analysis.report import build_report
+    from analysis.report.page import build_report
 
     require_suffix(out, ".html")
     build_report(paths, out)

@@ -138,7 +138,7 @@ def _data_folder(at: Path, made: Path) -> Path:
         (_other_json, "notes.json: not a laws file"),
         (_edited_laws_inside, "mine.json: the digest does not hold"),
         (_unreadable_laws_inside, "laws.json: not a laws file"),
-        (_broken_run, "run.json: not a run record"),
+        (_broken_run, "run.json: not a run: Expecting"),
         (_data_folder, "prepared: a data folder of 'rmaat-data'; expected a dataset (.nc)"),
     ],
 )

@@ -6,6 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from analysis.comparison_parts import comparison_parts
+from analysis.parts import Bullets, Heading, Table, Text
+from analysis.runs import results
 
 import analysis
 from analysis.collect import Inputs
@@ -13,9 +16,6 @@ from analysis.comparison import statistics
 from analysis.comparison.arms import Result
 from analysis.comparison.compare import Comparison, compare_results
 from analysis.comparison.text import arm_rows, as_dict, difference_rows, lines, methods, sentences
-from analysis.comparison_parts import comparison_parts
-from analysis.parts import Bullets, Heading, Table, Text
-from analysis.runs import results
 from astro_sim.common.errors import InputError
 from rmaat.records import read_run
 from tests.analysis.handmade_runs import row, table, write
@@ -248,19 +248,19 @@ def test_arms_are_named_by_what_differs(tmp_path):
         "rmaat, width=64, memory_rule=scale",
         "rmaat, width=32, memory_rule=consolidate",
     ]
-    flat = {"laws": {"trainable": False, "perturbed": "flat", "factor": 2.0, "seed": 0}}
+    flat = {"law_settings": {"perturbed": "flat"}}
     assert names({}, {"laws_digest": "b" * 64}) == ["rmaat, laws=aaaaaaaa", "rmaat, laws=bbbbbbbb"]
     assert names({}, {"laws_digest": "b" * 64, **flat}) == ["rmaat", "rmaat, laws.perturbed=flat"]
     assert names({}, scale) == ["rmaat", "rmaat, memory_rule=scale"]
-    built = {"model_config": {"feedforward": 7}}
+    built = {"built": {"feedforward": 7}}
     assert names({}, built)[1].startswith("rmaat, ")  # nothing that was asked for differs
     idle = {"without_effect": ["width"], "model": "at", "asked": {"width": 32}}
     assert names({}, idle) == ["rmaat, width=64", "at"]
 
 
 def test_device_and_logging_make_no_arm(tmp_path):
-    a = write(tmp_path / "a", settings={"seed": 0, "steps": 4, "device": "cpu", "log_every": 1})
-    b = write(tmp_path / "b", settings={"seed": 1, "steps": 4, "device": "cuda", "log_every": 9})
+    a = write(tmp_path / "a", seed=0, settings={"device": "cpu", "log_every": 1})
+    b = write(tmp_path / "b", seed=1, settings={"device": "cuda", "log_every": 9})
     with pytest.raises(InputError, match=r"one arm only: rmaat \(seeds 0, 1\); expected runs that differ in more"):
         analysis.compare([a, b])
 

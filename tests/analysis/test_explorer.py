@@ -13,9 +13,9 @@ import astro_sim
 import bridge
 from analysis.collect import Dataset, Inputs, collect
 from analysis.curves import TOTALS
-from analysis.explorer import COMMAND, MOST_POINTS, explore
-from analysis.parts import Explorer, Section, Table
-from analysis.report import render
+from analysis.report.explorer import COMMAND, MOST_POINTS, explore
+from analysis.report.parts import Explorer, Section, Table
+from analysis.report.page import render
 from rmaat.__main__ import main
 
 GRID = {"tau_p_l": [30.0, 60.0, 90.0], "coupling": [0.1, 0.5]}
@@ -27,7 +27,7 @@ def sweep() -> xr.Dataset:
 
 
 def parts(*datasets: xr.Dataset, laws=()) -> list:
-    return explore(Inputs(sweeps=[Dataset(Path("sweep.nc"), data) for data in datasets], laws=list(laws))).parts
+    return explore(Inputs(sweeps=[Dataset(Path("sweep.nc"), data) for data in datasets], laws=list(laws)))
 
 
 def test_every_point_is_there_in_the_order_of_the_sliders(sweep):
@@ -60,7 +60,7 @@ def test_every_point_is_there_in_the_order_of_the_sliders(sweep):
 def test_what_is_fixed_and_unusual_stands_beside_the_sliders_and_over_the_table(sweep):
     """A bounded sweep has another tau than the linear run beside it, at the same sliders."""
     beside = Dataset(Path("ltp.nc"), astro_sim.simulate("ltp", cycles=12, burn_in=3))
-    explorer, table = explore(Inputs(datasets=[beside], sweeps=[Dataset(Path("sweep.nc"), sweep)])).parts
+    explorer, table = explore(Inputs(datasets=[beside], sweeps=[Dataset(Path("sweep.nc"), sweep)]))
     assert explorer.fixed == (
         "Fixed in this sweep, and not as by default: cycles = 12 (default 6), burn_in = 3 (default 0), interval = 1 s "
         "(default 0.1 s), ltp_dynamics = bounded (default linear). Otherwise in ltp.nc: interval = 0.1 s, ltp_dynamics "
@@ -109,9 +109,7 @@ def test_what_cannot_be_explored_is_told(sweep):
     note, drawn, inventory = parts(astro_sim.sweep("spatial", {"coupling": [0.1, 0.5]}))
     assert note.text.startswith("sweep.nc: a sweep of spatial, over which the report has no sliders; every variable ")
     assert isinstance(inventory, Table)
-    assert drawn.plots[0].caption.startswith(
-        "sweep.nc: input_post, input to the postsynaptic neurons; mean (line) and "
-    )
+    assert drawn.plots[0].caption.startswith("input_post, input to the postsynaptic neurons, against time: mean (line)")
     many = sweep.isel(tau_p_l=np.zeros(MOST_POINTS, dtype=int)).assign_coords(tau_p_l=np.arange(MOST_POINTS) + 1.0)
     many.attrs["sweep"] = json.dumps({"tau_p_l": many["tau_p_l"].values.tolist(), "coupling": [0.1, 0.5]})
     (note,) = parts(many)
@@ -125,7 +123,7 @@ def test_the_command_that_it_names_works(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     words = COMMAND.removeprefix("rmaat ").replace("30,45,60,90,120", "30,60").replace("5,10,15,20", "10").split()
     assert main(words) == 0
-    explorer, _ = explore(collect(["sweep.nc"])).parts
+    explorer, _ = explore(collect(["sweep.nc"]))
     assert [len(slider.texts) for slider in explorer.sliders] == [2, 3, 1]
 
 
@@ -154,7 +152,7 @@ def test_repetitions_alone_have_no_sliders():
 
 def test_repetitions_do_not_count_and_long_curves_stay_small(monkeypatch):
     runs = astro_sim.sweep("ltp", {"seed": [0, 1], "tau_p_l": [30, 60]}, cycles=50, interval=1.0)
-    monkeypatch.setattr("analysis.explorer.MOST_POINTS", 2)
-    monkeypatch.setattr("analysis.explorer.MOST_NUMBERS", 400)
+    monkeypatch.setattr("analysis.report.explorer.MOST_POINTS", 2)
+    monkeypatch.setattr("analysis.report.explorer.MOST_NUMBERS", 400)
     explorer, _ = parts(runs)
     assert len(json.loads(explorer.data)["cycles"]) == 2 * 50 * 2 + 1

@@ -409,7 +409,8 @@ if __name__ == "__main__":
     import tempfile
 
     import astro_sim
-    from tests.analysis.conftest import DIAGNOSTICS, _write_run
+    from tests.analysis.conftest import _write_run
+    from tests.analysis.handmade_runs import DIAGNOSTICS
 
     made_ = {name: astro_sim.simulate(name) for name in ("stp", "ltp", "spatial", "frequency")}
     laws_ = bridge.fit_laws([made_[name] for name in ("ltp", "spatial", "frequency")])

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import plotly.graph_objects as go
@@ -11,27 +11,34 @@ from bridge import describe
 from bridge.schema import Number
 
 
+class Part:
+    """Something that the page shows; the template knows it by its ``kind``."""
+
+    @property
+    def kind(self) -> str:
+        """Name of the class in small letters."""
+        return type(self).__name__.lower()
+
+
 @dataclass(frozen=True)
-class Plot:
-    """A figure: what it shows in one sentence for those who do not see it, and a caption for everyone."""
+class Plot(Part):
+    """A figure, and the caption that tells what it shows, with its numbers, to those who see it and those who do "
+    "not."""
 
     figure: go.Figure
-    alt: str
     caption: str
     height: int = 340  # CSS pixels
-    kind: str = "plot"
 
 
 @dataclass(frozen=True)
-class Plots:
+class Plots(Part):
     """Small figures side by side where there is room, below one another where there is not."""
 
     plots: Sequence[Plot]
-    kind: str = "plots"
 
 
 @dataclass(frozen=True)
-class Table:
+class Table(Part):
     """A table; the first cell of a row is its header. ``text`` names the columns that are not numbers.
 
     A ``sortable`` one is put in order of a column by its head, once the page's script runs; a ``tall`` one scrolls.
@@ -43,41 +50,36 @@ class Table:
     text: Sequence[str] = ()
     sortable: bool = False
     tall: bool = False
-    kind: str = "table"
 
 
 @dataclass(frozen=True)
-class Text:
+class Text(Part):
     """A paragraph; with ``note`` one that says what is missing or must not be overlooked."""
 
     text: str
     note: bool = False
-    kind: str = "text"
 
 
 @dataclass(frozen=True)
-class Bullets:
+class Bullets(Part):
     """A list of sentences."""
 
     items: Sequence[str]
-    kind: str = "bullets"
 
 
 @dataclass(frozen=True)
-class Heading:
+class Heading(Part):
     """A heading within a section."""
 
     text: str
-    kind: str = "heading"
 
 
 @dataclass(frozen=True)
-class Code:
+class Code(Part):
     """Commands, folded away behind ``summary`` on screen and open in print."""
 
     summary: str
     code: str
-    kind: str = "code"
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ class Slider:
 
 
 @dataclass(frozen=True)
-class Explorer:
+class Explorer(Part):
     """Sliders over a grid of points, two figures and a table that follow them.
 
     ``data`` is JSON: sizes of the grid, and for every point (the last slider fastest) what the figures, the table and
@@ -107,20 +109,15 @@ class Explorer:
     rows: Sequence[Sequence[str]]
     words: str
     data: str
-    kind: str = "explorer"
 
 
-@dataclass
+@dataclass(frozen=True)
 class Section:
     """A section of the report; ``anchor`` is its address within the page."""
 
     anchor: str
     title: str
-    parts: list[Any] = field(default_factory=list)
-
-    def add(self, *parts: Any) -> None:
-        """Append parts."""
-        self.parts.extend(parts)
+    parts: Sequence[Part]
 
 
 def number(value: float, digits: int = 4) -> str:
@@ -153,24 +150,23 @@ def percent(share: float | None, digits: int = 1) -> str:
     return "–" if share is None else f"{100 * share:.{digits}f}\N{NO-BREAK SPACE}%"
 
 
-def r_squared(value: float) -> str:
-    """R²; close to 1 as its distance from 1, where the digits are."""
-    return typeset(describe.r_squared(value))
-
-
-def interval(n: Number) -> str:
+def interval(fitted: Number) -> str:
     """Value, unit and 95 % interval of a fitted number."""
-    return typeset(describe.interval(n))
+    return typeset(describe.interval(fitted))
 
 
 def typeset(text: str) -> str:
-    """What `bridge.describe` says, as a page has it: minus signs, raised letters, percent signs kept by numbers."""
+    """What `bridge.describe` and a comparison say, as a page has it.
+
+    A dash for nothing, true minus signs before numbers, raised letters, percent signs kept by their numbers; names are
+    left as they are.
+    """
     text = text.replace("p^l", "pˡ").replace("p^s", "pˢ").replace("R^2", "R²")
-    text = re.sub(r"(?<![\w).])-(?=\d)|(?<=\d )-(?= \d)", "−", text)
-    return re.sub(r"(?<=\d) %", "\N{NO-BREAK SPACE}%", text)
+    text = re.sub(r"(?<![\w).=-])-(?=\d)|(?<=\d )-(?= \d)", "−", text)
+    return "–" if text == "-" else re.sub(r"(?<=\d) %", "\N{NO-BREAK SPACE}%", text)
 
 
-def rows_of(told: describe.Table) -> tuple[list[str], list[list[str]]]:
-    """Head and rows of a table of `bridge.describe`, set as text is."""
-    head, rows = told
+def rows_of(table: describe.Table) -> tuple[list[str], list[list[str]]]:
+    """Head and rows of a table in plain text, set as text is."""
+    head, rows = table
     return [*map(typeset, head)], [[*map(typeset, row)] for row in rows]
