@@ -14,7 +14,7 @@ import plotly.graph_objects as go
 from analysis.collect import Dataset, Inputs
 from analysis.curves import TOTALS, Array
 from analysis.report.experiments.own import courses
-from analysis.report.parts import Explorer, Part, Plot, Slider, Table, Text, is_number, number, quantity
+from analysis.report.parts import Explorer, Part, Plot, Slider, Table, Text, is_number, number, quantity, typeset
 from analysis.report.plots import below, line, marked, new, points
 from analysis.report.tables import inventory
 from astro_sim.dataset import changes_of, grid_of, settings_of, stands_for
@@ -156,8 +156,9 @@ def _point(law: "SweptLaw", at: Array, family: str) -> dict[str, Any]:
     parameters = ", ".join(
         f"{one.name} = {quantity(law.fit.values[one.name], one.unit, 3)}" for one in law.fit.family.parameters
     )
+    follows = typeset(describe.r_squared(law.fit.r_squared))
     words = (
-        f"{family.replace('_', ' ').capitalize()} law with {parameters}, R² = {describe.r_squared(law.fit.r_squared).replace('-', '−')}; "
+        f"{family.replace('_', ' ').capitalize()} law with {parameters}, R² = {follows}; "
         f"{100 * law.fit.reached:.0f} % of saturation after {law.fit.cycles} cycles. Of 16 segments the first has "
         f"the weight {number(factors[2][0], 3)}, the last {number(factors[2][-1], 3)}."
     )

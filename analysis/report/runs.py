@@ -26,7 +26,7 @@ def run_sentence(label: str, run: RunRecord) -> str:
     asked, built, result = run.run, run.run.config, run.evaluation
     about = [f"memory rule {built.memory_rule}"] if built.memory_rule else []
     about.append(f"backward {built.backward}")
-    if is_number(built.presynaptic_exponent):
+    if isinstance(built.presynaptic_exponent, float):
         about.append(f"presynaptic exponent {number(built.presynaptic_exponent)}")
     about += [f"{asked.parameters:,} parameters", f"seed {asked.settings.seed}"]
     head = f"Run {label}: {asked.model} on {asked.task} ({', '.join(about)})"

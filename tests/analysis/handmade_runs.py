@@ -14,7 +14,7 @@ from rmaat.settings import LawSettings, TrainSettings
 SETTINGS: dict[str, Any] = {"steps": 400, "batch": 32, "learning_rate": 2e-3, "device": "cpu", "log_every": 10}
 MODEL: dict[str, Any] = {"width": 64, "depth": 2, "vocabulary": 16, "classes": 10}
 DATA: dict[str, Any] = {
-    "path": "data/listops", "digest": "d" * 64, "content": "generated", "origin": "generated",
+    "path": "data/listops", "digest": "d" * 64, "content": "generated", "origin": "converted",
     "train": 24_000, "valid": 1000, "test": 2000, "longest": 1999, "segments": 16,
 }  # fmt: skip
 EVALUATION: dict[str, Any] = {

@@ -14,8 +14,8 @@ import bridge
 from analysis.collect import Dataset, Inputs, collect
 from analysis.curves import TOTALS
 from analysis.report.explorer import COMMAND, MOST_POINTS, explore
-from analysis.report.parts import Explorer, Section, Table
 from analysis.report.page import render
+from analysis.report.parts import Explorer, Section, Table
 from rmaat.__main__ import main
 
 GRID = {"tau_p_l": [30.0, 60.0, 90.0], "coupling": [0.1, 0.5]}

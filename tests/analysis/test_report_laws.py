@@ -10,14 +10,12 @@ import numpy as np
 import pytest
 
 import bridge
-from analysis import plots
 from analysis.collect import Inputs, LawsFile, collect
 from analysis.curves import TOTALS, VISIBLE, retention_curves
-from analysis.parts import Plot, Table, Text, typeset
-from analysis.provenance import fit, train
-from analysis.runs import training
-from analysis.sections import long_term, retention
-from analysis.words import run_sentence
+from analysis.report.law import factors, law_fit, over_data, retention
+from analysis.report.parts import Plot, Table, Text, typeset
+from analysis.report.provenance import fit, train
+from analysis.report.runs import run_sentence, training
 from bridge import describe, evidence, families
 from bridge.families.base import total_variation
 from bridge.laws import PERTURBATIONS, WEIGHTS, Laws
@@ -57,7 +55,7 @@ def told(laws: Laws) -> str:
 
 
 def notes(laws: Laws) -> str:
-    return " ".join(part.text for part in of(Text, retention(given(laws)).parts) if part.note)
+    return " ".join(part.text for part in of(Text, retention(given(laws))) if part.note)
 
 
 def trained(laws: Laws, factor: float = 1.5) -> Laws:
@@ -67,7 +65,7 @@ def trained(laws: Laws, factor: float = 1.5) -> Laws:
 
 def test_families_tried_with_every_criterion_and_the_distance(noisy: dict[str, Laws]) -> None:
     laws = noisy["levels"]
-    (table,) = [part for part in of(Table, retention(given(laws)).parts) if part.caption.startswith("Families")]
+    (table,) = [part for part in of(Table, retention(given(laws))) if part.caption.startswith("Families")]
     at = {name: list(table.columns).index(name) for name in ("AICc", "BIC", "held-out error", "distance")}
     for row, candidate in zip(table.rows, laws.document.retention.candidates, strict=True):
         assert len(row) == len(table.columns)
@@ -82,7 +80,7 @@ def test_families_tried_with_every_criterion_and_the_distance(noisy: dict[str, L
 
 def test_criteria_that_are_unknown_are_dashes(laws: Laws) -> None:
     bare = [each.model_copy(update={"bic": None, "held_out": None}) for each in laws.document.retention.candidates]
-    (table,) = [p for p in of(Table, retention(given(changed(laws, candidates=bare))).parts) if "BIC" in p.columns]
+    (table,) = [p for p in of(Table, retention(given(changed(laws, candidates=bare)))) if "BIC" in p.columns]
     at = list(table.columns).index("BIC")
     assert {(row[at], row[at + 1]) for row in table.rows} == {("none", "none")}
 
@@ -117,7 +115,7 @@ def test_residuals_too_small_to_choose_by_are_told_with_the_choice(laws: Laws, n
     assert f"; asked for {few}; exponential has the lowest AICc);" in told(asked)
 
     def caption(each: Laws) -> str:
-        return next(p.caption for p in of(Table, retention(given(each)).parts) if p.caption.startswith("Families"))
+        return next(p.caption for p in of(Table, retention(given(each))) if p.caption.startswith("Families"))
 
     counted = "AICc and BIC count residuals below 0.1\N{NO-BREAK SPACE}% of the rise as that large."
     assert counted in caption(laws)
@@ -133,10 +131,10 @@ def test_what_cannot_be_seen_is_not_announced(laws: Laws, noisy: dict[str, Laws]
         assert f"is {share} of the largest factor wide at most" in told(each).replace("\N{NO-BREAK SPACE}", " ")
 
     def shown(each: Laws) -> tuple[str, list[str], list[Any]]:
-        parts = [*long_term(given(each)).parts, *retention(given(each)).parts]
+        parts = [*over_data(given(each)), *retention(given(each))]
         table = next(part for part in of(Table, parts) if "basis" in part.columns)
         captions = " ".join(part.caption for part in of(Plot, parts))
-        return captions, [row[3] for row in table.rows], plots.retention(each).data
+        return captions, [row[3] for row in table.rows], factors(each).data
 
     captions, bands, traces = shown(laws)
     assert "Band:" not in captions
@@ -159,7 +157,7 @@ def test_the_band_is_explained(noisy: dict[str, Laws], laws: Laws) -> None:
     none = changed(laws, draws=None)
     assert "RetentionFactor has no band: nothing repeats" in told(none)
     assert "No band says how far off it may be." in notes(none)
-    assert "Band:" not in next(p.caption for p in of(Plot, retention(given(none)).parts))
+    assert "Band:" not in next(p.caption for p in of(Plot, retention(given(none))))
 
 
 def test_where_noise_enters_and_how_that_is_known(noisy: dict[str, Laws]) -> None:
@@ -218,7 +216,7 @@ def test_a_law_that_its_curve_does_not_tell_is_marked(short: Laws, laws: Laws) -
 def test_the_law_plot_has_standard_errors_where_they_are_those_of_the_samples(
     noise: str, noisy: dict[str, Laws]
 ) -> None:
-    (plot,) = [part for part in of(Plot, long_term(given(noisy[noise])).parts) if "over pˡ" in part.caption]
+    (plot,) = [part for part in of(Plot, over_data(given(noisy[noise]))) if "over pˡ" in part.caption]
     drawn = {trace.name: trace for trace in plot.figure.data}
     bars = drawn["simulated, cycle ends"].error_y.array
     if noise == "levels":
@@ -229,14 +227,14 @@ def test_the_law_plot_has_standard_errors_where_they_are_those_of_the_samples(
         assert "the standard errors known are those of the increments" in plot.caption
         assert "data minus the step that the law predicts" in drawn
     assert plot.figure.layout.yaxis.title.text == "p<sup>l</sup> (1)"
-    assert "a.u." not in plot.alt + plot.caption
+    assert "a.u." not in plot.caption
 
 
 def test_standard_errors_follow_a_thinned_curve(noisy: dict[str, Laws]) -> None:
     n = 3000
     t = np.arange(1, n + 1)
     fields = {"fitted_cycles": n, "samples": list(1 - np.exp(-t / 6)), "residuals": [0.0] * n, "spread": list(t / n)}
-    figure = plots.law_fit(changed(noisy["levels"], **fields))
+    figure = law_fit(changed(noisy["levels"], **fields))
     trace = next(trace for trace in figure.data if trace.name == "simulated, cycle ends")
     np.testing.assert_allclose(trace.error_y.array, trace.x / n, rtol=1e-5)
 
@@ -251,9 +249,9 @@ def test_perturbed_laws_say_so_everywhere(kind: str, laws: Laws) -> None:
         assert ("factor 3" in text) == (kind in ("faster", "slower"))
         assert ("seed 5" in text) == (kind in ("random", "posterior"))
     assert ("The parameters were not fitted" in told(other)) == (kind not in WEIGHTS)
-    (plot,) = [part for part in of(Plot, long_term(given(other)).parts) if "over pˡ" in part.caption]
+    (plot,) = [part for part in of(Plot, over_data(given(other))) if "over pˡ" in part.caption]
     assert f"These laws are perturbed on purpose ({kind})" in plot.caption
-    drawn = plots.retention(other).data
+    drawn = factors(other).data
     np.testing.assert_allclose(drawn[-1].y, other.retention(32), rtol=1e-5)
     command = fit(LawsFile(Path("laws.json"), other), Inputs())
     assert f".perturbed('{kind}'".replace("'", "'\"'\"'") in command
@@ -263,7 +261,7 @@ def test_flat_laws_rest_on_no_cycle(laws: Laws) -> None:
     flat = laws.perturbed("flat")
     assert "is extrapolation" not in notes(flat)
     assert "RetentionFactor does not rest on them." in told(flat)
-    table = next(part for part in of(Table, retention(given(flat)).parts) if "basis" in part.columns)
+    table = next(part for part in of(Table, retention(given(flat))) if "basis" in part.columns)
     assert {row[-1] for row in table.rows} == {"perturbed weights"}
 
 
@@ -279,7 +277,7 @@ def test_evidence_of_the_nearest_setting(laws: Laws, noisy: dict[str, Laws]) -> 
 
 
 def test_confusion_matrix_stands_once_with_its_sentence(laws: Laws) -> None:
-    parts = retention(given(laws)).parts
+    parts = retention(given(laws))
     (table,) = [
         part for part in of(Table, parts) if part.caption.startswith("What AICc takes 100 simulated curves for")
     ]
@@ -310,7 +308,7 @@ def test_where_training_moved_the_law(laws: Laws, tmp_path: Path, write_run: Wri
     ]
     (run / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     record = read_run(run)
-    parts = training(collect([run])).parts
+    parts = training(collect([run]))
     moved, distances = of(Table, parts)
     assert moved.caption.startswith("mine: Where training moved the law")
     assert moved.rows == [["tau", "cycles", f"{tau:.4g}", f"{1.5 * tau:.4g}", "1.5"]]
@@ -324,7 +322,7 @@ def test_where_training_moved_the_law(laws: Laws, tmp_path: Path, write_run: Wri
     np.testing.assert_allclose(lines["after"].y, after.retention(16), rtol=1e-6)
     np.testing.assert_allclose(lines["tau"].x, np.arange(11))
     np.testing.assert_allclose(lines["tau"].y, 1 + np.arange(11) / 20, rtol=1e-6)
-    sentence = run_sentence(record)
+    sentence = run_sentence("mine", record)
     assert (
         f"Training moved its law: tau from {tau:.4g} to {1.5 * tau:.4g} cycles; RetentionFactor(., 16) by" in sentence
     )
@@ -333,16 +331,16 @@ def test_where_training_moved_the_law(laws: Laws, tmp_path: Path, write_run: Wri
 
 def test_runs_that_left_the_law_alone_say_nothing_of_it(made: Path) -> None:
     record = read_run(made / "runs" / "done")
-    assert not of(Table, training(collect([record.path])).parts)
-    assert "its law:" not in run_sentence(record)
-    assert "on purpose" not in run_sentence(record)
+    assert not of(Table, training(collect([record.path])))
+    assert "its law:" not in run_sentence("mine", record)
+    assert "on purpose" not in run_sentence("mine", record)
 
 
 def test_a_run_with_perturbed_laws_says_so(laws: Laws, tmp_path: Path, write_run: Writer) -> None:
     settings = {"trainable": False, "perturbed": "slower", "factor": 3.0, "seed": 0}
-    run = write_run(tmp_path / "run", laws.perturbed("slower", 3.0), laws=settings)
+    run = write_run(tmp_path / "run", laws.perturbed("slower", 3.0), law_settings=settings)
     expected = "Its laws were perturbed on purpose: slower (time constants multiplied by a factor"
-    assert expected + "; factor 3)." in run_sentence(read_run(run))
+    assert expected + "; factor 3)." in run_sentence("run", read_run(run))
     # The laws before are given: they are perturbed again. Else the run's own, which are perturbed already.
     laws.save(tmp_path / "laws.json")
     inputs = collect([tmp_path / "laws.json", run])
@@ -353,5 +351,3 @@ def test_a_run_with_perturbed_laws_says_so(laws: Laws, tmp_path: Path, write_run
     assert f"--laws {run / 'laws.json'}" in alone
     assert "laws.perturbed" not in alone
     assert "--set laws.trainable=false" in alone
-    (run / "laws.json").unlink()
-    assert expected + ")." in run_sentence(read_run(run))

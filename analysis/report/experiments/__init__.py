@@ -28,7 +28,7 @@ class Theme:
     section : str
         Anchor of the section that they belong in.
     place : int
-        Where in the section: lower ones come first.
+        Where on the page: lower ones come first.
     heading : str
     parts : callable
         ``(dataset, laws) -> parts``, where laws are those that rest on this very dataset, or None.

@@ -218,5 +218,5 @@ def against_spikes(data: xr.Dataset, laws: Laws | None) -> list[Part]:
 THEMES = (
     Theme("frequency", "macro", "stp", 6, "Calcium against stimulation rate", against_stimulation, missed=True),
     Theme("frequency", "biophysical", "stp", 7, "Calcium against presynaptic rate", against_spikes),
-    Theme("calcium", "biophysical", "astrocytes", 1, "Calcium of one astrocyte", calcium, calcium_sentence),
+    Theme("calcium", "biophysical", "astrocytes", 21, "Calcium of one astrocyte", calcium, calcium_sentence),
 )

@@ -243,7 +243,7 @@ def _energy(data: xr.Dataset, stored: list[str], flipped: list[str]) -> Plot:
 
 
 THEMES = (
-    Theme("an", "biophysical", "networks", 1, "Self-repair", self_repair),
-    Theme("network", "biophysical", "networks", 2, "Neurons and astrocytes", network),
-    Theme("associative", "macro", "networks", 3, "Associative memory", associative),
+    Theme("an", "biophysical", "networks", 31, "Self-repair", self_repair),
+    Theme("network", "biophysical", "networks", 32, "Neurons and astrocytes", network),
+    Theme("associative", "macro", "networks", 33, "Associative memory", associative),
 )

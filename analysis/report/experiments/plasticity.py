@@ -227,6 +227,6 @@ def _percentiles(values: Array) -> tuple[Array, Array]:
 
 
 THEMES = (
-    Theme("ltp", "macro", "ltp", 1, "Repeated cycles", cycles, cycles_sentence, missed=True),
-    Theme("ltp", "biophysical", "ltp", 2, "Tripartite synapses", tripartite, tripartite_sentence),
+    Theme("ltp", "macro", "ltp", 11, "Repeated cycles", cycles, cycles_sentence, missed=True),
+    Theme("ltp", "biophysical", "ltp", 12, "Tripartite synapses", tripartite, tripartite_sentence),
 )

@@ -171,5 +171,5 @@ def _front(data: xr.Dataset) -> list[Plot]:
 THEMES = (
     Theme("spatial", "macro", "stp", 4, "Decay in space", decay, missed=True),
     Theme("spatial", "biophysical", "stp", 5, "Decay in space, biophysical model", response),
-    Theme("waves", "biophysical", "astrocytes", 2, "Calcium waves", waves, waves_sentence),
+    Theme("waves", "biophysical", "astrocytes", 22, "Calcium waves", waves, waves_sentence),
 )

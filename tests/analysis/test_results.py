@@ -8,8 +8,8 @@ import pytest
 import analysis
 from analysis import paper
 from analysis.collect import Inputs, collect
-from analysis.parts import Bullets, Heading, Table, Text
-from analysis.tables import tables
+from analysis.report.parts import Bullets, Heading, Table, Text
+from analysis.report.results import tables
 from astro_sim.common.errors import InputError
 
 DATA = {"content": "generated with the grammar of LRA", "origin": "generated", "train": 96_000, "valid": 2000,
@@ -34,8 +34,7 @@ def written(folder: Path, rows: list[dict], name: str = "lra.json", what: str = 
 
 def test_runs_stand_beside_the_paper_with_the_reason_why_they_may_not(tmp_path):
     rows = [row("rmaat", 0.36), row("rmt", 0.30), row("at", None, state="stopped at step 3")]
-    (section,) = tables(collect([written(tmp_path, rows)]))
-    heading, note, table, verdicts, arms, differences, *notes = section.parts
+    heading, note, table, verdicts, arms, differences, *notes = tables(collect([written(tmp_path, rows)]))
     assert heading == Heading(f"{tmp_path / 'lra.json'}: lra small")
     assert note == Text("ListOps 2K, at, seed 0: stopped at step 3.", note=True)
     assert isinstance(table, Table)
@@ -45,7 +44,7 @@ def test_runs_stand_beside_the_paper_with_the_reason_why_they_may_not(tmp_path):
         "task": "ListOps 2K", "what": "rmaat", "seed": "0", "accuracy": "36.0 %", "95 % interval": "33.9 % to 38.1 %",
         "most frequent": "17.0 %", "first symbol": "34.0 %", "paper": "38.9 %", "million tokens": "46.6",
         "peak memory (MB)": "2,298",
-        "comparable?": "no: data generated here, not the release; small: 64 width, 1500 steps",
+        "comparable?": "no: data generated here, not the release; small: width 64, steps 1,500",
     }  # fmt: skip
     assert second["paper"].startswith("37.4")
     assert isinstance(verdicts, Bullets)
@@ -56,30 +55,31 @@ def test_runs_stand_beside_the_paper_with_the_reason_why_they_may_not(tmp_path):
 
 
 def test_a_single_arm_is_not_compared_and_nothing_finished_is_told(tmp_path):
-    (section,) = tables(collect([written(tmp_path, [row("rmaat", 0.36), row("rmaat", 0.37, seed=1)])]))
-    assert [type(part) for part in section.parts] == [Heading, Table]
+    parts = tables(collect([written(tmp_path, [row("rmaat", 0.36), row("rmaat", 0.37, seed=1)])]))
+    assert [type(part) for part in parts] == [Heading, Table]
     twice = [row("rmaat", 0.36), row("rmaat", 0.37), row("rmt", 0.3)]
-    note = tables(collect([written(tmp_path, twice)]))[0].parts[-1]
+    note = tables(collect([written(tmp_path, twice)]))[-1]
     assert note.text.startswith("ListOps 2K: not compared: ")
     assert "a second time" in note.text
-    (section,) = tables(collect([written(tmp_path, [row("rmaat", None, state="failed: no data")])]))
-    assert [type(part) for part in section.parts] == [Heading, Text]
+    parts = tables(collect([written(tmp_path, [row("rmaat", None, state="failed: no data")])]))
+    assert [type(part) for part in parts] == [Heading, Text]
     assert tables(Inputs()) == []
 
 
-def test_why_rows_are_not_comparable():
-    def why(task: str, **data) -> str:
-        return paper.why_not({"task": task, "data": {**DATA, "origin": "converted", **data}, "settings": {"width": 64}})
+def test_why_results_are_not_comparable():
+    def why(task: str, **data) -> list[str]:
+        return paper.why_not(task, "rmaat", {**DATA, "origin": "converted", **data}, {"width": 64}).split("; ")
 
-    assert why("retrieval", content="pairs of halves of IMDB reviews (stand-in)") == (
-        "another task: pairs of halves of reviews stand in for the AAN pairs"
-    )
-    assert why("image", content="Fashion-MNIST").startswith("another task: Fashion-MNIST")
-    assert why("image", content="pictures (JPEG)", train=45_000) == "pictures from JPEG files; small: 64 width"
-    assert why("text", train=22_553, valid=2387, test=12_500) == "12,500 of 25,000 test reviews; small: 64 width"
-    assert why("text", train=1000, valid=0, test=25_000) == "1,000 of 25,000 training examples; small: 64 width"
-    assert paper.why_not({"task": "other"}) == "settings unknown"
-    assert paper.why_not({"task": "text", "data": {"digest": "d"}}) == "settings unknown"
+    (other,) = why("retrieval", content="pairs of halves of IMDB reviews (stand-in)")
+    assert other.startswith("another task: pairs of halves of reviews")
+    assert why("image", content="Fashion-MNIST")[0].startswith("another task: Fashion-MNIST")
+    assert why("image", content="pictures (JPEG)", train=45_000) == ["pictures from JPEG files", "small: width 64"]
+    assert why("text", train=22_553, valid=2387, test=12_500)[0] == "12,500 of 25,000 test reviews"
+    assert why("text", train=1000, valid=0, test=25_000)[0] == "1,000 of 25,000 training examples"
+    assert paper.why_not("other", None, None, None) == "settings unknown"
+    rule = paper.why_not("listops", "rmaat", {}, {"memory_rule": "none"})
+    assert rule.startswith("memory rule none, the paper's is scale")
+    assert "memory rule" not in paper.why_not("listops", "transformer", {}, {"memory_rule": "none"})
 
 
 def test_other_tables_are_shown_as_they_are_and_found_in_folders(tmp_path):
@@ -90,8 +90,7 @@ def test_other_tables_are_shown_as_they_are_and_found_in_folders(tmp_path):
         collect([tmp_path / "empty.json"])
     found = collect([tmp_path])
     assert [each.path.name for each in found.tables] == ["speed.json"]
-    (section,) = tables(found)
-    (_, table) = section.parts
+    (_, table) = tables(found)
     assert table.columns == ["model", "seconds", "note", "count"]
     assert table.rows == [["a <b>", "1.235", "–", "1,200"], ["b", "2", "–", "–"]]
     analysis.build_report([tmp_path], tmp_path / "report.html")
