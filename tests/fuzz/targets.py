@@ -22,7 +22,7 @@ import torch
 import astro_sim
 import bridge
 from analysis.collect import collect
-from analysis.report import render, sections
+from analysis.report.page import render, sections
 from astro_sim.common.errors import InputError
 from astro_sim.common.files import digest
 from astro_sim.common.sealed import LENGTH

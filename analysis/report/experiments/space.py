@@ -67,7 +67,7 @@ def response(data: xr.Dataset, laws: Laws | None) -> list[Part]:
     ]
 
 
-def _fit(figure: go.Figure, laws: Laws | None, distance: Array, peak: Array, away: Array) -> None:
+def _fit(figure: go.Figure, laws: Laws | None, distance: Array, peak: Array, away: np.ndarray) -> None:
     """The fitted exponential in the first panel, where there is one."""
     if laws is not None and laws.spatial_decay is not None and away.any():
         at = np.linspace(0.0, distance.max(), 50)
@@ -75,7 +75,7 @@ def _fit(figure: go.Figure, laws: Laws | None, distance: Array, peak: Array, awa
         figure.add_trace(line(at, level, f"fit: exp(−{laws.spatial_decay:.3g} · distance)", 2), 1, 1)
 
 
-def _mean_where(values: Array, where: Array) -> float:
+def _mean_where(values: Array, where: np.ndarray) -> float:
     return float(mean(values[where])) if where.any() else float("nan")
 
 
