@@ -1,7 +1,7 @@
 """Retention laws in print: the LTP curve, RetentionFactor for many T, what deviates from the law, what moves it."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -25,9 +25,11 @@ from analysis.figures.style import (
 )
 from astro_sim.common.errors import InputError
 from bridge.describe import mark
-from bridge.exploration.sensitivity import OUTPUTS, Sensitivity
 from bridge.families.base import total_variation
 from bridge.laws import Laws
+
+if TYPE_CHECKING:
+    from bridge.exploration.sensitivity import Sensitivity
 
 MANY = (2, 4, 8, 16, 32, 64)  # T
 DEVIATIONS = ("flat", "reversed", "faster", "slower", "random")
@@ -157,12 +159,14 @@ def deviation(laws: Laws, rows: Sequence[Mapping[str, Any]] = ()) -> Figure:
 
 
 @plain
-def sensitivity(found: Sensitivity) -> Figure:
+def sensitivity(found: "Sensitivity") -> Figure:
     """Draw which biology the law depends on: a bar a parameter, a panel an output, largest effect on the first on top.
 
     Morris: the mean elasticity, its spread over the ranges as a line; an effect whose sign changes has a line across 0.
     Sobol: the share of variance with all interactions, and its 95 % interval.
     """
+    from bridge.exploration.sensitivity import OUTPUTS  # loads the optimiser, which other figures do without
+
     morris = found.method == "morris"
     order = [effect.parameter for effect in found.effects if effect.output == next(iter(OUTPUTS))]
     at = np.arange(len(order))[::-1]
