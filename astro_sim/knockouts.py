@@ -20,14 +20,19 @@ def knockouts_field() -> Any:
     return quantity((), "1", "what is blocked (calcium, receptors, gap_junctions, gliotransmission, noise)", "ours")
 
 
-def refuse(knockouts: tuple[Knockout, ...], known: Collection[Knockout], model: str) -> None:
+def present(**parts: bool) -> list[str]:
+    """Names of the parts that a protocol has, of those that could be blocked."""
+    return [name for name, there in parts.items() if there]
+
+
+def refuse(knockouts: Collection[Knockout], known: Collection[str], model: str) -> None:
     """Raise `InputError` for a knock-out of something that ``model`` (or a protocol) does not have.
 
     A block without effect would pass for a result.
     """
     if len(set(knockouts)) != len(knockouts):
         raise InputError(f"knockouts: expected different ones, got {', '.join(knockouts)}")
-    for each in knockouts:
-        if each not in known:
+    for name in knockouts:
+        if name not in known:
             expected = f"expected some of {', '.join(known)}" if known else "expected none"
-            raise InputError(f"knockouts: {model} has no {each} to block; {expected}")
+            raise InputError(f"knockouts: {model} has no {name} to block; {expected}")

@@ -47,9 +47,14 @@ class CalciumEvents:
     variation: Array
     above: Array
 
+    @property
+    def named(self) -> dict[str, Array]:
+        """The measures as datasets call them, ``event_count``, ``event_rate`` and so on."""
+        return {f"event_{name}": value for name, value in vars(self).items()}
+
     def variables(self, *dims: str) -> dict[str, Any]:
-        """As dataset variables ``event_count``, ``event_rate`` and so on, over ``dims``."""
-        return {f"event_{name}": (dims, value) for name, value in vars(self).items()}
+        """The measures as dataset variables over ``dims``."""
+        return {name: (dims, value) for name, value in self.named.items()}
 
 
 def calcium_events(

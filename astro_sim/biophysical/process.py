@@ -235,6 +235,15 @@ def set_states(group: Any, **states: Any) -> None:
         group.not_refractory = np.broadcast_to(states["C"], len(group)) <= float(group.namespace["C_Theta"]) / UM
 
 
+def restrict(group: Any, hears: Any, acts: Any) -> None:
+    """Units hear their synapse, and act on it, only where these are true (one for all, or one a unit).
+
+    A knock-out stays in force: this only takes more away.
+    """
+    group.receptors_free_ = group.receptors_free_[:] * hears
+    group.gliotransmission_on_ = group.gliotransmission_on_[:] * acts
+
+
 def build_cells(session: Session, parameters: ProcessParameters, count: int, name: str = "cell") -> Any:
     """A group of ``count`` independent astrocytes without synapse: kinetics li_rinzel or chi.
 

@@ -206,7 +206,7 @@ PROMISED = {
         "Glu": _CELL,
         "eSP": _CELL,
         "eSP_period": ("period", "unit"),
-    },
+    }
 }
 MEANINGS = {
     "biophysical": {
@@ -240,7 +240,7 @@ MEANINGS = {
             "1",
             "releases by the astrocyte in all of the period; NaN where release is a rate",
         ),
-    },
+    }
 }
 
 

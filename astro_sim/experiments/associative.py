@@ -2,15 +2,12 @@
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from astro_sim.common.errors import NumericalError
 from astro_sim.common.settings import Settings, quantity
 from astro_sim.experiments import Experiment, Variant
+from astro_sim.experiments.shared import CHOSEN, Array
 from astro_sim.macro.naam import NaamModel, NaamParameters, NaamState, stored
-
-Array = NDArray[np.float64]
-CHOSEN = "chosen"
 
 
 class AssociativeSettings(Settings):
@@ -81,12 +78,16 @@ def run(settings: AssociativeSettings, parameters: NaamParameters, generator: np
     )
 
 
+EXPERIMENT = Experiment(
+    "recall of stored patterns from corrupted cues, in the neuron-astrocyte associative memory",
+    {"macro": Variant(AssociativeSettings, NaamParameters, run)},
+)
 PROMISED = {
     "macro": {
         "overlap": ("patterns", "corruption", "cue"),
         "overlap_cue": ("corruption",),
         "energy": ("patterns", "corruption", "cue", "time"),
-    },
+    }
 }
 MEANINGS = {
     "macro": {
@@ -96,11 +97,5 @@ MEANINGS = {
         "overlap": ("1", "mean product of the signs recalled and those stored; 1 is perfect recall"),
         "overlap_cue": ("1", "mean product of the signs of the cue and those stored"),
         "energy": ("a.u.", "energy of neurons, synapses and processes"),
-    },
+    }
 }
-
-
-EXPERIMENT = Experiment(
-    "recall of stored patterns from corrupted cues, in the neuron-astrocyte associative memory",
-    {"macro": Variant(AssociativeSettings, NaamParameters, run)},
-)

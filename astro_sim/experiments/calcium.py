@@ -277,7 +277,7 @@ MEANINGS = {
         "oscillates": ("1", "1 where oscillation is sustained"),
         "oscillation_from": ("uM", "lowest level with sustained oscillation"),
         "oscillation_to": ("uM", "highest level with sustained oscillation"),
-    },
+    }
 }
 
 

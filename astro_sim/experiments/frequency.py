@@ -10,11 +10,12 @@ import xarray as xr
 
 from astro_sim import observables
 from astro_sim.biophysical import process, protocols
+from astro_sim.biophysical.calcium import SGBD
 from astro_sim.biophysical.engine import Session, values
 from astro_sim.common.errors import InputError
 from astro_sim.common.settings import Settings, quantity
 from astro_sim.experiments import Experiment, Variant
-from astro_sim.experiments.shared import CHOSEN, MacroSteps, PlacedSettings, indices, position_variable
+from astro_sim.experiments.shared import CHOSEN, MacroSteps, PlacedSettings, indices, over, position_variable
 from astro_sim.experiments.variables import ASTROCYTE, EVENTS, MACRO
 from astro_sim.knockouts import refuse
 from astro_sim.macro.model import MacroModel, MacroRequest
@@ -26,11 +27,7 @@ class FrequencySettings(PlacedSettings):
     """Trains of pulses to every neuron, one train a rate."""
 
     rates: tuple[float, ...] = quantity(
-        tuple(float(rate) for rate in range(1, 11)),
-        "Hz",
-        "pulse rates",
-        "AT Fig. 3: 1 to 10 Hz",
-        min_length=3,
+        tuple(float(rate) for rate in range(1, 11)), "Hz", "pulse rates", "AT Fig. 3: 1 to 10 Hz", min_length=3
     )
     width: float = quantity(0.02, "s", "length of one pulse", CHOSEN, gt=0)
     amplitude: float = quantity(5.0, "a.u.", "input to every neuron during a pulse", CHOSEN)
@@ -44,8 +41,7 @@ class FrequencySettings(PlacedSettings):
     def model_post_init(self, _: object) -> None:
         if self.interval > self.window / 10:
             raise ValueError(f"interval: expected at most a tenth of the window, {self.window / 10:g} s")
-        low, high = min(self.rates), max(self.rates)
-        if not (low > 0 and high * self.width <= 1 and len(set(self.rates)) == len(self.rates)):
+        if not (min(self.rates) > 0 and max(self.rates) * self.width <= 1 and len({*self.rates}) == len(self.rates)):
             raise ValueError(
                 f"rates: expected different ones above 0 and up to 1/width = {1 / self.width:g} Hz, got {self.rates}"
             )
@@ -71,13 +67,13 @@ def run_macro(settings: FrequencySettings, parameters: MacroParameters, generato
         peak.append(p_s.max(axis=0))
         flat = p_s.reshape(len(time), -1)
         low, high = flat.min(axis=0), flat.max(axis=0)
-        found = observables.calcium_events(time, flat, 0.5 * (low + high))
-        events.append(np.where(high - low >= settings.event_swing * high, found.rate, 0.0).reshape(n, n))
+        counted = observables.calcium_events(time, flat, 0.5 * (low + high)).rate
+        events.append(np.where(high - low >= settings.event_swing * high, counted, 0.0).reshape(n, n))
     return xr.Dataset(
         {
-            "calcium": (("rate", "post", "pre"), np.stack(calcium)),
-            "calcium_peak": (("rate", "post", "pre"), np.stack(peak)),
-            "event_rate": (("rate", "post", "pre"), np.stack(events)),
+            **over(
+                ("rate", "post", "pre"), (-1, n, n), {"calcium": calcium, "calcium_peak": peak, "event_rate": events}
+            ),
             "position": position_variable(at),
         },
         indices(n, rate=np.array(settings.rates), axis=np.arange(at.shape[-1])),
@@ -90,9 +86,9 @@ class RateSettings(Settings):
     rates: tuple[float, ...] = quantity(
         (0.5, 1.0, 2.0, 3.0, 5.0, 7.0, 10.0, 15.0, 20.0, 30.0, 50.0), "Hz", "presynaptic rates", CHOSEN, min_length=3
     )
-    train: Literal["poisson", "regular"] = quantity("poisson", "1", "spike trains", "Stimberg et al. 2019")
+    train: Literal["poisson", "regular"] = quantity("poisson", "1", "spike trains", SGBD)
     repetitions: int = quantity(4, "1", "trains a rate", CHOSEN, ge=1, le=1000)
-    transient: float = quantity(15.0, "s", "before the measuring window", "Stimberg et al. 2019", ge=0)
+    transient: float = quantity(15.0, "s", "before the measuring window", SGBD, ge=0)
     window: float = quantity(60.0, "s", "measuring window", CHOSEN, gt=0)
     interval: float = quantity(0.02, "s", "between samples", CHOSEN, gt=0)
 
@@ -114,11 +110,11 @@ def run_biophysical(
     shape = (len(settings.rates), settings.repetitions)
     rate = np.repeat(settings.rates, settings.repetitions)
     end = settings.transient + settings.window
-    indices, times = protocols.trains(settings.train, rate, end, p.dt, generator)
+    sources, times = protocols.trains(settings.train, rate, end, p.dt, generator)
     with Session(p, int(generator.integers(2**31)), end) as session:
         units = process.build_units(session, p, len(rate))
         process.set_states(units, measured_from=settings.transient)
-        source = session.spikes("stimulus", len(rate), indices, times)
+        source = session.spikes("stimulus", len(rate), sources, times)
         process.connect_spikes(session, source, units)
         traces = session.record(units, ["C", "Gamma_S"], settings.interval)
         releases = session.record_spikes(units)
@@ -128,15 +124,19 @@ def run_biophysical(
         mean_release = process.mean_release(units)
     inside = time >= settings.transient - 1e-9
     events = observables.calcium_events(time, calcium, p.C_Theta, settings.transient, onset=0.0)
+    dims = ("rate", "repetition")
+    by_train = {
+        "calcium": calcium[inside].mean(axis=0),
+        "calcium_peak": calcium[inside].max(axis=0),
+        "glio_rate": glio / settings.window,
+        "Gamma_S_mean": gamma[inside].mean(axis=0),
+        "r_S_mean": mean_release,
+    }
     return xr.Dataset(
         {
-            "calcium": (("rate", "repetition"), calcium[inside].mean(axis=0).reshape(shape)),
-            "calcium_peak": (("rate", "repetition"), calcium[inside].max(axis=0).reshape(shape)),
-            "glio_rate": (("rate", "repetition"), (glio / settings.window).reshape(shape)),
-            "Gamma_S_mean": (("rate", "repetition"), gamma[inside].mean(axis=0).reshape(shape)),
-            "r_S_mean": (("rate", "repetition"), mean_release.reshape(shape)),
-            "C": (("time", "rate", "repetition"), calcium.reshape(len(time), *shape)),
-            **{name: (("rate", "repetition"), value.reshape(shape)) for name, (_, value) in events.variables().items()},
+            **over(dims, shape, by_train),
+            "C": (("time", *dims), calcium.reshape(len(time), *shape)),
+            **over(dims, shape, events.named),
         },
         {"rate": np.array(settings.rates), "repetition": np.arange(settings.repetitions), "time": time},
     )
@@ -145,6 +145,13 @@ def run_biophysical(
 # I_bias is 0, as in the published closed loop: the external drive is then a sink that keeps IP3 near its threshold.
 
 
+EXPERIMENT = Experiment(
+    "calcium proxy against stimulation rate",
+    {
+        "macro": Variant(FrequencySettings, MacroParameters, run_macro),
+        "biophysical": Variant(RateSettings, process.ProcessParameters, run_biophysical),
+    },
+)
 PROMISED = {
     "macro": {"calcium": ("rate", "post", "pre"), "rate": ("rate",)},
     "biophysical": {"calcium": ("rate", "repetition"), "calcium_peak": ("rate", "repetition"), "rate": ("rate",)},
@@ -167,12 +174,3 @@ MEANINGS = {
         "repetition": ("1", "index of the spike train"),
     },
 }
-
-
-EXPERIMENT = Experiment(
-    "calcium proxy against stimulation rate",
-    {
-        "macro": Variant(FrequencySettings, MacroParameters, run_macro),
-        "biophysical": Variant(RateSettings, process.ProcessParameters, run_biophysical),
-    },
-)

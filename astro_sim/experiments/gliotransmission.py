@@ -11,11 +11,9 @@ from astro_sim.biophysical.calcium import SGBD
 from astro_sim.biophysical.engine import Session, values
 from astro_sim.common.settings import Settings, quantity
 from astro_sim.experiments import Experiment, Variant
-from astro_sim.experiments.shared import CHOSEN
+from astro_sim.experiments.shared import CHOSEN, over, require_different
 from astro_sim.experiments.variables import EVENTS
-from astro_sim.knockouts import Knockout, refuse
-
-Modulation = Literal["none", "open", "closed"]
+from astro_sim.knockouts import present, refuse
 
 
 class GliotransmissionSettings(Settings):
@@ -28,7 +26,7 @@ class GliotransmissionSettings(Settings):
         SGBD,
         min_length=2,
     )
-    modulations: tuple[Modulation, ...] = quantity(
+    modulations: tuple[Literal["none", "open", "closed"], ...] = quantity(
         ("none", "open", "closed"),
         "1",
         "no gliotransmission; calcium driven from outside; by the synapse",
@@ -50,14 +48,11 @@ class GliotransmissionSettings(Settings):
             raise ValueError(
                 f"interval: expected at most half of the window, {self.window / 2:g} s, got {self.interval:g}"
             )
-        for name in ("rates", "modulations", "U_0_stars", "alphas"):
-            given = getattr(self, name)
-            if len(set(given)) != len(given):
-                raise ValueError(f"{name}: expected different ones, got {given}")
+        require_different(self, "rates", "modulations", "U_0_stars", "alphas")
         if min(self.rates) <= 0:
             raise ValueError(f"rates: expected rates above 0 Hz, got {min(self.rates):g}")
         for name in ("U_0_stars", "alphas"):
-            if any(not 0 <= each <= 1 for each in getattr(self, name)):
+            if any(not 0 <= chance <= 1 for chance in getattr(self, name)):
                 raise ValueError(f"{name}: expected probabilities from 0 to 1, got {getattr(self, name)}")
 
 
@@ -66,14 +61,13 @@ def run(
 ) -> xr.Dataset:
     """All points side by side as units of one group; averages over the window."""
     p = parameters
-    open_, closed = ("open" in settings.modulations, "closed" in settings.modulations)
-    heard: list[Knockout] = ["calcium", *(["receptors"] if closed else [])]
-    moved: list[Knockout] = ["gliotransmission"] if open_ or closed else []
-    refuse(
-        p.knockouts, [*heard, *moved, "noise"], f"gliotransmission with modulation {', '.join(settings.modulations)}"
+    modulations = settings.modulations
+    known = present(
+        calcium=True, receptors="closed" in modulations, gliotransmission={"none"} != {*modulations}, noise=True
     )
+    refuse(p.knockouts, known, f"gliotransmission with modulation {', '.join(modulations)}")
     axes = {
-        "modulation": np.array(settings.modulations),
+        "modulation": np.array(modulations),
         "U_0_star": np.array(settings.U_0_stars or (p.U_0_star,)),
         "alpha": np.array(settings.alphas or (p.alpha,)),
         "rate": np.array(settings.rates),
@@ -85,14 +79,9 @@ def run(
     indices, times = protocols.trains(settings.train, rate, end, p.dt, generator)
     with Session(p, int(generator.integers(2**31)), end) as session:
         units = process.build_units(session, p, len(rate))
-        process.set_states(units, I=0.4, U_0_star=u_0, alpha=alpha, measured_from=settings.transient)
-        process.set_states(units, I_bias=np.where(modulation == "open", settings.open_bias, settings.closed_bias))
-        # A knock-out stays in force; a modulation only takes more away.
-        process.set_states(
-            units,
-            receptors_free=units.receptors_free_[:] * (modulation == "closed"),
-            gliotransmission_on=units.gliotransmission_on_[:] * (modulation != "none"),
-        )
+        bias = np.where(modulation == "open", settings.open_bias, settings.closed_bias)
+        process.set_states(units, I=0.4, U_0_star=u_0, alpha=alpha, measured_from=settings.transient, I_bias=bias)
+        process.restrict(units, hears=modulation == "closed", acts=modulation != "none")
         source = session.spikes("stimulus", len(rate), indices, times)
         process.connect_spikes(session, source, units)
         traces = session.record(units, ["C", "Gamma_S"], settings.interval)
@@ -112,10 +101,9 @@ def run(
         "glio_rate": glio / settings.window,
         "Gamma_S_mean": gamma[inside].mean(axis=0),
         "C_mean": calcium[inside].mean(axis=0),
-        **{name: value for name, (_, value) in events.variables().items()},
+        **events.named,
     }
-    dims = tuple(axes)
-    return xr.Dataset({name: (dims, value.reshape(shape)) for name, value in per_point.items()}, axes)
+    return xr.Dataset(over(tuple(axes), shape, per_point), axes)
 
 
 SWITCH = {
@@ -128,6 +116,10 @@ SWITCH = {
 
 
 _POINT = ("modulation", "U_0_star", "alpha", "rate", "repetition")
+EXPERIMENT = Experiment(
+    "synaptic release against rate, without and with gliotransmission",
+    {"biophysical": Variant(GliotransmissionSettings, process.ProcessParameters, run, presets={"switch": SWITCH})},
+)
 PROMISED = {
     "biophysical": {
         "release_rate": _POINT,
@@ -135,7 +127,7 @@ PROMISED = {
         "Gamma_S_mean": _POINT,
         "C_mean": _POINT,
         "rate": ("rate",),
-    },
+    }
 }
 MEANINGS = {
     "biophysical": {
@@ -150,11 +142,5 @@ MEANINGS = {
         "glio_rate": ("Hz", "releases of gliotransmitter a second"),
         "Gamma_S_mean": ("1", "mean fraction of bound presynaptic gliotransmitter receptors"),
         "C_mean": ("uM", "mean cytosolic calcium"),
-    },
+    }
 }
-
-
-EXPERIMENT = Experiment(
-    "synaptic release against rate, without and with gliotransmission",
-    {"biophysical": Variant(GliotransmissionSettings, process.ProcessParameters, run, presets={"switch": SWITCH})},
-)

@@ -1,6 +1,7 @@
-"""Repeated stimulation: p^l accumulates from cycle to cycle and saturates. The bridge reads its law off this curve.
+"""Repeated stimulation: the slow variable accumulates from cycle to cycle. The bridge reads its law off this curve.
 
-Long-term plasticity of tripartite synapses: cycles of paired spikes, or spike pairs at fixed delays (STDP).
+In the macro model p^l, until it saturates if asked; in the biophysical one the efficacy of tripartite synapses, under
+cycles of paired spikes or spike pairs at fixed delays (STDP).
 """
 
 from typing import Literal
@@ -14,9 +15,19 @@ from astro_sim.biophysical.engine import Session, on_grid, values
 from astro_sim.common.errors import InputError
 from astro_sim.common.settings import Settings, quantity
 from astro_sim.experiments import Experiment, Variant
-from astro_sim.experiments.shared import CHOSEN, MacroSteps, PlacedSettings, drive, indices, position_variable, traces
+from astro_sim.experiments.shared import (
+    CHOSEN,
+    MacroSteps,
+    PlacedSettings,
+    drive,
+    indices,
+    over,
+    position_variable,
+    require_different,
+    traces,
+)
 from astro_sim.experiments.variables import ASTROCYTE, EVENTS, MACRO, SYNAPSE
-from astro_sim.knockouts import Knockout, refuse
+from astro_sim.knockouts import present, refuse
 from astro_sim.macro.model import MacroModel, MacroRequest
 from astro_sim.macro.parameters import MacroParameters
 from astro_sim.macro.stimuli import Stimulus, square_wave
@@ -31,12 +42,7 @@ class LtpSettings(PlacedSettings):
         6, "1", 'number of cycles, or "saturation": as many as saturation takes', "RMAAT Fig. 1: 6"
     )
     saturation_tolerance: float = quantity(
-        0.01,
-        "1",
-        "saturated when a cycle adds less than this share of the largest cycle's",
-        CHOSEN,
-        gt=0,
-        lt=1,
+        0.01, "1", "saturated when a cycle adds less than this share of the largest cycle's", CHOSEN, gt=0, lt=1
     )
     burn_in: int = quantity(
         0,
@@ -102,10 +108,6 @@ def _saturated(p_l: np.ndarray, tolerance: float) -> bool:
     return bool(steps[-1] <= tolerance * steps.max())
 
 
-DPB = "De Pitta and Brunel 2016"
-Array = np.ndarray
-
-
 class PlasticitySettings(Settings):
     """Cycles of Poisson spikes, each followed by a postsynaptic spike, or STDP pairs."""
 
@@ -113,9 +115,9 @@ class PlasticitySettings(Settings):
         "cycles", "1", "cycles of stimulation, or pairs at fixed delays", "ours"
     )
     glio: Literal["closed", "open", "periodic", "none"] = quantity(
-        "closed", "1", "gliotransmission: driven by the synapse, by I_bias, at glio_rate, or none", DPB
+        "closed", "1", "gliotransmission: driven by the synapse, by I_bias, at glio_rate, or none", plasticity.DPB
     )
-    glio_rate: float = quantity(0.1, "Hz", "periodic releases of gliotransmitter", DPB, gt=0)
+    glio_rate: float = quantity(0.1, "Hz", "periodic releases of gliotransmitter", plasticity.DPB, gt=0)
     open_bias: float = quantity(1.0, "uM", "I_bias of the open loop", "Stimberg et al. 2019", ge=0)
     synapses: int = quantity(9, "1", "synapses, each with its process and spike train", "RMAAT Fig. 1", ge=1, le=4096)
     repetitions: int = quantity(
@@ -134,7 +136,7 @@ class PlasticitySettings(Settings):
     post_delay: float = quantity(0.01, "s", "from the presynaptic spike to the postsynaptic one", CHOSEN, ge=0)
     post_gain: float = quantity(1.0, "1", "postsynaptic spike probability a unit of weight times release", CHOSEN, ge=0)
     offsets: tuple[float, ...] = quantity(
-        tuple(round(0.01 * each, 3) for each in range(-10, 11) if each),
+        tuple(round(0.01 * k, 3) for k in range(-10, 11) if k),
         "s",
         "post minus pre of STDP pairs",
         CHOSEN,
@@ -144,8 +146,7 @@ class PlasticitySettings(Settings):
     interval: float = quantity(1.0, "s", "between samples of the traces", CHOSEN, gt=0)
 
     def model_post_init(self, _: object) -> None:
-        if len(set(self.offsets)) != len(self.offsets):
-            raise ValueError(f"offsets: expected different ones, got {self.offsets}")
+        require_different(self, "offsets")
         if self.protocol == "stdp" and max(map(abs, self.offsets)) >= 0.5 / self.pre_rate:
             raise ValueError(f"offsets: expected less than half of the time between pairs, {0.5 / self.pre_rate:g} s")
         if self.protocol == "stdp" and self.post == "driven":
@@ -172,69 +173,51 @@ def run_biophysical(
     """All synapses of all repetitions side by side."""
     if settings.glio == "periodic" and settings.glio_rate * parameters.dt > 1:
         raise InputError(f"glio_rate: expected at most 1/dt = {1 / parameters.dt:g} Hz, got {settings.glio_rate:g} Hz")
-    calcium: list[Knockout] = ["calcium"] if settings.glio in ("closed", "open") else []
-    receptors: list[Knockout] = ["receptors"] if settings.glio == "closed" else []
-    glio: list[Knockout] = ["gliotransmission"] if settings.glio != "none" else []
-    noise: list[Knockout] = ["noise"]
-    refuse(parameters.knockouts, [*calcium, *receptors, *glio, *noise], f"ltp with glio={settings.glio}")
+    known = present(
+        calcium=settings.glio in ("closed", "open"),
+        receptors=settings.glio == "closed",
+        gliotransmission=settings.glio != "none",
+        noise=True,
+    )
+    refuse(parameters.knockouts, known, f"ltp with glio={settings.glio}")
     return (_cycles if settings.protocol == "cycles" else _stdp)(settings, parameters, generator)
 
 
 def _cycles(settings: PlasticitySettings, p: LtpParameters, generator: np.random.Generator) -> xr.Dataset:
-    shape = (settings.repetitions, settings.synapses)
+    cycles, shape = settings.cycles, (settings.repetitions, settings.synapses)
     count, steps = settings.repetitions * settings.synapses, on_grid(settings.tau_cycle, p.dt, "tau_cycle")
     every = on_grid(settings.tau_cycle, settings.interval, "tau_cycle")
-    trains = []
-    for cycle in range(settings.cycles):
-        start = cycle * steps * p.dt
-        trains.append(
-            protocols.poisson_trains(
-                np.full(count, settings.pre_rate), start, start + settings.duty * settings.tau_cycle, p.dt, generator
-            )
-        )
-    indices, times = (np.concatenate(part) for part in zip(*trains, strict=True))
+    rates, on = np.full(count, settings.pre_rate), settings.duty * settings.tau_cycle
+    starts = [cycle * steps * p.dt for cycle in range(cycles)]
+    trains = [protocols.poisson_trains(rates, start, start + on, p.dt, generator) for start in starts]
+    which, times = (np.concatenate(part) for part in zip(*trains, strict=True))
+    post = times + settings.post_delay
     traces, transmission, totals = _simulate(
-        settings,
-        p,
-        count,
-        (indices, times),
-        times + settings.post_delay,
-        settings.cycles * settings.tau_cycle,
-        generator,
+        settings, p, count, (which, times), post, cycles * settings.tau_cycle, generator
     )
-    cycle_of = np.minimum(np.round(transmission["t"] / p.dt).astype(int) // steps, settings.cycles - 1)
-    released = np.zeros((settings.cycles, count))
-    spikes = np.zeros_like(released)
+    cycle_of = np.minimum(np.round(transmission["t"] / p.dt).astype(int) // steps, cycles - 1)
+    released, spikes = np.zeros((2, cycles, count))
     np.add.at(released, (cycle_of, transmission["i"]), transmission["r_S"])
     np.add.at(spikes, (cycle_of, transmission["i"]), 1.0)
-    per_spike = released.sum(axis=1) / np.maximum(spikes.sum(axis=1), 1.0)
-    at_ends = traces["rho"][::every][: settings.cycles + 1]
+    ends = traces["p_l"][::every][: cycles + 1]
+    by_cycle = {"p_l_cycle": ends, "w_cycle": 1 + (p.w_potentiated - 1) * ends}
+    time = traces.pop("t")
+    events = observables.calcium_events(time, traces["C"], p.C_Theta)
     return xr.Dataset(
         {
-            "p_l_cycle": (("cycle", "repetition", "synapse"), at_ends.reshape(-1, *shape)),
-            "w_cycle": (("cycle", "repetition", "synapse"), 1 + (p.w_potentiated - 1) * at_ends.reshape(-1, *shape)),
-            "p_l_end": (("repetition", "synapse"), at_ends[-1].reshape(shape)),
-            "p_l": (("time", "repetition", "synapse"), traces["rho"].reshape(-1, *shape)),
-            "C": (("time", "repetition", "synapse"), traces["C"].reshape(-1, *shape)),
-            "Gamma_S": (("time", "repetition", "synapse"), traces["Gamma_S"].reshape(-1, *shape)),
-            "r_S_cycle": (("completed",), per_spike),
-            **{name: (("repetition", "synapse"), total.reshape(shape)) for name, total in totals.items()},
-            "Gamma_S_cycle": (
-                ("completed",),
-                traces["Gamma_S"][1:].reshape(settings.cycles, every, count).mean(axis=(1, 2)),
-            ),
-            **{
-                name: (("repetition", "synapse"), value.reshape(shape))
-                for name, (_, value) in observables.calcium_events(traces["t"], traces["C"], p.C_Theta)
-                .variables()
-                .items()
-            },
+            **over(("cycle", "repetition", "synapse"), (-1, *shape), by_cycle),
+            **over(("repetition", "synapse"), shape, {"p_l_end": ends[-1]}),
+            **over(("time", "repetition", "synapse"), (-1, *shape), traces),
+            "r_S_cycle": (("completed",), released.sum(axis=1) / np.maximum(spikes.sum(axis=1), 1.0)),
+            **over(("repetition", "synapse"), shape, totals),
+            "Gamma_S_cycle": (("completed",), traces["Gamma_S"][1:].reshape(cycles, every, count).mean(axis=(1, 2))),
+            **over(("repetition", "synapse"), shape, events.named),
             "tau_cycle": ((), settings.tau_cycle),
         },
         {
-            "time": traces["t"],
-            "cycle": np.arange(settings.cycles + 1),
-            "completed": np.arange(1, settings.cycles + 1),
+            "time": time,
+            "cycle": np.arange(cycles + 1),
+            "completed": np.arange(1, cycles + 1),
             "repetition": np.arange(settings.repetitions),
             "synapse": np.arange(settings.synapses),
         },
@@ -245,26 +228,21 @@ def _stdp(settings: PlasticitySettings, p: LtpParameters, generator: np.random.G
     shape = (len(settings.offsets), settings.repetitions)
     offset = np.repeat(settings.offsets, settings.repetitions)
     count, gap = len(offset), 1 / settings.pre_rate
-    lead = 0.5 * gap  # so that postsynaptic spikes that come first have room
-    pre = lead + gap * np.arange(settings.pairs)
-    indices = np.repeat(np.arange(count), settings.pairs)
-    duration = np.ceil(settings.pairs * gap / settings.interval) * settings.interval
-    traces, _, totals = _simulate(
-        settings, p, count, (indices, np.tile(pre, count)), (offset[:, None] + pre).ravel(), float(duration), generator
-    )
-    end = traces["rho"][-1].reshape(shape)
+    pre = 0.5 * gap + gap * np.arange(settings.pairs)  # so that postsynaptic spikes that come first have room
+    which = np.repeat(np.arange(count), settings.pairs)
+    duration = float(np.ceil(settings.pairs * gap / settings.interval) * settings.interval)
+    post = (offset[:, None] + pre).ravel()
+    traces, _, totals = _simulate(settings, p, count, (which, np.tile(pre, count)), post, duration, generator)
+    time, end = traces.pop("t"), traces["p_l"][-1]
+    change = (1 + (p.w_potentiated - 1) * end) / (1 + (p.w_potentiated - 1) * p.rho_start)
+    del traces["C"]
     return xr.Dataset(
         {
-            "p_l_end": (("offset", "repetition"), end),
-            "weight_change": (
-                ("offset", "repetition"),
-                (1 + (p.w_potentiated - 1) * end) / (1 + (p.w_potentiated - 1) * p.rho_start),
-            ),
-            "p_l": (("time", "offset", "repetition"), traces["rho"].reshape(-1, *shape)),
-            "Gamma_S": (("time", "offset", "repetition"), traces["Gamma_S"].reshape(-1, *shape)),
-            **{name: (("offset", "repetition"), total.reshape(shape)) for name, total in totals.items()},
+            **over(("offset", "repetition"), shape, {"p_l_end": end, "weight_change": change}),
+            **over(("time", "offset", "repetition"), (-1, *shape), traces),
+            **over(("offset", "repetition"), shape, totals),
         },
-        {"time": traces["t"], "offset": np.array(settings.offsets), "repetition": np.arange(settings.repetitions)},
+        {"time": time, "offset": np.array(settings.offsets), "repetition": np.arange(settings.repetitions)},
     )
 
 
@@ -272,20 +250,16 @@ def _simulate(
     settings: PlasticitySettings,
     p: LtpParameters,
     count: int,
-    pre: tuple[Array, Array],
-    post_times: Array,
+    pre: tuple[np.ndarray, np.ndarray],
+    post_times: np.ndarray,
     duration: float,
     generator: np.random.Generator,
-) -> tuple[dict[str, Array], dict[str, Array], dict[str, Array]]:
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Traces (with "t"), what each spike released, and counts a unit."""
     with Session(p, int(generator.integers(2**31)), duration) as session:
         units = process.build_units(session, p, count, transmission=True)
-        process.set_states(
-            units,
-            I_bias=settings.open_bias if settings.glio == "open" else 0.0,
-            receptors_free=units.receptors_free_[:] * (settings.glio == "closed"),
-            gliotransmission_on=units.gliotransmission_on_[:] * (settings.glio != "none"),
-        )
+        process.set_states(units, I_bias=settings.open_bias if settings.glio == "open" else 0.0)
+        process.restrict(units, hears=settings.glio == "closed", acts=settings.glio != "none")
         process.connect_spikes(session, session.spikes("stimulus", count, *pre), units)
         if settings.glio == "periodic":
             at, when = protocols.same_for_all(np.arange(0.0, duration - 1e-9, 1 / settings.glio_rate), count)
@@ -303,8 +277,8 @@ def _simulate(
         transmission = process.record_transmission(session, units)
         releases = session.record_spikes(units)
         session.run(duration, [units, efficacy])
-        found = {"t": slow.t_[:], "rho": values(slow, "rho", "1")}
-        found |= {"C": values(astrocyte, "C", "uM"), "Gamma_S": values(astrocyte, "Gamma_S", "1")}
+        traces = {"t": slow.t_[:], "p_l": values(slow, "rho", "1")}
+        traces |= {"C": values(astrocyte, "C", "uM"), "Gamma_S": values(astrocyte, "Gamma_S", "1")}
         sent = {"t": transmission.t_[:], "i": transmission.i[:], "r_S": transmission.r_S[:]}
         forced = np.ceil(duration * settings.glio_rate - 1e-9) if settings.glio == "periodic" else 0.0
         given = np.bincount(np.asarray(pre[0], dtype=np.int64), minlength=count).astype(float)
@@ -312,13 +286,21 @@ def _simulate(
             "glio_count": process.count_releases(releases, count, 0.0, duration, p.dt) + forced,
             "post_count": given if driven is None else np.asarray(driven.fired_[:], dtype=float),
         }
-        return found, sent, totals
+        return traces, sent, totals
 
 
-DEPRESSING = {"Omega_d": 2.0, "Omega_f": 3.33, "U_0_star": 0.6, "alpha": 0.0}
-FACILITATING = {"Omega_d": 2.0, "Omega_f": 2.0, "U_0_star": 0.15, "alpha": 1.0}
-
-
+PRESETS = {
+    "depressing": {"Omega_d": 2.0, "Omega_f": 3.33, "U_0_star": 0.6, "alpha": 0.0},
+    "facilitating": {"Omega_d": 2.0, "Omega_f": 2.0, "U_0_star": 0.15, "alpha": 1.0},
+    "stdp": {"protocol": "stdp", "rho_start": 0.5, "glio": "periodic"},
+}
+EXPERIMENT = Experiment(
+    "cycles of stimulation, until p^l saturates if asked",
+    {
+        "macro": Variant(LtpSettings, MacroParameters, run_macro),
+        "biophysical": Variant(PlasticitySettings, LtpParameters, run_biophysical, presets=PRESETS),
+    },
+)
 PROMISED = {
     "macro": {"p_l_cycle": ("cycle", "post", "pre"), "p_l": ("time", "post", "pre"), "tau_cycle": ()},
     "biophysical": {"repetition": ("repetition",)},  # p_l_cycle too, unless its protocol is STDP
@@ -344,21 +326,3 @@ MEANINGS = {
         "repetition": ("1", "index of the repetition"),
     },
 }
-
-
-EXPERIMENT = Experiment(
-    "cycles of stimulation, until p^l saturates if asked",
-    {
-        "macro": Variant(LtpSettings, MacroParameters, run_macro),
-        "biophysical": Variant(
-            PlasticitySettings,
-            LtpParameters,
-            run_biophysical,
-            presets={
-                "depressing": DEPRESSING,
-                "facilitating": FACILITATING,
-                "stdp": {"protocol": "stdp", "rho_start": 0.5, "glio": "periodic"},
-            },
-        ),
-    },
-)

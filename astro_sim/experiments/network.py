@@ -270,7 +270,7 @@ PROMISED = {
         "C": ("time", "cell"),
         "Gamma_S_mean": ("time",),
         "release_count": (),
-    },
+    }
 }
 MEANINGS = {
     "biophysical": {
@@ -283,10 +283,7 @@ MEANINGS = {
         "firing_rate": ("Hz", "spikes a neuron and second in the window"),
         "local_variation": ("1", "CV2 of the inter-spike intervals in the whole run, mean over neurons; 1: Poisson"),
         "local_variation_neurons": ("1", "neurons with five intervals or more, which that mean is over"),
-        "synchrony": (
-            "1",
-            "chi of the spike counts in the window's bins: 1 together, 1/sqrt(neurons) if independent",
-        ),
+        "synchrony": ("1", "chi of the spike counts in the window's bins: 1 together, 1/sqrt(neurons) if independent"),
         "Gamma_S_mean": ("1", "fraction of bound presynaptic receptors, mean over excitatory synapses"),
         "Gamma_S_window": ("1", "mean of Gamma_S_mean over the window"),
         "releases_window": ("1", "releases of gliotransmitter in the window"),
@@ -296,7 +293,7 @@ MEANINGS = {
         "release_time": ("s", "times of the releases"),
         "release_cell": ("1", "which astrocyte released"),
         "synapses_covered": ("1", "excitatory synapses under each astrocyte"),
-    },
+    }
 }
 
 

@@ -1,11 +1,11 @@
-"""What the experiments on the macro model have in common: where the processes lie, how strongly neurons are driven."""
+"""What several experiments have in common: where processes lie, how neurons are driven, variables over shared axes."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from typing import Any
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from astro_sim.common.errors import InputError
 from astro_sim.common.settings import Settings, quantity
@@ -29,9 +29,17 @@ class PlacedSettings(Settings):
         """Positions (post, pre, axis), given or by layout."""
         if self.positions is None:
             return geometry.positions(self.layout, n, generator)
-        if len({len(row) for row in self.positions}) > 1:
+        if len({len(coordinates) for coordinates in self.positions}) > 1:
             raise InputError("positions: expected the same number of coordinates in every row")
         return geometry.check_positions(np.array(self.positions, dtype=float), n)
+
+
+def require_different(settings: Settings, *names: str) -> None:
+    """Raise `ValueError` where one of these settings holds a value twice."""
+    for name in names:
+        given = getattr(settings, name)
+        if len(set(given)) != len(given):
+            raise ValueError(f"{name}: expected different ones, got {given}")
 
 
 def drive(amplitude: float, n: int, cv: float, generator: np.random.Generator) -> tuple[Array, Array]:
@@ -41,15 +49,18 @@ def drive(amplitude: float, n: int, cv: float, generator: np.random.Generator) -
     return amplitude * factors[0], amplitude * factors[1]
 
 
+def over(dims: tuple[str, ...], shape: tuple[int, ...], named: Mapping[str, ArrayLike]) -> dict[str, Any]:
+    """Arrays as dataset variables over the same dimensions, folded to ``shape`` (of which -1 is what is left)."""
+    return {name: (dims, np.reshape(array, shape)) for name, array in named.items()}
+
+
 def traces(run: MacroRun) -> dict[str, Any]:
     """Every state and input of a run as dataset variables."""
-    synapse = ("time", "post", "pre")
+    at_synapse = {name: (("time", "post", "pre"), getattr(run.state, name)) for name in ("s", "p_s", "p_l")}
     return {
         "x_pre": (("time", "pre"), run.state.x_pre),
         "x_post": (("time", "post"), run.state.x_post),
-        "s": (synapse, run.state.s),
-        "p_s": (synapse, run.state.p_s),
-        "p_l": (synapse, run.state.p_l),
+        **at_synapse,
         "input_pre": (("time", "pre"), run.input_pre),
         "input_post": (("time", "post"), run.input_post),
     }

@@ -15,7 +15,7 @@ from astro_sim.biophysical.protocols import regular_trains
 from astro_sim.biophysical.tripartite import TripartiteParameters
 from astro_sim.common.settings import quantity
 from astro_sim.experiments import Experiment, Variant
-from astro_sim.experiments.shared import CHOSEN, MacroSteps, PlacedSettings, indices, position_variable, traces
+from astro_sim.experiments.shared import CHOSEN, MacroSteps, PlacedSettings, indices, over, position_variable, traces
 from astro_sim.experiments.variables import ASTROCYTE, EVENTS, MACRO, SYNAPSE
 from astro_sim.knockouts import refuse
 from astro_sim.macro import geometry
@@ -113,14 +113,17 @@ def run_biophysical(
         releases = count_releases(released, count + 1, settings.settle, settings.settle + length, p.dt)
         recorded = {name: values(monitor, name, unit)[kept] for name, unit in TRACES.items()}
     events = calcium_events(time[kept], recorded["C"][:, :-1], p.C_Theta)
-    peak = {name: (recorded[name][:, :-1] - recorded[name][:, -1:]).max(axis=0).reshape(n, n) for name in ("C", "I")}
+    above_rest = {name: (recorded[name][:, :-1] - recorded[name][:, -1:]).max(axis=0) for name in ("C", "I")}
+    by_process = {
+        "p_s_peak": above_rest["I"],
+        "C_peak": above_rest["C"],
+        "event_count": events.count,
+        "release_count": releases[:-1],
+    }
     return xr.Dataset(
         {
-            **{name: (("time", "post", "pre"), trace[:, :-1].reshape(-1, n, n)) for name, trace in recorded.items()},
-            "p_s_peak": (("post", "pre"), peak["I"]),
-            "C_peak": (("post", "pre"), peak["C"]),
-            "event_count": (("post", "pre"), events.count.reshape(n, n)),
-            "release_count": (("post", "pre"), releases[:-1].reshape(n, n)),
+            **over(("time", "post", "pre"), (-1, n, n), {name: trace[:, :-1] for name, trace in recorded.items()}),
+            **over(("post", "pre"), (n, n), by_process),
             "distance": (("post", "pre"), geometry.distances(at)[n // 2, n // 2]),
             "position": position_variable(at),
         },
@@ -128,6 +131,15 @@ def run_biophysical(
     )
 
 
+EXPERIMENT = Experiment(
+    "p^s against distance from the active synapse",
+    {
+        "macro": Variant(SpatialSettings, MacroParameters, run_macro, {"n": 7}),
+        "biophysical": Variant(
+            SpatialProcessSettings, SpatialProcessParameters, run_biophysical, {"F_ex": 0.09, "dt": 0.002}
+        ),
+    },
+)
 PROMISED = {
     "macro": {"p_s_peak": ("post", "pre"), "distance": ("post", "pre")},
     "biophysical": {"p_s_peak": ("post", "pre"), "distance": ("post", "pre"), "C_peak": ("post", "pre")},
@@ -145,14 +157,3 @@ MEANINGS = {
         "release_count": ("1", "releases of gliotransmitter by the process, from the start of the train"),
     },
 }
-
-
-EXPERIMENT = Experiment(
-    "p^s against distance from the active synapse",
-    {
-        "macro": Variant(SpatialSettings, MacroParameters, run_macro, {"n": 7}),
-        "biophysical": Variant(
-            SpatialProcessSettings, SpatialProcessParameters, run_biophysical, {"F_ex": 0.09, "dt": 0.002}
-        ),
-    },
-)

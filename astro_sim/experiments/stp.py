@@ -1,6 +1,5 @@
-"""One stimulation cycle in several spatial layouts: p^s rises and decays, and shows where the processes lie.
-
-Short-term plasticity of the tripartite synapse: test trains after weak, strong or no gliotransmission.
+"""Short-term plasticity: p^s in several spatial layouts (macro); release at test spikes after gliotransmission of
+several strengths (biophysical).
 """
 
 from itertools import pairwise
@@ -15,9 +14,9 @@ from astro_sim.biophysical.engine import Session, values
 from astro_sim.common.errors import InputError
 from astro_sim.common.settings import Settings, quantity
 from astro_sim.experiments import Experiment, Variant
-from astro_sim.experiments.shared import CHOSEN, MacroSteps, drive, indices, traces
+from astro_sim.experiments.shared import CHOSEN, MacroSteps, drive, indices, over, require_different, traces
 from astro_sim.experiments.variables import ASTROCYTE, MACRO, SYNAPSE
-from astro_sim.knockouts import Knockout, refuse
+from astro_sim.knockouts import present, refuse
 from astro_sim.macro import geometry
 from astro_sim.macro.model import MacroModel, MacroRequest
 from astro_sim.macro.parameters import MacroParameters
@@ -57,7 +56,8 @@ def run_macro(settings: StpSettings, parameters: MacroParameters, generator: np.
     )
 
 
-TEST = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, *(round(0.31 + 0.01 * each, 2) for each in range(10)))
+TEST = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, *(round(0.31 + 0.01 * k, 2) for k in range(10)))
+TRACES = {"C": "uM", "I": "uM", "Gamma_S": "1", "x_S": "1", "u_S": "1", "G_A": "uM"}
 
 
 class StpTrainSettings(Settings):
@@ -94,10 +94,7 @@ class StpTrainSettings(Settings):
     interval: float = quantity(0.01, "s", "between samples of the traces", CHOSEN, gt=0)
 
     def model_post_init(self, _: object) -> None:
-        for name in ("modulations", "intervals"):
-            given = getattr(self, name)
-            if len(set(given)) != len(given):
-                raise ValueError(f"{name}: expected different ones, got {given}")
+        require_different(self, "modulations", "intervals")
         if min(self.intervals) <= 0:
             raise ValueError(f"intervals: expected times above 0 s, got {min(self.intervals):g}")
         if self.protocol == "theta_burst" and (self.burst_spikes - 1) / self.tetanus_rate >= 1 / self.burst_rate:
@@ -106,7 +103,7 @@ class StpTrainSettings(Settings):
     def trains(self) -> np.ndarray:
         """Spike times after ``start``, s: array (trains, spikes)."""
         if self.protocol == "paired_pulse":
-            return np.array([(0.0, each) for each in self.intervals])
+            return np.array([(0.0, interval) for interval in self.intervals])
         if self.protocol == "tetanus":
             return np.arange(self.tetanus_spikes)[None] / self.tetanus_rate
         if self.protocol == "theta_burst":
@@ -119,21 +116,17 @@ def run_biophysical(
     settings: StpTrainSettings, parameters: process.ProcessParameters, generator: np.random.Generator
 ) -> xr.Dataset:
     """Every train on every modulation, a unit each; release at each test spike."""
-    p = parameters
-    closed, modulated = "closed" in settings.modulations, settings.modulations != ("none",)
-    heard: list[Knockout] = [
-        "calcium",
-        *(["receptors"] if closed else []),
-        *(["gliotransmission"] if modulated else []),
-    ]
-    refuse(p.knockouts, [*heard, "noise"], f"stp with modulation {', '.join(settings.modulations)}")
-    trains = settings.trains()
+    p, modulations, trains = parameters, settings.modulations, settings.trains()
+    known = present(
+        calcium=True, receptors="closed" in modulations, gliotransmission=modulations != ("none",), noise=True
+    )
+    refuse(p.knockouts, known, f"stp with modulation {', '.join(modulations)}")
     if np.diff(trains, axis=1).min(initial=np.inf) < (1 - 1e-9) * p.dt:
         blamed = {"paired_pulse": "intervals", "tetanus": "tetanus_rate", "theta_burst": "tetanus_rate"}
         name = blamed.get(settings.protocol, "dt")
         raise InputError(f"{name}: expected spikes at least a step of dt = {p.dt:g} s apart")
-    modulation = np.repeat(np.array(settings.modulations), len(trains))
-    times = np.tile(settings.start + trains, (len(settings.modulations), 1))  # (units, spikes)
+    modulation = np.repeat(np.array(modulations), len(trains))
+    times = np.tile(settings.start + trains, (len(modulations), 1))  # (units, spikes)
     count, spikes = times.shape
     biases = {"none": 0.0, "weak": settings.weak_bias, "strong": settings.strong_bias, "closed": 0.0}
     duration = float(np.ceil((times.max() + settings.rest) / settings.interval)) * settings.interval
@@ -141,17 +134,12 @@ def run_biophysical(
     before, when = protocols.regular_trains(conditioning, 0.0, max(settings.start - settings.conditioning_gap, 0.0))
     with Session(p, int(generator.integers(2**31)), duration) as session:
         units = process.build_units(session, p, count, transmission=True)
-        process.set_states(
-            units,
-            I=0.4,
-            I_bias=[biases[each] for each in modulation],
-            receptors_free=units.receptors_free_[:] * (modulation == "closed"),
-            gliotransmission_on=units.gliotransmission_on_[:] * (modulation != "none"),
-        )
-        indices = np.concatenate([before, np.repeat(np.arange(count), spikes)])
-        source = session.spikes("stimulus", count, indices, np.concatenate([when, times.ravel()]))
+        process.set_states(units, I=0.4, I_bias=[biases[name] for name in modulation])
+        process.restrict(units, hears=modulation == "closed", acts=modulation != "none")
+        sources = np.concatenate([before, np.repeat(np.arange(count), spikes)])
+        source = session.spikes("stimulus", count, sources, np.concatenate([when, times.ravel()]))
         process.connect_spikes(session, source, units)
-        traces = session.record(units, ["C", "I", "Gamma_S", "x_S", "u_S", "G_A"], settings.interval)
+        monitor = session.record(units, TRACES, settings.interval)
         transmission = process.record_transmission(session, units)
         releases = session.record_spikes(units)
         session.run(duration, [units])
@@ -159,34 +147,36 @@ def run_biophysical(
         order = np.lexsort((transmission.t_[:][tested], transmission.i[:][tested]))
         released = transmission.r_S[:][tested][order].reshape(count, spikes)
         glio = process.count_releases(releases, count, 0.0, settings.start, p.dt)
-        time = traces.t_[:]
-        recorded = {name: values(traces, name, unit) for name, unit in TRACES.items()}
-    shape = (len(settings.modulations), len(trains))
+        time = monitor.t_[:]
+        recorded = {name: values(monitor, name, unit) for name, unit in TRACES.items()}
+    shape = (len(modulations), len(trains))
     at = np.searchsorted(time, settings.start - 1e-9)
+    by_train = {
+        "paired_pulse_ratio": released[:, 1] / released[:, 0],
+        "Gamma_S_test": recorded["Gamma_S"][at],
+        "glio_count": glio,
+    }
     return xr.Dataset(
         {
             "r_S": (("modulation", "train", "spike"), released.reshape(*shape, spikes)),
             "spike_time": (("train", "spike"), settings.start + trains),
-            "paired_pulse_ratio": (("modulation", "train"), (released[:, 1] / released[:, 0]).reshape(shape)),
-            "Gamma_S_test": (("modulation", "train"), recorded["Gamma_S"][at].reshape(shape)),
-            "glio_count": (("modulation", "train"), glio.reshape(shape)),
-            **{
-                name: (("time", "modulation", "train"), trace.reshape(len(time), *shape))
-                for name, trace in recorded.items()
-            },
+            **over(("modulation", "train"), shape, by_train),
+            **over(("time", "modulation", "train"), (-1, *shape), recorded),
         },
-        {
-            "time": time,
-            "modulation": list(settings.modulations),
-            "train": np.arange(len(trains)),
-            "spike": np.arange(spikes),
-        },
+        {"time": time, "modulation": list(modulations), "train": np.arange(len(trains)), "spike": np.arange(spikes)},
     )
 
 
-TRACES = {"C": "uM", "I": "uM", "Gamma_S": "1", "x_S": "1", "u_S": "1", "G_A": "uM"}
-
-
+FACILITATING = {"Omega_d": 2.0, "Omega_f": 2.0, "U_0_star": 0.15, "alpha": 1.0}
+EXPERIMENT = Experiment(
+    "one cycle in several spatial layouts",
+    {
+        "macro": Variant(StpSettings, MacroParameters, run_macro),
+        "biophysical": Variant(
+            StpTrainSettings, process.ProcessParameters, run_biophysical, presets={"facilitating": FACILITATING}
+        ),
+    },
+)
 PROMISED = {
     "macro": {
         "p_s": ("layout", "time", "post", "pre"),
@@ -213,17 +203,3 @@ MEANINGS = {
         "glio_count": ("1", "releases of gliotransmitter before the test"),
     },
 }
-
-
-EXPERIMENT = Experiment(
-    "one cycle in several spatial layouts",
-    {
-        "macro": Variant(StpSettings, MacroParameters, run_macro),
-        "biophysical": Variant(
-            StpTrainSettings,
-            process.ProcessParameters,
-            run_biophysical,
-            presets={"facilitating": {"Omega_d": 2.0, "Omega_f": 2.0, "U_0_star": 0.15, "alpha": 1.0}},
-        ),
-    },
-)

@@ -4,18 +4,16 @@ from typing import Literal
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from astro_sim.biophysical import astrocytes
 from astro_sim.biophysical.calcium import SGBD
 from astro_sim.biophysical.engine import Session, on_grid, values
 from astro_sim.common.settings import Settings, quantity
 from astro_sim.experiments import Experiment, Variant
-from astro_sim.experiments.shared import CHOSEN
+from astro_sim.experiments.shared import CHOSEN, Array
 from astro_sim.experiments.variables import ASTROCYTE, EVENTS
 from astro_sim.observables import calcium_events
 
-Array = NDArray[np.float64]
 MOST_CELLS = 100_000
 FEWEST_FOR_A_SPEED = 3  # cells besides the driven one: a line through two always fits
 MOST_FOR_A_SPEED = 2000  # evenly chosen among those reached: every pair has a slope
@@ -83,7 +81,9 @@ def run(
     hops = graph.hops(driven)
     reached = np.isfinite(events.latency)
     others = reached & (np.arange(graph.cells) != driven)
-    distance = _distance(settings, graph, hops, driven)
+    distance = None if settings.edges is not None else settings.spacing * hops  # um, along the ring
+    if graph.positions is not None:  # as the crow flies
+        distance = np.linalg.norm(graph.positions - graph.positions[driven], axis=1)
     variables = {
         "C": (("time", "cell"), C),
         "I": (("time", "cell"), IP3),
@@ -98,13 +98,6 @@ def run(
         variables["distance"] = (("cell",), distance)
         variables["speed_um"] = ((), speed(distance[others], events.latency[others]))
     return xr.Dataset(variables, {"time": time, "cell": np.arange(graph.cells)})
-
-
-def _distance(settings: WavesSettings, graph: astrocytes.Graph, hops: Array, driven: int) -> Array | None:
-    """um from the driven cell, along the ring or as the crow flies; None where cells have no place."""
-    if graph.positions is not None:
-        return np.linalg.norm(graph.positions - graph.positions[driven], axis=1)
-    return settings.spacing * hops if settings.edges is None else None
 
 
 def speed(distance: Array, onset: Array) -> float:
@@ -131,24 +124,6 @@ PRESETS = {
 }
 
 
-PROMISED = {
-    "biophysical": {"C": ("time", "cell"), "I": ("time", "cell"), "recruited": ("cell",), "reach": ()},
-}
-MEANINGS = {
-    "biophysical": {
-        **ASTROCYTE,
-        **EVENTS,
-        "hops": ("1", "gap junctions between the cell and the driven one"),
-        "distance": ("um", "distance of the cell from the driven one"),
-        "onset": ("s", "first upward crossing of the calcium threshold"),
-        "recruited": ("1", "1 where calcium crossed the threshold"),
-        "reach": ("1", "cells that the wave reached, the driven one not counted"),
-        "speed": ("1/s", "speed of the front, cells a second: median of pairwise slopes of onset against hops"),
-        "speed_um": ("um/s", "speed of the front: median of pairwise slopes of onset against distance"),
-    },
-}
-
-
 EXPERIMENT = Experiment(
     "calcium waves through gap junctions",
     {
@@ -161,3 +136,17 @@ EXPERIMENT = Experiment(
         )
     },
 )
+PROMISED = {"biophysical": {"C": ("time", "cell"), "I": ("time", "cell"), "recruited": ("cell",), "reach": ()}}
+MEANINGS = {
+    "biophysical": {
+        **ASTROCYTE,
+        **EVENTS,
+        "hops": ("1", "gap junctions between the cell and the driven one"),
+        "distance": ("um", "distance of the cell from the driven one"),
+        "onset": ("s", "first upward crossing of the calcium threshold"),
+        "recruited": ("1", "1 where calcium crossed the threshold"),
+        "reach": ("1", "cells that the wave reached, the driven one not counted"),
+        "speed": ("1/s", "speed of the front, cells a second: median of pairwise slopes of onset against hops"),
+        "speed_um": ("um/s", "speed of the front: median of pairwise slopes of onset against distance"),
+    }
+}
