@@ -17,7 +17,7 @@ import json
 import operator
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -142,7 +142,7 @@ def content_digest(dataset: xr.Dataset) -> str:
     Two datasets of one question have the same one exactly if their numbers are the same. It does not depend on the
     order of variables, nor on whether the dataset came from a file.
     """
-    held = hashlib.sha256()
+    total = hashlib.sha256()
     for name in sorted(map(str, dataset.variables)):
         variable = dataset[name].variable
         values = variable.values
@@ -154,10 +154,10 @@ def content_digest(dataset: xr.Dataset) -> str:
             values = np.ascontiguousarray(values, values.dtype.newbyteorder("<"))
             kind, content = values.dtype.str, values.tobytes()
         about = [name, list(variable.dims), list(variable.shape), kind, name in dataset.coords]
-        held.update(digest([*about, _plain(variable.attrs)]).encode())
-        held.update(len(content).to_bytes(8, "little") + content)
-    held.update(digest(_plain(dataset.attrs)).encode())
-    return held.hexdigest()
+        total.update(digest([*about, _plain(variable.attrs)]).encode())
+        total.update(len(content).to_bytes(8, "little") + content)
+    total.update(digest(_plain(dataset.attrs)).encode())
+    return total.hexdigest()
 
 
 def _plain(attributes: Mapping[Any, Any]) -> dict[str, Any]:
@@ -182,30 +182,38 @@ def changes_of(dataset: xr.Dataset) -> dict[str, tuple[Any, Any, str]]:
 
     Empty for an experiment of one's own, whose defaults stand in a file that is not there.
     """
-    given, found = settings_of(dataset), {}
-    experiment = str(dataset.attrs["experiment"])
+    experiment, given = str(dataset.attrs["experiment"]), settings_of(dataset)
     if experiment not in NAMES:
-        return {}  # of one's own: its file is not there
-    for part in find(experiment).get(str(dataset.attrs["model"])).complete({}):
-        for name, default in part.model_dump(mode="json").items():
-            if given.get(name, default) != default:
-                found[name] = (given[name], default, part.unit(name))
-    return found
+        return {}
+    return {
+        name: (given[name], default, part.unit(name))
+        for part in find(experiment).get(str(dataset.attrs["model"])).complete({})
+        for name, default in part.model_dump(mode="json").items()
+        if given.get(name, default) != default
+    }
 
 
 def grid_of(dataset: xr.Dataset, where: str = "dataset") -> dict[str, list[Any]]:
     """Names of the dimensions of a sweep's grid and the values along them; empty for a single run."""
     if "sweep" not in dataset.attrs:
         return {}
-    grid = None
-    try:
-        grid = parse_json(dataset.attrs["sweep"])
-        sound = isinstance(grid, dict) and grid and all(isinstance(each, list) and each for each in grid.values())
-    except (TypeError, ValueError, RecursionError):
-        sound = False
-    if grid is None or not sound:
+    grid = _parsed(dataset, "sweep", where, "object of lists", lambda values: isinstance(values, list) and values)
+    if not grid:
         raise InputError(f"{where}: attribute 'sweep' is not a JSON object of lists")
-    return {f"swept_{name}" if f"swept_{name}" in dataset.dims else name: each for name, each in grid.items()}
+    return {f"swept_{name}" if f"swept_{name}" in dataset.dims else name: values for name, values in grid.items()}
+
+
+def _parsed(
+    dataset: xr.Dataset, name: str, where: str, expected: str = "object", sound: Callable[[Any], Any] = lambda _: True
+) -> dict[str, Any]:
+    """The JSON object in an attribute, whose values are all ``sound``."""
+    try:
+        table = parse_json(dataset.attrs[name])
+        if isinstance(table, dict) and all(map(sound, table.values())):
+            return table
+    except (TypeError, ValueError, RecursionError):
+        pass
+    raise InputError(f"{where}: attribute {name!r} is not a JSON {expected}")
 
 
 def require_single(dataset: xr.Dataset, where: str = "dataset") -> xr.Dataset:
@@ -245,34 +253,25 @@ def check(dataset: xr.Dataset, experiment: str | None = None, where: str = "data
     version = dataset.attrs["schema_version"]
     if not (isinstance(version, int | np.integer) and version == SCHEMA_VERSION):
         raise InputError(f"{where}: dataset schema {version}; this version reads {SCHEMA_VERSION}")
-    found = str(dataset.attrs["experiment"])
-    if experiment is not None and found != experiment:
-        raise InputError(f"{where}: expected a dataset of the experiment {experiment!r}, found {found!r}")
+    name_of, model = str(dataset.attrs["experiment"]), str(dataset.attrs["model"])
+    if experiment is not None and name_of != experiment:
+        raise InputError(f"{where}: expected a dataset of the experiment {experiment!r}, found {name_of!r}")
     needed = promised(dataset, where)
     for name in ("settings", "versions"):
-        try:
-            table = isinstance(parse_json(dataset.attrs[name]), dict)
-        except (TypeError, ValueError, RecursionError):
-            table = False
-        if not table:
-            raise InputError(f"{where}: attribute {name!r} is not a JSON object")
+        _parsed(dataset, name, where)
     if not isinstance(dataset.attrs["seed"], int | np.integer):
         raise InputError(f"{where}: attribute 'seed' is not a whole number")
-    grid, failed = grid_of(dataset, where), np.zeros((), bool)
+    grid, seed = grid_of(dataset, where), int(dataset.attrs["seed"])
     asked = json.loads(dataset.attrs["sweep"]) if grid else None
-    source = dataset.attrs.get("own_source")
-    held = _question_digest(
-        found, str(dataset.attrs["model"]), int(dataset.attrs["seed"]), settings_of(dataset), asked, source
-    )
-    if dataset.attrs["digest"] != held:
+    stated, source = settings_of(dataset), dataset.attrs.get("own_source")
+    if dataset.attrs["digest"] != _question_digest(name_of, model, seed, stated, asked, source):
         raise InputError(
             f"{where}: attribute 'digest' is not that of its experiment, model, seed and settings; one was changed"
         )
-    if grid:
-        failed = _failed(dataset, grid, where)
+    failed = _failed(dataset, grid, where) if grid else np.zeros((), bool)
     for name, dims in needed.items():
         if name not in dataset:
-            raise InputError(f"{where}: variable {name!r} is missing; a dataset of {found!r} needs it")
+            raise InputError(f"{where}: variable {name!r} is missing; a dataset of {name_of!r} needs it")
         if name not in grid and dims != (name,):  # one coordinate for all points
             dims = (*grid, *dims)
         elif name in grid:
@@ -304,14 +303,8 @@ def promised(dataset: xr.Dataset, where: str = "dataset") -> Dimensions:
         return known[model]
     if "own_contents" not in dataset.attrs:
         raise InputError(f"{where}: unknown experiment {experiment!r}; {did_you_mean(experiment, NAMES)}")
-    try:
-        held = parse_json(dataset.attrs["own_contents"])
-        found = {name: tuple(dims) for name, dims in held.items() if isinstance(dims, list)}
-        sound = len(found) == len(held) and all(isinstance(each, str) for dims in found.values() for each in dims)
-    except (AttributeError, TypeError, ValueError, RecursionError):
-        found, sound = {}, False
-    if not sound:
-        raise InputError(f"{where}: attribute 'own_contents' is not a JSON object of lists of dimensions")
+    words = _parsed(dataset, "own_contents", where, "object of lists of dimensions", _are_words)
+    dims = {name: tuple(of) for name, of in words.items()}
     if not re.fullmatch("[0-9a-f]{64}", str(dataset.attrs.get("own_source"))):
         raise InputError(f"{where}: attribute 'own_source' is not a SHA-256")
     for name, variable in dataset.variables.items():
@@ -320,10 +313,14 @@ def promised(dataset: xr.Dataset, where: str = "dataset") -> Dimensions:
     if "own_stands_for" in dataset.attrs:
         units = {str(name): str(variable.attrs["units"]) for name, variable in dataset.variables.items()}
         try:
-            require_readable(str(dataset.attrs["own_stands_for"]), found, units)
+            require_readable(str(dataset.attrs["own_stands_for"]), dims, units)
         except InputError as error:
             raise InputError(f"{where}: {error}") from None
-    return found
+    return dims
+
+
+def _are_words(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(word, str) for word in value)
 
 
 def stands_for(dataset: xr.Dataset) -> str:
@@ -416,17 +413,16 @@ def _require_storable(dataset: xr.Dataset) -> None:
 
 def _is_kept(variable: xr.Variable) -> bool:
     """Whether a file gives back values of this kind."""
-    if variable.dtype.kind == "O":
-        values = variable.values.ravel()  # of none it is not known what they would be
-        return values.size > 0 and all(isinstance(each, str) and _is_text(each) for each in values)
-    if variable.dtype.kind == "U":
-        return all(_is_text(str(each)) for each in variable.values.ravel())
+    if variable.dtype.kind in "OU":
+        values = variable.values.ravel().tolist()
+        known = variable.dtype.kind == "U" or values  # of no objects it is not known what they would be
+        return bool(known) and all(isinstance(text, str) and _is_text(text) for text in values)
     return variable.dtype.kind in "iub" or variable.dtype in (np.float32, np.float64)
 
 
 def _is_text(text: str) -> bool:
     """Whether HDF5 can hold a text: no NUL, which ends one, and no half of a surrogate pair."""
-    return "\0" not in text and not any("\ud800" <= each <= "\udfff" for each in text)
+    return "\0" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def _without_cluster() -> AbstractContextManager[Any]:

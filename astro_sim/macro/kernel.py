@@ -12,8 +12,10 @@ All of it in one file, because numba's cache on disk looks for changes in the fi
 # pyright: reportCallIssue=false, reportArgumentType=false
 
 import operator
+from collections.abc import Callable
 from enum import IntEnum
-from typing import NamedTuple
+from inspect import Parameter, Signature
+from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
@@ -76,32 +78,17 @@ class _LanesModel(models.PrimitiveModel):
         super().__init__(dmm, fe_type, _VECTOR)
 
 
-def _arithmetic(function, instruction):
-    class Template(ConcreteTemplate):
-        cases = [signature(lanes, lanes, lanes)]  # noqa: RUF012
+class _Arithmetic(ConcreteTemplate):
+    cases = [signature(lanes, lanes, lanes)]  # noqa: RUF012
 
-    infer_global(function)(Template)  # pyright: ignore[reportOptionalCall]
 
-    @lower_builtin(function, lanes, lanes)
-    def lower(context, builder, sig, args):
+_INSTRUCTIONS = {operator.add: "fadd", operator.sub: "fsub", operator.mul: "fmul", operator.truediv: "fdiv"}
+for _function, _instruction in _INSTRUCTIONS.items():
+    infer_global(_function)(type("Template", (_Arithmetic,), {}))  # pyright: ignore[reportOptionalCall]
+
+    @lower_builtin(_function, lanes, lanes)
+    def _lower(context, builder, sig, args, instruction=_instruction):
         return getattr(builder, instruction)(*args)
-
-
-for _function, _instruction in (
-    (operator.add, "fadd"),
-    (operator.sub, "fsub"),
-    (operator.mul, "fmul"),
-    (operator.truediv, "fdiv"),
-):
-    _arithmetic(_function, _instruction)
-
-
-def _splat(builder, value):
-    """One number in every lane."""
-    kind = ir.VectorType(value.type, WIDTH)
-    first = builder.insert_element(ir.Constant(kind, ir.Undefined), value, ir.Constant(ir.IntType(32), 0))
-    places = ir.Constant(ir.VectorType(ir.IntType(32), WIDTH), [0] * WIDTH)
-    return builder.shuffle_vector(first, ir.Constant(kind, ir.Undefined), places)
 
 
 def _constant(vector, number):
@@ -120,7 +107,9 @@ def splat(typingctx, number):
     """``number`` in every lane."""
 
     def generate(context, builder, sig, args):
-        return _splat(builder, args[0])
+        undefined, first = ir.Constant(_VECTOR, ir.Undefined), ir.Constant(ir.IntType(32), 0)
+        places = ir.Constant(ir.VectorType(ir.IntType(32), WIDTH), [0] * WIDTH)
+        return builder.shuffle_vector(builder.insert_element(undefined, args[0], first), undefined, places)
 
     return lanes(float64), generate
 
@@ -146,68 +135,58 @@ def store(typingctx, array, row, value):
     return types.void(array, types.intp, lanes), generate
 
 
-@intrinsic
-def fma(typingctx, a, b, c):
+def _lanewise(arity: int) -> Callable[[Callable[..., Any]], Any]:
+    """Make an operation on lanes of the instructions that ``emit(builder, *lanes)`` gives, which carries its name."""
+
+    def decorate(emit):
+        def typed(typingctx, *operands):
+            return lanes(*[lanes] * arity), lambda context, builder, sig, args: emit(builder, *args)
+
+        typed.__name__, typed.__doc__ = emit.__name__, emit.__doc__
+        parameters = [Parameter(name, Parameter.POSITIONAL_OR_KEYWORD) for name in ("typingctx", *"abc"[:arity])]
+        typed.__signature__ = Signature(parameters)
+        return intrinsic(typed)
+
+    return decorate
+
+
+@_lanewise(3)
+def fma(builder, a, b, c):
     """a b + c, rounded once: stated, not left to the compiler, so that every machine gives the same bits."""
-
-    def generate(context, builder, sig, args):
-        kind = ir.FunctionType(_VECTOR, [_VECTOR] * 3)
-        return builder.call(cgutils.get_or_insert_function(builder.module, kind, f"llvm.fma.v{WIDTH}f64"), args)
-
-    return lanes(lanes, lanes, lanes), generate
+    kind = ir.FunctionType(_VECTOR, [_VECTOR] * 3)
+    return builder.call(cgutils.get_or_insert_function(builder.module, kind, f"llvm.fma.v{WIDTH}f64"), [a, b, c])
 
 
-@intrinsic
-def absolute(typingctx, value):
+@_lanewise(1)
+def absolute(builder, value):
     """Absolute value."""
-
-    def generate(context, builder, sig, args):
-        kept = builder.and_(builder.bitcast(args[0], _BITS), _constant(_BITS, 2**63 - 1))
-        return builder.bitcast(kept, _VECTOR)
-
-    return lanes(lanes), generate
+    return builder.bitcast(builder.and_(builder.bitcast(value, _BITS), _constant(_BITS, 2**63 - 1)), _VECTOR)
 
 
-@intrinsic
-def with_sign(typingctx, size, sign):
+@_lanewise(2)
+def with_sign(builder, size, sign):
     """``size`` (not negative) with the sign of ``sign``."""
-
-    def generate(context, builder, sig, args):
-        bit = builder.and_(builder.bitcast(args[1], _BITS), _constant(_BITS, -(2**63)))
-        return builder.bitcast(builder.or_(builder.bitcast(args[0], _BITS), bit), _VECTOR)
-
-    return lanes(lanes, lanes), generate
+    bit = builder.and_(builder.bitcast(sign, _BITS), _constant(_BITS, -(2**63)))
+    return builder.bitcast(builder.or_(builder.bitcast(size, _BITS), bit), _VECTOR)
 
 
-@intrinsic
-def at_most(typingctx, value, bound):
+@_lanewise(2)
+def at_most(builder, value, bound):
     """The smaller of both; NaN in ``value`` stays."""
-
-    def generate(context, builder, sig, args):
-        return builder.select(builder.fcmp_ordered(">", *args), args[1], args[0])
-
-    return lanes(lanes, lanes), generate
+    return builder.select(builder.fcmp_ordered(">", value, bound), bound, value)
 
 
-@intrinsic
-def at_least(typingctx, value, bound):
+@_lanewise(2)
+def at_least(builder, value, bound):
     """The larger of both; NaN in ``value`` stays."""
-
-    def generate(context, builder, sig, args):
-        return builder.select(builder.fcmp_ordered("<", *args), args[1], args[0])
-
-    return lanes(lanes, lanes), generate
+    return builder.select(builder.fcmp_ordered("<", value, bound), bound, value)
 
 
-@intrinsic
-def power_of_two(typingctx, shifted):
+@_lanewise(1)
+def power_of_two(builder, shifted):
     """2^k, where ``shifted`` is k + 1.5 * 2^52, so that k stands in its lowest bits."""
-
-    def generate(context, builder, sig, args):
-        exponent = builder.shl(builder.bitcast(args[0], _BITS), _constant(_BITS, 52))
-        return builder.bitcast(builder.add(exponent, _constant(_BITS, 1023 << 52)), _VECTOR)
-
-    return lanes(lanes), generate
+    exponent = builder.shl(builder.bitcast(shifted, _BITS), _constant(_BITS, 52))
+    return builder.bitcast(builder.add(exponent, _constant(_BITS, 1023 << 52)), _VECTOR)
 
 
 @compiled(cache=False)
@@ -279,10 +258,8 @@ def _spread(shared, own, f, psi, processes, out, at):
         a, b, c, d = splat(0.0), splat(0.0), splat(0.0), splat(0.0)
         if k + 4 > processes:
             for other in range(processes):
-                if len(own):
-                    a = fma(load(own, k * processes + other), load(f, psi + other), a)
-                else:
-                    a = fma(splat(shared[k, other]), load(f, psi + other), a)
+                weight = load(own, k * processes + other) if len(own) else splat(shared[k, other])
+                a = fma(weight, load(f, psi + other), a)
             store(out, at + k, a)
             k += 1
             continue
