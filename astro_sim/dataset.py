@@ -51,11 +51,7 @@ OWN_ATTRIBUTES = ("own_source", "own_contents", "own_stands_for")
 
 
 def describe(
-    dataset: xr.Dataset,
-    experiment: str | NamedExperiment,
-    model: str,
-    seed: int,
-    settings: Mapping[str, Any],
+    dataset: xr.Dataset, experiment: str | NamedExperiment, model: str, seed: int, settings: Mapping[str, Any]
 ) -> xr.Dataset:
     """Attach units, descriptions and provenance.
 

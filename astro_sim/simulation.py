@@ -65,10 +65,7 @@ def simulate(experiment: str | Path, model: str | None = None, seed: int = 0, **
 
 
 def simulate_many(
-    experiment: str | Path,
-    points: Sequence[Mapping[str, Any]],
-    model: str | None = None,
-    seed: int | Sequence[int] = 0,
+    experiment: str | Path, points: Sequence[Mapping[str, Any]], model: str | None = None, seed: int | Sequence[int] = 0
 ) -> list[xr.Dataset | Exception]:
     """Run a named experiment at many points; the dataset of each is the one that `simulate` gives.
 

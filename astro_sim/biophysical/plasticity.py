@@ -113,11 +113,7 @@ def build_plasticity(session: Session, parameters: PlasticityParameters, count: 
 
     noise = NOISE if noisy and parameters.sigma > 0 else ""
     group = brian2.NeuronGroup(
-        count,
-        EQUATIONS.format(noise=noise),
-        method="euler",
-        namespace=_namespace(parameters),
-        name="plasticity",
+        count, EQUATIONS.format(noise=noise), method="euler", namespace=_namespace(parameters), name="plasticity"
     )
     session.add(group.run_regularly(CALCIUM, when="groups", order=-1, name="postsynaptic_calcium"))
     group.rho = parameters.rho_start

@@ -15,32 +15,16 @@ MOST_SYNAPSES = 50_000_000
 
 @dataclass(frozen=True)
 class Wiring:
-    """A network, as indices.
+    """A network, as indices."""
 
-    Attributes
-    ----------
-    excitatory, inhibitory : int
-        Neurons; excitatory ones come first.
-    sources : int
-        Where excitatory synapses begin: excitatory neurons, or as many spike trains.
-    to_sites : array of int, (excitatory synapses, 2)
-        Source, site.
-    to_neurons : array of int, (inhibitory synapses, 2)
-        Inhibitory neuron counted from the first inhibitory one, neuron.
-    neuron_at, astrocyte_at : array of int, (sites,)
-        On which neuron a site lies, and under which astrocyte.
-    graph : astrocytes.Graph
-        Gap junctions.
-    """
-
-    excitatory: int
+    excitatory: int  # neurons; these come first
     inhibitory: int
-    sources: int
-    to_sites: Indices
-    to_neurons: Indices
-    neuron_at: Indices
-    astrocyte_at: Indices
-    graph: astrocytes.Graph
+    sources: int  # where excitatory synapses begin: excitatory neurons, or as many spike trains
+    to_sites: Indices  # (excitatory synapses, 2): source, site
+    to_neurons: Indices  # (inhibitory synapses, 2): inhibitory neuron counted from the first one, neuron
+    neuron_at: Indices  # (sites,): on which neuron a site lies
+    astrocyte_at: Indices  # (sites,): under which astrocyte
+    graph: astrocytes.Graph  # gap junctions
 
     @property
     def synapses_at(self) -> Indices:
@@ -107,12 +91,12 @@ def recurrent(
     return Wiring(
         excitatory,
         inhibitory,
-        excitatory,
-        bernoulli(excitatory, count, chances[0], generator),
-        bernoulli(inhibitory, count, chances[1], generator),
-        np.arange(count),
-        np.asarray(nearest, dtype=np.int64),
-        graph,
+        sources=excitatory,
+        to_sites=bernoulli(excitatory, count, chances[0], generator),
+        to_neurons=bernoulli(inhibitory, count, chances[1], generator),
+        neuron_at=np.arange(count),
+        astrocyte_at=np.asarray(nearest, dtype=np.int64),
+        graph=graph,
     )
 
 

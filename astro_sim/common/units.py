@@ -36,10 +36,10 @@ def brian_unit(text: str) -> Any:
     unit: Any = 1.0
     position = 0
     while position < len(text):
-        found = _FACTOR.match(text, position)
-        if found is None:
+        factor_text = _FACTOR.match(text, position)
+        if factor_text is None:
             raise ValueError(f"unknown unit {text!r}")
-        name = found["name"]
+        name = factor_text["name"]
         if name == "1":
             factor: Any = 1.0
         elif name == "min":
@@ -48,10 +48,10 @@ def brian_unit(text: str) -> Any:
             name = _NAMES.get(name, name)
             factor = getattr(allunits, name, None) or getattr(stdunits, name, None)
             if factor is None:
-                raise ValueError(f"unknown unit {found['name']!r}")
-        factor = factor ** int(found["power"] or 1)
-        unit = unit / factor if found["sign"] == "/" else unit * factor
-        position = found.end()
+                raise ValueError(f"unknown unit {factor_text['name']!r}")
+        factor = factor ** int(factor_text["power"] or 1)
+        unit = unit / factor if factor_text["sign"] == "/" else unit * factor
+        position = factor_text.end()
     return unit
 
 
@@ -76,10 +76,10 @@ def number_in(value: Any, unit: str) -> Any:
     if unit in UNITLESS:
         raise ValueError(f"expected a plain number, got {value!s}")
     if isinstance(value, str):
-        found = _NUMBER.fullmatch(value)
-        assert found is not None  # for the type checker: `carries_unit` held
+        parts = _NUMBER.fullmatch(value)
+        assert parts is not None  # for the type checker: `carries_unit` held
         try:
-            quantity = float(found["number"]) * brian_unit(found["unit"])
+            quantity = float(parts["number"]) * brian_unit(parts["unit"])
         except ValueError as error:
             raise ValueError(f"expected a quantity in {unit}, got {value!r} ({error})") from None
     else:

@@ -9,7 +9,7 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Collection, Iterator
-from contextlib import chdir
+from contextlib import chdir, suppress
 from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
@@ -71,7 +71,7 @@ class UserFiles(Generic[Definition]):
             No such file; a name that is none, or is one of ours; an error while it runs, with its line; a definition
             that is missing or malformed.
         """
-        whole = Path(os.path.abspath(path))  # a link stays what it is called
+        place = Path(os.path.abspath(path))  # a link stays what it is called
         word = self.kind.split()[-1]
         if path.suffix != ".py":
             raise InputError(f"{path}: expected {self.kind} of your own, a file that ends in .py")
@@ -81,39 +81,34 @@ class UserFiles(Generic[Definition]):
             raise InputError(f"{path}: its name is that of the {word}; expected a letter, then letters, digits and _")
         if path.stem in self.names:
             raise InputError(f"{path}: {path.stem!r} is {self.kind} of the package; choose another name")
-        if whole in self._running:
+        if place in self._running:
             raise InputError(f"{path}: asks for itself while it is run; put that under if __name__ == '__main__'")
         code = path.read_bytes()
         source = sha256(code).hexdigest()
-        if whole not in self._defined or self._defined[whole][0] != source:
-            self._running.append(whole)
+        if place not in self._defined or self._defined[place][0] != source:
+            self._running.append(place)
             try:
                 module = _run(path, code, f"own_{word}_{path.stem}")
             finally:
-                self._running.remove(whole)
+                self._running.remove(place)
             try:
-                self._defined[whole] = source, self.build(module, str(whole), path.stem, source)
+                self._defined[place] = source, self.build(module, str(place), path.stem, source)
             except InputError as error:
                 raise InputError(f"{path}: {error}") from None
-        return self._defined[whole][1]
+        return self._defined[place][1]
 
 
 def located(error: BaseException, path: str | Path, shown: str | Path | None = None) -> InputError:
     """An error that came out of the file, as one line with the place in the file."""
-    lines = [each.lineno for each in traceback.extract_tb(error.__traceback__) if each.filename == str(path)]
-    told = " ".join(_text(error).split())
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    message = ""
+    with suppress(Exception):  # of an error class of one's own
+        message = " ".join(str(error).split())
     if isinstance(error, SyntaxError) and error.filename == str(path):
-        lines, told = [error.lineno] if error.lineno else [], error.msg
+        lines, message = [error.lineno] if error.lineno else [], error.msg
     if not isinstance(error, InputError):
-        told = f"{type(error).__name__}: {brief(told)}".rstrip(": ")
-    return InputError(f"{shown or path}{f', line {lines[-1]}' if lines else ''}: {told}")
-
-
-def _text(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:  # of an error class of one's own
-        return ""
+        message = f"{type(error).__name__}: {brief(message)}".rstrip(": ")
+    return InputError(f"{shown or path}{f', line {lines[-1]}' if lines else ''}: {message}")
 
 
 def defined(module: ModuleType, name: str, kind: type, home: str = "") -> Any:
@@ -126,18 +121,18 @@ def defined(module: ModuleType, name: str, kind: type, home: str = "") -> Any:
 
 
 def _run(path: Path, code: bytes, name: str) -> ModuleType:
-    module, whole = ModuleType(name), os.path.abspath(path)
-    module.__file__ = whole
+    module, place = ModuleType(name), os.path.abspath(path)
+    module.__file__ = place
     before = sys.modules.get(name)
     sys.modules[name] = module  # where pydantic and dataclasses look up annotations
     try:
         with chdir("."), handlers_refused(), own_preferences():  # wherever the file goes, we come back
-            exec(compile(code, whole, "exec"), vars(module))
+            exec(compile(code, place, "exec"), vars(module))
     except BaseException as error:
         sys.modules.pop(name)
         if before is not None:
             sys.modules[name] = before
         if isinstance(error, PASSED):
             raise
-        raise located(error, whole, path) from error
+        raise located(error, place, path) from error
     return module

@@ -11,16 +11,17 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from astro_sim import observables
-from astro_sim.biophysical.an import ANParameters, ANUnits, build_units
+from astro_sim.biophysical.an import ANParameters, build_units
 from astro_sim.biophysical.an_neuron import SCRIPT
 from astro_sim.biophysical.engine import Session, on_grid, spikes_before, values
 from astro_sim.biophysical.protocols import poisson_trains, regular_trains, same_for_all
 from astro_sim.common.settings import Settings, quantity
 from astro_sim.experiments import Experiment, Variant
-from astro_sim.experiments.shared import CHOSEN, Array
+from astro_sim.experiments.shared import CHOSEN, Array, over
 from astro_sim.experiments.variables import ASTROCYTE, EVENTS
 
 PERIODS = ["healthy", "failed"]
+TRACES = {"C": "uM", "I": "uM", "h": "1", "Glu": "uM", "eSP": "1"}
 
 
 class ANSettings(Settings):
@@ -95,30 +96,27 @@ def run(settings: ANSettings, parameters: ANParameters, generator: np.random.Gen
         units = build_units(session, p, sources, s.neurons, factor, s.failure_time)
         spikes = session.record_spikes(units.neurons)
         released = session.record_spikes(units.astrocytes)
-        cells = session.record(units.astrocytes, ["C", "I", "h", "Glu", "eSP"], s.interval)
+        cells = session.record(units.astrocytes, TRACES, s.interval)
         cannabinoid = session.record(units.neurons, ["AG"], s.interval)
         session.run(s.duration, watch=[units.astrocytes, units.neurons])
         time = values(cells, "t", "s")
-        traces = {name: values(cells, name, unit).T for name, unit in
-                  (("C", "uM"), ("I", "uM"), ("h", "1"), ("Glu", "uM"), ("eSP", "1"))}  # fmt: skip
+        traces = {name: values(cells, name, unit).T for name, unit in TRACES.items()}
         AG = values(cannabinoid, "AG", "uM").reshape(len(time), *shape[:2]).swapaxes(0, 1)  # (unit, time, neuron)
-        sent = _sent(units, shape)
+        sent = [np.asarray(getattr(units.synapses, f"sent_{period}")[:]).reshape(shape) for period in PERIODS]
         fired = spikes_before(spikes, s.duration, p.dt)
         glio = spikes_before(released, s.duration, p.dt)
-    lost = np.where(
-        (time > s.failure_time - 0.5 * p.dt)[:, None, None], factor[:, None], 1.0
-    )  # (unit, time, neuron, synapse)
+    late = (time > s.failure_time - 0.5 * p.dt)[:, None, None]
+    lost = np.where(late, factor[:, None], 1.0)  # (unit, time, neuron, synapse)
     drive = 1 + (p.K_AG * AG + traces["eSP"][..., None]) / 100
     PR = np.clip(p.PR_0 * lost * drive[..., None], 0, 1)
     return xr.Dataset(
         {
             **_spike_figures(s, fired, p.dt),
-            **{name: (("unit", "time"), trace) for name, trace in traces.items()},
+            **over(("unit", "time"), (s.repetitions, -1), traces),
             **_period_figures(s, time, traces["eSP"], PR),
-            "AG": (("unit", "time", "neuron"), AG),
-            "DSE": (("unit", "time", "neuron"), p.K_AG * AG),
+            **over(("unit", "time", "neuron"), AG.shape, {"AG": AG, "DSE": p.K_AG * AG}),
             "PR": (("unit", "time", "neuron", "synapse"), PR),
-            "releases": (("period", "unit", "neuron", "synapse"), sent),
+            "releases": (("period", "unit", "neuron", "synapse"), np.stack(sent)),
             "gliotransmitter_releases": (("period", "unit"), _releases(s, p, *glio)),
             **observables.calcium_events(time, traces["C"].T, p.C_Theta).variables("unit"),
         },
@@ -127,11 +125,6 @@ def run(settings: ANSettings, parameters: ANParameters, generator: np.random.Gen
             "period": PERIODS, "time": time,
         },
     )  # fmt: skip
-
-
-def _sent(units: ANUnits, shape: tuple[int, ...]) -> Array:
-    """Releases (period, unit, neuron, synapse)."""
-    return np.stack([np.asarray(getattr(units.synapses, f"sent_{period}")[:]).reshape(shape) for period in PERIODS])
 
 
 def _releases(s: ANSettings, p: ANParameters, unit: NDArray[np.int64], at: Array) -> Array:
@@ -157,18 +150,16 @@ def _spike_figures(s: ANSettings, fired: tuple[NDArray[np.int64], Array], dt: fl
     spikes, rate, cv = np.zeros((3, 2, cells))
     edges = [0.0, s.failure_time, s.duration]
     for k, (start, end) in enumerate(s.windows):
-        whole = (at >= edges[k]) & (at < edges[k + 1])
+        within = (at >= edges[k]) & (at < edges[k + 1])
         inside = (at >= start) & (at < end)
-        spikes[k] = np.bincount(index[whole], minlength=cells)
+        spikes[k] = np.bincount(index[within], minlength=cells)
         rate[k] = np.bincount(index[inside], minlength=cells) / (end - start)
         cv[k] = observables.interval_variation(index[inside].astype(float), at[inside], cells)
     recovery = np.divide(rate[1], rate[0], out=np.full_like(rate[0], np.nan), where=rate[0] > 0)
     return {
         "bin": s.bin * np.arange(count),
         "spike_rate": (("unit", "bin", "neuron"), rates.reshape(count, *shape).swapaxes(0, 1)),
-        "spike_rate_period": (("period", "unit", "neuron"), rate.reshape(2, *shape)),
-        "spikes": (("period", "unit", "neuron"), spikes.reshape(2, *shape)),
-        "cv_isi": (("period", "unit", "neuron"), cv.reshape(2, *shape)),
+        **over(("period", "unit", "neuron"), (2, *shape), {"spike_rate_period": rate, "spikes": spikes, "cv_isi": cv}),
         "recovery": (("unit", "neuron"), recovery.reshape(shape)),
     }
 
@@ -178,18 +169,20 @@ def _period_figures(s: ANSettings, time: Array, eSP: Array, PR: Array) -> dict[s
     inside = [(time > start - 1e-9) & (time < end - 1e-9) for start, end in s.windows]
     # Where all synapses of a neuron fail none is left to compare
     survives = np.arange(s.synapses) >= s.failed * (np.arange(s.neurons) == s.neurons - 1)[:, None]  # (neuron, synapse)
-    before, after = (np.where(survives, PR[:, each].mean(1), 0).sum(-1) for each in inside)
+    before, after = (np.where(survives, PR[:, during].mean(1), 0).sum(-1) for during in inside)
     gain = np.divide(after, before, out=np.full_like(before, np.nan), where=before > 0)
     return {
-        "eSP_period": (("period", "unit"), np.stack([eSP[:, each].mean(1) for each in inside])),
+        "eSP_period": (("period", "unit"), np.stack([eSP[:, during].mean(1) for during in inside])),
         "PR_gain": (("unit", "neuron"), gain),
     }
 
 
 # The neuron spikes at the given rate whatever the astrocyte does: PR stays at 1, as e-SP only raises it
 OPEN_LOOP = {"neurons": 1, "synapses": 1, "failed": 0, "PR_0": 1.0, "K_AG": 0.0}
-
-
+EXPERIMENT = Experiment(
+    "self-repair: failing synapses and the astrocyte that two neurons share",
+    {"biophysical": Variant(ANSettings, ANParameters, run, presets={"open_loop": OPEN_LOOP})},
+)
 _CELL, _NEURON = ("unit", "time"), ("unit", "time", "neuron")
 PROMISED = {
     "biophysical": {
@@ -242,9 +235,3 @@ MEANINGS = {
         ),
     }
 }
-
-
-EXPERIMENT = Experiment(
-    "self-repair: failing synapses and the astrocyte that two neurons share",
-    {"biophysical": Variant(ANSettings, ANParameters, run, presets={"open_loop": OPEN_LOOP})},
-)

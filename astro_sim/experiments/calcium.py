@@ -12,30 +12,23 @@ from astro_sim.biophysical.engine import Session, on_grid, values
 from astro_sim.common.errors import InputError
 from astro_sim.common.settings import Settings, quantity
 from astro_sim.experiments import Experiment, Variant
-from astro_sim.experiments.shared import CHOSEN
+from astro_sim.experiments.shared import CHOSEN, over, require_different
 from astro_sim.experiments.variables import ASTROCYTE, EVENTS
-from astro_sim.knockouts import Knockout, refuse
+from astro_sim.knockouts import present, refuse
 
-Stimulus = Literal["spikes", "clamp", "puff", "uncaging", "drive", "inflow", "scan"]
-# stimulus -> the kinetics that can hear it; what its levels are stands with the setting
-HEARD_BY: dict[str, tuple[str, ...]] = {
-    "spikes": ("g_chi",),
-    "clamp": ("li_rinzel",),
-    "puff": ("g_chi",),
-    "uncaging": ("chi", "g_chi"),
-    "drive": ("chi", "g_chi"),
-    "inflow": ("chi", "g_chi"),
-    "scan": ("li_rinzel",),
+# The kinetics that can hear a stimulus; what its levels are stands with the setting.
+HEARD_BY = {
+    **dict.fromkeys(("clamp", "scan"), ("li_rinzel",)),
+    **dict.fromkeys(("spikes", "puff"), ("g_chi",)),
+    **dict.fromkeys(("uncaging", "drive", "inflow"), ("chi", "g_chi")),
 }
-
-
 SHRINKS = 0.98  # swing of a quarter over that of the quarter before, below which it is a transient
 
 
 class CalciumSettings(Settings):
     """A stimulus at several levels, one cell a level; in a scan one level after another."""
 
-    stimulus: Stimulus = quantity(
+    stimulus: Literal["spikes", "clamp", "puff", "uncaging", "drive", "inflow", "scan"] = quantity(
         "spikes",
         "1",
         "spikes (Hz); clamp or scan of IP3, puff of agonist, uncaging, drive by I_bias (uM); inflow of IP3 (uM/s)",
@@ -57,8 +50,7 @@ class CalciumSettings(Settings):
     interval: float = quantity(0.01, "s", "between samples", CHOSEN, gt=0)
 
     def model_post_init(self, _: object) -> None:
-        if len(set(self.levels)) != len(self.levels):
-            raise ValueError(f"levels: expected different ones, got {self.levels}")
+        require_different(self, "levels")
         if min(self.levels) < 0:
             raise ValueError(f"levels: expected levels from 0, got {min(self.levels):g}")
         if self.stimulus != "scan" and not self.transient < self.duration:
@@ -79,14 +71,12 @@ def run(settings: CalciumSettings, parameters: process.ProcessParameters, genera
             f"kinetics: the stimulus {settings.stimulus!r} needs {' or '.join(kinetics)}, got {parameters.kinetics!r}"
         )
     if settings.stimulus == "drive" and parameters.F_ex == 0:
-        told = "" if parameters.preset is None else f", as the preset {parameters.preset!r} has it"
-        raise InputError(f"stimulus: drive has no effect where F_ex is 0{told}; expected inflow, or F_ex above 0")
+        by = "" if parameters.preset is None else f", as the preset {parameters.preset!r} has it"
+        raise InputError(f"stimulus: drive has no effect where F_ex is 0{by}; expected inflow, or F_ex above 0")
     if settings.C_start > parameters.C_T:
         raise InputError(f"C_start: expected at most C_T = {parameters.C_T:g} uM, got {settings.C_start:g} uM")
-    heard: tuple[Knockout, ...] = (
-        ("calcium", "receptors", "noise") if parameters.kinetics == "g_chi" else ("calcium", "noise")
-    )
-    refuse(parameters.knockouts, heard, f"calcium with {parameters.kinetics} kinetics")
+    known = present(calcium=True, receptors=parameters.kinetics == "g_chi", noise=True)
+    refuse(parameters.knockouts, known, f"calcium with {parameters.kinetics} kinetics")
     seed = int(generator.integers(2**31))
     if settings.stimulus == "scan":
         return _scan(settings, parameters, seed)
@@ -100,9 +90,7 @@ def run(settings: CalciumSettings, parameters: process.ProcessParameters, genera
         start = {"C": settings.C_start, "h": settings.h_start, "I": settings.I_start}
         process.set_states(cells, **{**start, **({"I": level} if settings.stimulus == "clamp" else {})})
         _stimulate(session, cells, settings, level)
-        names = (
-            ["C", "h"] + (["I"] if p.kinetics != "li_rinzel" else []) + (["Gamma_A"] if p.kinetics == "g_chi" else [])
-        )
+        names = ["C", "h", *present(I=p.kinetics != "li_rinzel", Gamma_A=p.kinetics == "g_chi")]
         traces = session.record(cells, names, settings.interval)
         releases = session.record_spikes(cells) if p.kinetics == "g_chi" else None
         session.run(settings.duration, [cells])
@@ -110,18 +98,12 @@ def run(settings: CalciumSettings, parameters: process.ProcessParameters, genera
         recorded = {name: values(traces, name, "uM" if name in "CI" else "1") for name in names}
         glio = {}
         if releases is not None:
-            counted = process.count_releases(releases, count, settings.transient, settings.duration, p.dt)
-            glio = {"glio_count": (("level",), counted)}
+            glio["glio_count"] = process.count_releases(releases, count, settings.transient, settings.duration, p.dt)
     events = observables.calcium_events(time, recorded["C"], settings.C_event, settings.transient, settings.onset)
-    late = recorded["C"][time >= settings.transient - 1e-9]
+    after = recorded["C"][time >= settings.transient - 1e-9]
+    late = {"calcium_mean": after.mean(axis=0), "calcium_peak": after.max(axis=0)}
     return xr.Dataset(
-        {
-            **{name: (("time", "level"), trace) for name, trace in recorded.items()},
-            "calcium_mean": (("level",), late.mean(axis=0)),
-            "calcium_peak": (("level",), late.max(axis=0)),
-            **glio,
-            **events.variables("level"),
-        },
+        {**over(("time", "level"), (-1, count), recorded), **over(("level",), (-1,), {**late, **glio, **events.named})},
         {"time": time, "level": level},
     )
 
@@ -137,25 +119,22 @@ def _transmitter(settings: CalciumSettings, p: process.ProcessParameters) -> flo
 
 def _stimulate(session: Session, cells: object, settings: CalciumSettings, level: np.ndarray) -> None:
     """Let the stimulus reach the cells; everything happens on the grid, between two steps."""
-    count, end = len(level), settings.offset if settings.offset is not None else settings.duration
-    if settings.stimulus == "clamp":
-        return
+    end = settings.offset if settings.offset is not None else settings.duration
     if settings.stimulus == "spikes":
-        indices, times = protocols.regular_trains(level, settings.onset, settings.duration)
-        source = session.spikes("stimulus", count, indices, times)
+        trains = protocols.regular_trains(level, settings.onset, settings.duration)
+        source = session.spikes("stimulus", len(level), *trains)
         process.connect_spikes(session, source, cells, full_vesicle=True)
-        return
-    name = {"puff": "Y_ext", "uncaging": "I", "drive": "I_bias", "inflow": "J_in"}[settings.stimulus]
-    commands = [(settings.onset, level)]
-    if settings.stimulus != "uncaging" and end < settings.duration:
-        commands.append((end, -level))
-    process.add_at(session, cells, name, commands)
+    elif settings.stimulus != "clamp":
+        name = {"puff": "Y_ext", "uncaging": "I", "drive": "I_bias", "inflow": "J_in"}[settings.stimulus]
+        lasts = settings.stimulus != "uncaging" and end < settings.duration
+        process.add_at(session, cells, name, [(settings.onset, level), *([(end, -level)] if lasts else [])])
 
 
 def _scan(settings: CalciumSettings, parameters: process.ProcessParameters, seed: int) -> xr.Dataset:
     """Two cells, one led up the levels and one down; each level starts where the one before ended."""
     p, level = parameters, np.array(settings.levels)
-    if on_grid(settings.duration, settings.interval, "duration") % 4:
+    quarter, rest = divmod(on_grid(settings.duration, settings.interval, "duration"), 4)
+    if rest:
         raise InputError("interval: expected a fourth of a scan's duration to be a whole number of intervals")
     with Session(p, seed, settings.duration * len(level)) as session:
         cells = process.build_cells(session, p, 2)
@@ -164,11 +143,10 @@ def _scan(settings: CalciumSettings, parameters: process.ProcessParameters, seed
         traces = session.record(cells, ["C"], settings.interval)
         session.run(settings.duration * len(level), [cells])
         time, calcium = traces.t_[:], values(traces, "C", "uM")
-    quarter = on_grid(settings.duration, settings.interval, "duration") // 4
-    shape = ("direction", "level")
-    swing, period = np.empty((2, len(level))), np.full((2, len(level)), np.nan)
-    low, high, oscillates = np.empty_like(swing), np.empty_like(swing), np.empty(swing.shape, dtype=bool)
-    for direction, place in np.ndindex(2, len(level)):
+    shape = (2, len(level))
+    swing, low, high = np.empty((3, *shape))
+    period, oscillates = np.full(shape, np.nan), np.empty(shape, dtype=bool)
+    for direction, place in np.ndindex(shape):
         at = place if direction == 0 else len(level) - 1 - place
         end = 4 * quarter * (place + 1)
         third, last = (calcium[end - n * quarter : end - (n - 1) * quarter, direction] for n in (2, 1))
@@ -179,16 +157,13 @@ def _scan(settings: CalciumSettings, parameters: process.ProcessParameters, seed
             both = slice(end - 2 * quarter, end)
             starts, _ = observables.crossings(time[both], calcium[both, direction], 0.5 * (last.min() + last.max()))
             period[direction, at] = np.diff(starts).mean() if len(starts) > 1 else np.nan
-    found = [level[row] if row.any() else np.array([np.nan]) for row in oscillates]
+    measured = {"amplitude": swing, "calcium_low": low, "calcium_high": high, "period": period}
+    oscillating = [level[there] if there.any() else np.array([np.nan]) for there in oscillates]
     return xr.Dataset(
         {
-            "amplitude": (shape, swing),
-            "calcium_low": (shape, low),
-            "calcium_high": (shape, high),
-            "period": (shape, period),
-            "oscillates": (shape, oscillates.astype(np.int8)),
-            "oscillation_from": (("direction",), [row.min() for row in found]),
-            "oscillation_to": (("direction",), [row.max() for row in found]),
+            **over(("direction", "level"), shape, {**measured, "oscillates": oscillates.astype(np.int8)}),
+            "oscillation_from": (("direction",), [levels.min() for levels in oscillating]),
+            "oscillation_to": (("direction",), [levels.max() for levels in oscillating]),
         },
         {"direction": ["up", "down"], "level": level},
     )
@@ -197,7 +172,7 @@ def _scan(settings: CalciumSettings, parameters: process.ProcessParameters, seed
 SCAN = {
     **process.LI_RINZEL,
     "stimulus": "scan",
-    "levels": tuple(round(0.30 + 0.01 * each, 3) for each in range(41)),
+    "levels": tuple(round(0.30 + 0.01 * k, 3) for k in range(41)),
     "duration": 400.0,
     "interval": 0.1,
     "dt": 0.02,
@@ -242,8 +217,10 @@ PRESETS = {
         "interval": 0.02,
     },
 }
-
-
+EXPERIMENT = Experiment(
+    "calcium of one astrocyte under spikes, IP3 clamp, puff, uncaging, drive; bifurcation scan",
+    {"biophysical": Variant(CalciumSettings, process.ProcessParameters, run, process.G_CHI, PRESETS)},
+)
 PROMISED = {"biophysical": {"level": ("level",)}}
 _LEVEL = "level of the stimulus: "
 # Variable -> the setting that decides what it is, and its unit and meaning by the values of that setting
@@ -279,9 +256,3 @@ MEANINGS = {
         "oscillation_to": ("uM", "highest level with sustained oscillation"),
     }
 }
-
-
-EXPERIMENT = Experiment(
-    "calcium of one astrocyte under spikes, IP3 clamp, puff, uncaging, drive; bifurcation scan",
-    {"biophysical": Variant(CalciumSettings, process.ProcessParameters, run, process.G_CHI, PRESETS)},
-)

@@ -4,7 +4,6 @@ from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from astro_sim import observables
 from astro_sim.biophysical import lif, slow_inward_current, tripartite, wiring
@@ -14,12 +13,10 @@ from astro_sim.biophysical.process import namespace, set_states
 from astro_sim.biophysical.protocols import poisson_trains
 from astro_sim.common.settings import quantity
 from astro_sim.experiments import Experiment, Variant
-from astro_sim.experiments.shared import CHOSEN, PlacedSettings
+from astro_sim.experiments.shared import CHOSEN, Array, PlacedSettings, over
 from astro_sim.experiments.variables import ASTROCYTE, EVENTS, SYNAPSE
 from astro_sim.knockouts import refuse
-from astro_sim.observables import local_variation
 
-Array = NDArray[np.float64]
 MOST_NEURONS = 100_000
 PUBLISHED_INPUTS = 160.0  # excitatory and inhibitory synapses on a neuron: 3200 x 0.05 and 800 x 0.2
 POPULATIONS = ("excitatory", "inhibitory")
@@ -86,7 +83,7 @@ class NetworkSettings(PlacedSettings):
         if self.configuration == "synapses":
             return PUBLISHED_INPUTS / self.n, 1.0
         inputs = (self.p_e * self.excitatory, self.p_i * self.inhibitory)
-        e, i = (PUBLISHED_INPUTS / each if each else 1.0 for each in inputs)
+        e, i = (PUBLISHED_INPUTS / expected if expected else 1.0 for expected in inputs)
         return e, i
 
 
@@ -129,7 +126,7 @@ def run(settings: NetworkSettings, parameters: NetworkParameters, generator: np.
     return xr.Dataset(
         {
             **statistics(settings, wired, spike_time, spike_neuron, p.dt),
-            **{name: (("time", "cell"), trace) for name, trace in recorded.items()},
+            **over(("time", "cell"), (len(time), -1), recorded),
             **events.variables("cell"),
             "Gamma_S_mean": (("time",), mean),
             "Gamma_S_window": (("window",), by_window(starts, time, mean, p.dt)),
@@ -238,32 +235,44 @@ def statistics(
     starts = settings.starts
     window, step = which(starts, times, dt), np.round(times / dt).astype(np.int64)
     bins = np.linspace(0, round(settings.window / dt), max(2, round(settings.window / settings.bin) + 1))
-    rates, together, variation, measured = [], [], [], []
+    rates, chi, variation, measured = [], [], [], []
     first = 0
-    for count in _sizes(wired):
-        if not count:
-            continue
+    for count in filter(None, _sizes(wired)):
         own = (indices >= first) & (indices < first + count)
         who = indices - first
         rates.append(np.bincount(window[own], minlength=len(starts)) / count / settings.window)
-        together.append([])
+        chi.append([])
         for k in range(len(starts)):
             inside = own & (window == k)
             edges = bins + k * round(settings.window / dt) - 0.5  # between steps
             counts = observables.spike_counts(who[inside].astype(float), step[inside].astype(float), count, edges)
-            together[-1].append(observables.synchrony(counts))
-        each = local_variation(who[own], times[own], count)
-        measured.append(float(np.isfinite(each).sum()))
-        variation.append(float(np.nanmean(each)) if measured[-1] else float("nan"))
+            chi[-1].append(observables.synchrony(counts))
+        by_neuron = observables.local_variation(who[own], times[own], count)
+        measured.append(float(np.isfinite(by_neuron).sum()))
+        variation.append(float(np.nanmean(by_neuron)) if measured[-1] else float("nan"))
         first += count
+    by_population = {"local_variation": variation, "local_variation_neurons": measured}
     return {
-        "firing_rate": (("population", "window"), np.array(rates)),
-        "synchrony": (("population", "window"), np.array(together)),
-        "local_variation": (("population",), np.array(variation)),
-        "local_variation_neurons": (("population",), np.array(measured)),
+        **over(("population", "window"), (-1, len(starts)), {"firing_rate": rates, "synchrony": chi}),
+        **over(("population",), (-1,), by_population),
     }
 
 
+EXPERIMENT = Experiment(
+    "neurons and astrocytes in a network",
+    {
+        "biophysical": Variant(
+            NetworkSettings,
+            NetworkParameters,
+            run,
+            {"dt": 1e-4, "O_beta": 0.5, "O_delta": 1.2, "F_ex": 0.0},
+            {
+                "published": {"excitatory": 3200, "inhibitory": 800, "astrocytes": 3200, "scale_weights": False},
+                "nine_synapses": {"configuration": "synapses", "n": 3},
+            },
+        )
+    },
+)
 PROMISED = {
     "biophysical": {
         "firing_rate": ("population", "window"),
@@ -295,20 +304,3 @@ MEANINGS = {
         "synapses_covered": ("1", "excitatory synapses under each astrocyte"),
     }
 }
-
-
-EXPERIMENT = Experiment(
-    "neurons and astrocytes in a network",
-    {
-        "biophysical": Variant(
-            NetworkSettings,
-            NetworkParameters,
-            run,
-            {"dt": 1e-4, "O_beta": 0.5, "O_delta": 1.2, "F_ex": 0.0},
-            {
-                "published": {"excitatory": 3200, "inhibitory": 800, "astrocytes": 3200, "scale_weights": False},
-                "nine_synapses": {"configuration": "synapses", "n": 3},
-            },
-        )
-    },
-)

@@ -26,30 +26,14 @@ OWN_COUPLING_BYTES = 2**24  # of a block whose problems differ in T; beyond, pro
 
 @dataclass(frozen=True)
 class Problem:
-    """One integration of the macro model over stretches of constant input.
+    """One integration of the macro model over stretches of constant input."""
 
-    Attributes
-    ----------
-    start : array, (states,)
-        Packed state (`MacroState.pack`) at ``times[0]``.
-    times : array, (stretches + 1,)
-        Ends of the stretches, s, ascending.
-    inputs : array, (stretches, 2 n)
-        Input to presynaptic, then postsynaptic neurons during each stretch.
-    coupling : array, (post, pre, post, pre)
-        T_ijkl.
-    parameters : MacroParameters
-        ``dt`` is the longest step; each stretch is cut into equal steps no longer than it.
-    hold_ltp : bool
-        Hold p^l where it is (burn-in).
-    """
-
-    start: Array
-    times: Array
-    inputs: Array
-    coupling: Array
-    parameters: MacroParameters
-    hold_ltp: bool = False
+    start: Array  # (states,), packed (`MacroState.pack`), at times[0]
+    times: Array  # (stretches + 1,), ends of the stretches, s, ascending
+    inputs: Array  # (stretches, 2 n), to presynaptic, then postsynaptic neurons during each stretch
+    coupling: Array  # (post, pre, post, pre), T_ijkl
+    parameters: MacroParameters  # dt is the longest step; a stretch is cut into equal steps no longer than it
+    hold_ltp: bool = False  # hold p^l where it is (burn-in)
 
     @property
     def kind(self) -> tuple[Any, ...]:
@@ -157,24 +141,24 @@ class _Block:
         p, times = filled[0].parameters, filled[0].times
         n, processes = p.n, p.n * p.n
         T = filled[0].coupling
-        if all(each.coupling is T or np.array_equal(each.coupling, T) for each in problems):
+        if all(problem.coupling is T or np.array_equal(problem.coupling, T) for problem in problems):
             shared, own = np.ascontiguousarray(T, dtype=float).reshape(processes, processes), np.empty((0, WIDTH))
         else:
-            shared, own = np.empty((0, 0)), _side_by_side([each.coupling for each in filled])
+            shared, own = np.empty((0, 0)), _side_by_side([problem.coupling for problem in filled])
         self.out = np.empty((len(problems), len(times), len(filled[0].start)))
-        self.out[:, 0] = [each.start for each in problems]
+        self.out[:, 0] = [problem.start for problem in problems]
         fixed = (
-            _side_by_side([each.inputs for each in filled]),
+            _side_by_side([problem.inputs for problem in filled]),
             shared,
             own,
-            _side_by_side([_constants(each.parameters) for each in filled]),
+            _side_by_side([_constants(problem.parameters) for problem in filled]),
             filled[0].shapes,
             filled[0].switches,
             n,
             p.method == "euler",
             self.out,
         )
-        y = _side_by_side([each.start for each in filled])
+        y = _side_by_side([problem.start for problem in filled])
         # A step costs about 20 units a state and one a pair of processes: 741 at n = 3.
         longest = max(1, BLOCK * 741 // (20 * (2 * n + 3 * processes) + processes**2))
         self.calls = [
@@ -217,4 +201,4 @@ def _constants(p: MacroParameters) -> Array:
 
 def _side_by_side(arrays: Sequence[Array]) -> Array:
     """(rows, lane) from one array a lane, each flattened."""
-    return np.ascontiguousarray(np.stack([np.asarray(each, dtype=float).ravel() for each in arrays], axis=-1))
+    return np.ascontiguousarray(np.stack([np.asarray(lane, dtype=float).ravel() for lane in arrays], axis=-1))

@@ -21,31 +21,15 @@ EXPECTED = "expected a sequence of values, 'a:b:n' or 'a:b:n:log'"
 
 @dataclass(frozen=True)
 class Grid:
-    """A validated sweep: one question for every combination of values, the last name fastest.
-
-    Attributes
-    ----------
-    experiment : NamedExperiment
-    model : str
-    seed : int
-        Of every point; the first one where the seed is swept.
-    given : mapping
-        What the caller fixed.
-    values : mapping
-        Name of a swept setting -> its values, as the settings class holds them.
-    settings : mapping
-        Every setting that is the same at all points.
-    decided : tuple of str
-        Settings that differ between points though they are not swept: a swept preset sets them, say.
-    """
+    """A validated sweep: one question for every combination of values, the last name fastest."""
 
     experiment: NamedExperiment
     model: str
-    seed: int
-    given: Mapping[str, Any]
-    values: Mapping[str, list[Any]]
-    settings: Mapping[str, Any]
-    decided: tuple[str, ...] = ()
+    seed: int  # of every point; the first one where the seed is swept
+    given: Mapping[str, Any]  # what the caller fixed
+    values: Mapping[str, list[Any]]  # of every swept setting, as the settings class holds them
+    settings: Mapping[str, Any]  # every one that is the same at all points
+    decided: tuple[str, ...] = ()  # settings that differ though they are not swept: a swept preset sets them, say
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -87,13 +71,13 @@ def make(experiment: NamedExperiment, model: str, seed: int, grid: Any, given: M
             raise InputError(f"grid: unknown setting {name!r}; {did_you_mean(str(name), known)}")
         if name in given or (name == SEED and seed != 0):
             raise InputError(f"{name}: both swept and fixed; expected one of the two")
-    values = {name: _values(name, each) for name, each in grid.items()}
-    sizes = [len(each) for each in values.values()]
+    values = {name: _values(name, written) for name, written in grid.items()}
+    sizes = list(map(len, values.values()))
     if math.prod(sizes) > MOST_POINTS:
         raise InputError(
             f"grid: {' x '.join(map(str, sizes))} = {math.prod(sizes)} points; expected at most {MOST_POINTS}"
         )
-    held: dict[str, list[Any]] = {name: [None] * len(each) for name, each in values.items()}
+    held: dict[str, list[Any]] = {name: [None] * size for name, size in zip(values, sizes, strict=True)}
     settings: dict[str, Any] = {}
     varying = set(values)
     for place in itertools.product(*map(range, sizes)):
@@ -105,21 +89,14 @@ def make(experiment: NamedExperiment, model: str, seed: int, grid: Any, given: M
         varying |= {name for name, value in complete.items() if value != settings[name]}
         for name, i in zip(values, place, strict=True):
             held[name][i] = at if name == SEED else complete[name]
-    for name, each in held.items():
-        seen = set()
-        for text in map(json.dumps, each):
-            if text in seen:
-                raise InputError(f"{name}: the value {text} is given twice")
-            seen.add(text)
-    return Grid(
-        experiment=experiment,
-        model=model,
-        seed=held[SEED][0] if SEED in held else int(seed),
-        given=dict(given),
-        values=held,
-        settings={name: value for name, value in settings.items() if name not in varying},
-        decided=tuple(sorted(varying - set(values))),
-    )
+    for name, swept in held.items():
+        texts = list(map(json.dumps, swept))
+        if len({*texts}) < len(texts):
+            twice = next(text for i, text in enumerate(texts) if text in texts[:i])
+            raise InputError(f"{name}: the value {twice} is given twice")
+    common = {name: value for name, value in settings.items() if name not in varying}
+    first = held[SEED][0] if SEED in held else int(seed)
+    return Grid(experiment, model, first, dict(given), held, common, tuple(sorted(varying - set(values))))
 
 
 def parse(pairs: Iterable[str]) -> dict[str, Any]:
@@ -149,19 +126,19 @@ def parse(pairs: Iterable[str]) -> dict[str, Any]:
 
 def _values(name: str, values: Any) -> list[Any]:
     if isinstance(values, str):
-        found = list(_spaced(name, values))
+        listed = list(_spaced(name, values))
     elif isinstance(values, np.ndarray) and not hasattr(values, "dim"):
-        found = values.tolist() if values.ndim else [values.item()]
+        listed = values.tolist() if values.ndim else [values.item()]
     elif isinstance(values, Sequence | np.ndarray):  # a quantity of Brian2 is an array whose elements carry the unit
-        found = list(values)
+        listed = list(values)
     else:
         raise InputError(f"{name}: {EXPECTED}, got {values!r}")
-    if not found:
+    if not listed:
         raise InputError(f"{name}: no values; {EXPECTED}")
-    found = [value.item() if isinstance(value, np.generic) else value for value in found]
+    listed = [value.item() if isinstance(value, np.generic) else value for value in listed]
     if name == SEED:  # from text, whole numbers come as floats
-        found = [int(value) if isinstance(value, float) and value.is_integer() else value for value in found]
-    return found
+        listed = [int(value) if isinstance(value, float) and value.is_integer() else value for value in listed]
+    return listed
 
 
 def _spaced(name: str, text: str) -> Iterator[float]:

@@ -7,6 +7,7 @@ shared (times of cycles of another length). ``held_DIM`` then says where each en
 import json
 import math
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -50,10 +51,7 @@ def join(
     names = sorted({str(name) for point in present.values() for name in point.variables} - set(skip))
     inside = dict.fromkeys(str(dim) for name in names for dim in _first(present, name).dims)
     plans = {dim: _plan(dim, present, dim in shared) for dim in inside}
-    variables: dict[str, xr.Variable] = {}
-    for name in names:
-        if name not in plans:
-            variables[name] = _stack(name, present, plans, dims, shape)
+    variables = {name: _stack(name, present, plans, dims, shape) for name in names if name not in plans}
     for dim, plan in plans.items():
         if plan.labels is not None:
             variables[dim] = xr.Variable((dim,), plan.labels, plan.attributes)
@@ -123,13 +121,13 @@ def front(
     shape = tuple(map(len, values.values()))
     dataset = join(points, dims, shape, single, promised)
     coordinates = {
-        dim: xr.Variable((dim,), coordinate(each), _attributes(described[name]))
-        for dim, (name, each) in zip(dims, values.items(), strict=True)
+        dim: xr.Variable((dim,), coordinate(swept), _attributes(described[name]))
+        for dim, (name, swept) in zip(dims, values.items(), strict=True)
     }
     for name in single:  # as the points describe it
         coordinates[name].attrs = dict(next(point[name].attrs for point in points if point is not None))
-    told = np.array(failures, dtype=object).reshape(shape)
-    return dataset.assign_coords(coordinates).assign(failure=xr.Variable(dims, told, _attributes(FAILURE)))
+    failure = xr.Variable(dims, np.array(failures, dtype=object).reshape(shape), _attributes(FAILURE))
+    return dataset.assign_coords(coordinates).assign(failure=failure)
 
 
 def _is_setting(name: str, values: Mapping[str, list[Any]], unit: str, points: Sequence[Point]) -> bool:
@@ -152,13 +150,15 @@ def coordinate(values: Sequence[Any]) -> NDArray[Any]:
     return np.array([value if isinstance(value, str) else json.dumps(value) for value in values], dtype=object)
 
 
+@dataclass
 class _Plan:
-    """How points share a dimension: labels of the whole, and where the entries of each point go (None: all alike)."""
+    """How points share a dimension."""
 
-    def __init__(self, size: int, labels: NDArray[Any] | None, attributes: dict[str, Any]) -> None:
-        self.size, self.labels, self.attributes = size, labels, attributes
-        self.slots: dict[int, NDArray[np.intp]] | None = None
-        self.own: dict[int, NDArray[Any]] | None = None
+    size: int
+    labels: NDArray[Any] | None  # of the union
+    attributes: dict[str, Any]
+    slots: dict[int, NDArray[np.intp]] | None = None  # where the entries of each point go; None: all points alike
+    own: dict[int, NDArray[Any]] | None = None  # labels of each point where it has others
 
 
 def _plan(dim: str, present: Mapping[int, xr.Dataset], shared: bool) -> _Plan:
@@ -168,32 +168,28 @@ def _plan(dim: str, present: Mapping[int, xr.Dataset], shared: bool) -> _Plan:
     labels = {index: point[dim].values if labelled else np.arange(point.sizes[dim]) for index, point in held.items()}
     start = next(iter(labels.values()))
     attributes = _sorted(first[dim].attrs) if labelled else {}
-    if all(np.array_equal(each, start) for each in labels.values()):
+    if all(np.array_equal(own, start) for own in labels.values()):
         return _Plan(len(start), start if labelled else None, attributes)
     longest = max(map(len, labels.values()))
     union, unique = _union(labels)
     times = start.dtype.kind == "f" and len(union) > POSITIONAL * longest and not shared
     if times or not unique:
-        plan = _Plan(longest, None, attributes)
-        plan.slots = {index: np.arange(len(each)) for index, each in labels.items()}
-        plan.own = labels
-        return plan
-    plan = _Plan(len(union), union if labelled else None, attributes)
+        return _Plan(longest, None, attributes, {index: np.arange(len(own)) for index, own in labels.items()}, labels)
     if start.dtype.kind in "fiu":
-        plan.slots = {index: np.searchsorted(union, each) for index, each in labels.items()}
+        slots = {index: np.searchsorted(union, own) for index, own in labels.items()}
     else:
         where = {label: place for place, label in enumerate(union)}
-        plan.slots = {index: np.array([where[label] for label in each]) for index, each in labels.items()}
-    return plan
+        slots = {index: np.array([where[label] for label in own]) for index, own in labels.items()}
+    return _Plan(len(union), union if labelled else None, attributes, slots)
 
 
 def _union(labels: Mapping[int, NDArray[Any]]) -> tuple[NDArray[Any], bool]:
     """All labels (numbers ascending, words as they come), and whether no point has one twice."""
     joined = np.concatenate(list(labels.values()))
     if joined.dtype.kind in "fiu":
-        return np.unique(joined), all(len(np.unique(each)) == len(each) for each in labels.values())
+        return np.unique(joined), all(len(np.unique(own)) == len(own) for own in labels.values())
     return np.array(list(dict.fromkeys(joined)), dtype=object), all(
-        len(set(each)) == len(each) for each in labels.values()
+        len(set(own)) == len(own) for own in labels.values()
     )
 
 
@@ -208,7 +204,7 @@ def _stack(
     first = next(iter(held.values()))
     count = int(np.prod(shape))
     inner = tuple(str(dim) for dim in first.dims)
-    kind = np.result_type(*{each.dtype for each in held.values()})
+    kind = np.result_type(*{variable.dtype for variable in held.values()})
     attributes = _sorted(first.attrs)
     if len(held) < len(present):
         attributes["optional"] = 1

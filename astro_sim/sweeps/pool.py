@@ -35,29 +35,14 @@ _ONE_AT_A_TIME = threading.RLock()
 
 @dataclass(frozen=True)
 class Job:
-    """Points that run one after the other.
+    """Points that run one after the other."""
 
-    Attributes
-    ----------
-    experiment : str
-        What finds it in another process: a name, or the whole path of a file of one's own.
-    model : str
-    indices : tuple of int
-        Numbers of the points in the grid.
-    points : tuple
-        Seed and parameters of each.
-    source : str
-        SHA-256 of that file; empty for an experiment of the package.
-    losses : int
-        How often a worker died with it.
-    """
-
-    experiment: str
+    experiment: str  # what finds it in another process: a name, or the whole path of a file of one's own
     model: str
-    indices: tuple[int, ...]
+    indices: tuple[int, ...]  # of the points in the grid
     points: tuple[Point, ...]
-    source: str = ""
-    losses: int = 0
+    source: str = ""  # SHA-256 of that file; empty for an experiment of the package
+    losses: int = 0  # how often a worker died with it
 
     def alone(self) -> list["Job"]:
         """Its points as jobs of their own, after the worker died once more: so that one bad point ruins no other."""
@@ -70,16 +55,13 @@ class Job:
 
 @dataclass(frozen=True)
 class Done:
-    """What became of a job: a dataset or a message a point, warnings once a category, and whether its worker died.
-
-    ``stop``: why the whole sweep cannot go on; there are no results then.
-    """
+    """What became of a job."""
 
     indices: tuple[int, ...]
-    results: tuple[xr.Dataset | str, ...]
-    caught: tuple[Caught, ...] = ()
-    lost: bool = False
-    stop: str = ""
+    results: tuple[xr.Dataset | str, ...]  # a dataset or a message a point
+    caught: tuple[Caught, ...] = ()  # warnings, once a category
+    lost: bool = False  # its worker died
+    stop: str = ""  # why the sweep cannot go on; there are no results then
 
 
 def attempt(job: Job) -> Done:

@@ -95,11 +95,7 @@ def _packed(dataset: xr.Dataset) -> bytes:
         for name, variable in dataset.variables.items():
             number = variable.dtype.kind in "fiub"
             values = variable.values if number else variable.values.astype(object)
-            item = file.create_dataset(
-                str(name),
-                data=values,
-                dtype=None if number else h5py.string_dtype(),
-            )
+            item = file.create_dataset(str(name), data=values, dtype=None if number else h5py.string_dtype())
             item.attrs["dims"] = json.dumps(variable.dims)
             item.attrs["attributes"] = json.dumps(variable.attrs)
             item.attrs["coordinate"] = name in dataset.coords
