@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from astro_sim.biophysical import an_neuron, calcium, endocannabinoid, potentiation
+from astro_sim.biophysical import an_neuron, calcium, endocannabinoid, potentiation, process
 from astro_sim.biophysical.an_neuron import SCRIPT
 from astro_sim.biophysical.engine import Session, SolverParameters, constants, on_grid
 from astro_sim.common.settings import quantity
@@ -86,9 +86,7 @@ def namespace(p: ANParameters) -> dict[str, Any]:
         **p.switches(),
         "jump": constants(p)["R_m"] * constants(p)["q_r"] / constants(p)["tau_m"],
         "mean_only": float(p.transmission == "mean"),
-        "calcium_free": float("calcium" not in p.knockouts),
-        "receptors_free": float("receptors" not in p.knockouts),
-        "gliotransmission_on": float("gliotransmission" not in p.knockouts),
+        **process.switches(p.knockouts),
     }
 
 
@@ -116,8 +114,7 @@ def build_units(
 
     Parameters
     ----------
-    session : Session
-    p : ANParameters
+    session, p
     sources : brian2 group
         Presynaptic terminals, one a synapse: unit slowest, then neuron, then synapse.
     neurons : int

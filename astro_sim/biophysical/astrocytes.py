@@ -44,23 +44,12 @@ class AstrocyteNetworkParameters(CoupledParameters):
 
 @dataclass(frozen=True)
 class Graph:
-    """Who is joined to whom.
-
-    Attributes
-    ----------
-    cells : int
-    edges : array of int, (edges, 2)
-        Pairs, each once, without direction.
-    strength : array, (edges,)
-        Factor on F.
-    positions : array, (cells, axis), or None
-        um, or spacings between processes.
-    """
+    """Who is joined to whom."""
 
     cells: int
-    edges: NDArray[np.int64]
-    strength: Array
-    positions: Array | None = None
+    edges: NDArray[np.int64]  # (edges, 2), pairs, each once, without direction
+    strength: Array  # (edges,), factor on F
+    positions: Array | None = None  # (cells, axis), um, or spacings between processes
 
     def hops(self, start: int) -> Array:
         """Steps along edges from cell ``start`` to every cell; infinite where there is no way."""
@@ -162,9 +151,7 @@ def build_astrocytes(
 
     Parameters
     ----------
-    session : Session
-    parameters : CoupledParameters
-    graph : Graph
+    session, parameters, graph
     more : str
         Equations on top of the astrocyte's; must define the transmitter Y_S.
     rates : dict, optional
@@ -200,7 +187,7 @@ def build_astrocytes(
         graph.cells,
         equations,
         method=p.method,
-        namespace={name: value for name, value in namespace(p).items() if name not in equations.names},
+        namespace={constant: value for constant, value in namespace(p).items() if constant not in equations.names},
         name=name,
         **options,
     )

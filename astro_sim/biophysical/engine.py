@@ -266,7 +266,7 @@ class Session:
         size = sum(duration / interval * count * 8 for interval, count in self._records)
         if size > MOST_BYTES:
             raise InputError(f"interval: {size / 1e9:.3g} GB of samples; expected at most {MOST_BYTES / 1e9:.0f}")
-        watched = [(group, name) for group in watch for name in _states(group)]
+        watched = [(group, name) for group in watch for name in sorted(group.equations.diff_eq_names)]
         network = brian2.Network(self._objects)
         network.schedule = SCHEDULE
         length = (round(steps) + 1) * dt * brian2.second
@@ -297,19 +297,17 @@ class Session:
         self._require_finite(watched, duration)
 
     def _require_finite(self, watched: list[tuple[Any, str]], time: float) -> None:
-        broken = [(group, name) for group, name in watched if not _finite(group, name)]
+        broken = [
+            (group, name) for group, name in watched if not np.isfinite(np.asarray(getattr(group, f"{name}_")[:])).all()
+        ]
         if not broken:
             return
         # What was recorded knows better which was first, and when.
         seen = [(first, monitor.source, name) for monitor in self._monitors for first, name in _broken_samples(monitor)]
-        first, group, name = min(seen, key=lambda each: each[0], default=(time, *broken[0]))
+        first, group, name = min(seen, key=lambda sample: sample[0], default=(time, *broken[0]))
         raise NumericalError(
             f"{name} of {group.name} left the finite numbers by {first:g} s; try a smaller dt or weaker drive"
         )
-
-
-def _finite(group: Any, name: str) -> bool:
-    return bool(np.isfinite(np.asarray(getattr(group, name + "_")[:])).all())
 
 
 def _broken_samples(monitor: Any) -> Iterator[tuple[float, str]]:
@@ -318,7 +316,3 @@ def _broken_samples(monitor: Any) -> Iterator[tuple[float, str]]:
         broken = ~np.isfinite(np.asarray(getattr(monitor, name + "_"), dtype=float)).all(axis=0)
         if broken.any():
             yield float(monitor.t_[:][broken][0]), name
-
-
-def _states(group: Any) -> list[str]:
-    return sorted(group.equations.diff_eq_names)

@@ -92,12 +92,8 @@ def ring(count: int, value: str) -> tuple[str, str, str]:
     """
     places = range(count)
     model = "\n".join(["sent : 1", "arrived : 1", *(f"r_{place} : 1" for place in places)])
-    send = "\n".join(
-        [
-            *(f"r_{place} = r_{place}*int(sent != {place}) + ({value})*int(sent == {place})" for place in places),
-            f"sent = (sent + 1) % {count}",
-        ]
-    )
+    puts = [f"r_{place} = r_{place}*int(sent != {place}) + ({value})*int(sent == {place})" for place in places]
+    send = "\n".join([*puts, f"sent = (sent + 1) % {count}"])
     return model, send, " + ".join(f"r_{place}*int(arrived == {place})" for place in places)
 
 
@@ -128,18 +124,11 @@ def connect_release(session: Session, units: Any, group: Any, delay: float, slot
     """
     model, send, following = ring(slots, "r_S_pre")
     arrive = f"c_post += jump_pre*({following})\narrived = (arrived + 1) % {slots}"
-    return _delayed(session, units, group, model, {"send": send, "arrive": arrive}, delay, "presynaptic_calcium", {})
+    return _delayed(session, units, group, model, {"send": send, "arrive": arrive}, delay, "presynaptic_calcium")
 
 
 def _delayed(
-    session: Session,
-    units: Any,
-    group: Any,
-    model: str,
-    code: dict[str, str],
-    delay: float,
-    name: str,
-    more: dict[str, Any],
+    session: Session, units: Any, group: Any, model: str, code: dict[str, str], delay: float, name: str, **more: Any
 ) -> Any:
     """Two pathways from a unit's spikes to synapse i: the first at once, the second after ``delay`` seconds."""
     import brian2
@@ -154,7 +143,7 @@ def _delayed(
         name=name,
     )
     path.connect(j="i")
-    at_once, later = (getattr(path, each) for each in code)
+    at_once, later = (getattr(path, pathway) for pathway in code)
     later.delay = delay * brian2.second
     # The event is heard after the synapses of its step, hence these pathways come later still in that step; and what
     # is sent with no delay must have been sent before it arrives.
@@ -187,6 +176,4 @@ def connect_driven(session: Session, units: Any, group: Any, delay: float, gain:
     decide = f"chosen = int(rand() < gain*w_post*r_S_pre)\n{send}"
     fire = f"now = {following}\nc_post += jump_post*now\nfired += now\narrived = (arrived + 1) % {slots}"
     model += "\nfired : 1"
-    return _delayed(
-        session, units, group, model, {"decide": decide, "fire": fire}, delay, "driven_spikes", {"gain": gain}
-    )
+    return _delayed(session, units, group, model, {"decide": decide, "fire": fire}, delay, "driven_spikes", gain=gain)

@@ -93,23 +93,18 @@ class ProcessParameters(AstrocyteParameters, synapse.SynapseParameters, gliotran
 
 def switches(knockouts: tuple[Knockout, ...]) -> dict[str, float]:
     """Knock-outs as the factors of the equations: 0 where something is blocked, otherwise 1."""
-    return {
-        "calcium_free": float("calcium" not in knockouts),
-        "receptors_free": float("receptors" not in knockouts),
-        "gap_junctions_open": float("gap_junctions" not in knockouts),
-        "gliotransmission_on": float("gliotransmission" not in knockouts),
-    }
+    factors = {"calcium_free": "calcium", "receptors_free": "receptors", "gap_junctions_open": "gap_junctions"}
+    factors["gliotransmission_on"] = "gliotransmission"
+    return {factor: float(part not in knockouts) for factor, part in factors.items()}
 
 
 def namespace(parameters: AstrocyteParameters) -> dict[str, Any]:
     """Constants and switches for the equations; what differs from unit to unit is left to the group."""
     space = {**constants(parameters), **switches(parameters.knockouts)}
-    own = (
-        ("U_0_star", "alpha", "receptors_free", "gliotransmission_on")
-        if isinstance(parameters, ProcessParameters)
-        else ()
-    )
-    return {name: value for name, value in space.items() if name not in own}
+    if isinstance(parameters, ProcessParameters):
+        for name in ("U_0_star", "alpha", "receptors_free", "gliotransmission_on"):
+            del space[name]
+    return space
 
 
 def astrocyte_equations(parameters: AstrocyteParameters, coupled: bool = False) -> str:
@@ -139,9 +134,7 @@ def build_units(
 
     Parameters
     ----------
-    session : Session
-    parameters : ProcessParameters
-    count : int
+    session, parameters, count
     transmitter : float, optional
         Most that the receptors meet, uM, for the stability bound; by default that of a whole vesicle.
     transmission : bool
@@ -185,13 +178,11 @@ def build_units(
     if transmission:  # after the spikes of a step, so that the event hears what they released
         group.set_event_schedule("transmission", when="after_synapses")
     group.last_spike = -1 * brian2.second
-    group.h = 0.9
-    group.x_S = 1.0
-    group.x_A = 1.0
-    for switch in ("receptors_free", "gliotransmission_on"):
-        setattr(group, switch, switches(p.knockouts)[switch])
-    group.U_0_star = p.U_0_star
-    group.alpha = p.alpha
+    blocks = switches(p.knockouts)
+    start = {"h": 0.9, "x_S": 1.0, "x_A": 1.0, "U_0_star": p.U_0_star, "alpha": p.alpha}
+    for name in ("receptors_free", "gliotransmission_on"):
+        start[name] = blocks[name]
+    set_states(group, **start)
     return session.add(group)
 
 

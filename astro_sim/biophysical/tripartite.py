@@ -26,9 +26,6 @@ from astro_sim.stability import require_stable
 Indices = NDArray[np.int64]
 COINCIDENCE = 4.0  # most transmitter of many synapses over what they sustain; see `shared_transmitter`
 
-# Of the terminal's variables, those that are the site's; the rest are the synapse's own.
-AT_SITE = ("Y_S", "Gamma_S")
-
 
 class TripartiteParameters(astrocytes.CoupledParameters, synapse.SynapseParameters, gliotransmission.ReleaseParameters):
     """Constants of coupled astrocytes and the synapses under them."""
@@ -80,7 +77,8 @@ def on_spike(more: str, modulated: bool) -> str:
     for name in ("u_S", "x_S", "r_S", "U_0_star", "alpha"):
         lines = lines.replace(f"{name}_post", name)
     if not modulated:
-        lines = "".join(f"{line}\n" for line in lines.splitlines() if "Y_S" not in line).replace("Gamma_S_post", "0")
+        heard = [line for line in lines.splitlines(keepends=True) if "Y_S" not in line]
+        lines = "".join(heard).replace("Gamma_S_post", "0")
     return lines + more
 
 
@@ -127,11 +125,9 @@ def connect(
 
     Parameters
     ----------
-    session : Session
-    source : brian2 group
-        Fires.
-    target : brian2 group
-        Sites, or neurons where no astrocyte listens.
+    session
+    source, target : brian2 group
+        What fires; sites, or neurons where no astrocyte listens.
     pairs : array of int, (synapses, 2)
         Index in ``source``, index in ``target``.
     space : dict
@@ -168,8 +164,7 @@ def ensheathe(session: Session, cells: Any, sites: Any, cover: Indices, synapses
 
     Parameters
     ----------
-    session : Session
-    cells, sites : brian2.NeuronGroup
+    session, cells, sites
     cover : array of int, (sites,)
     synapses_at : array of int, (sites,)
         Excitatory synapses at each site.
