@@ -216,7 +216,7 @@ def require_single(dataset: xr.Dataset, where: str = "dataset") -> xr.Dataset:
     """Raise `InputError` for a sweep, where one run is expected."""
     grid = grid_of(dataset, where)
     if grid:
-        point = ", ".join(f"{name.removeprefix('swept_')}={each[0]!r}" for name, each in grid.items())
+        point = ", ".join(f"{name.removeprefix('swept_')}={values[0]!r}" for name, values in grid.items())
         raise InputError(
             f"{where}: a sweep; select one point first, for instance in Python: "
             f"run = astro_sim.select(dataset, {point}); astro_sim.write(run, 'one.nc') keeps it for rmaat fit"

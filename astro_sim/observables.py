@@ -79,18 +79,18 @@ def calcium_events(
     since = float(time[0]) if onset is None else onset
     inside = slice(0 if start is None else int(np.searchsorted(time, start - 1e-9)), None)
     thresholds = np.broadcast_to(threshold, trace.shape[1])
-    rows = [_of_one(time[inside], cell[inside], level) for cell, level in zip(trace.T, thresholds, strict=True)]
+    events = [_of_one(time[inside], cell[inside], level) for cell, level in zip(trace.T, thresholds, strict=True)]
     first = [crossings(time, cell, level)[0] for cell, level in zip(trace.T, thresholds, strict=True)]
-    count = np.array([len(row[0]) for row in rows], dtype=float)
+    count = np.array([len(event[0]) for event in events], dtype=float)
     length = time[-1] - time[inside][0]
-    gaps = [np.diff(row[0]) for row in rows]
+    gaps = [np.diff(event[0]) for event in events]
     return CalciumEvents(
         count=count,
         rate=count / length if length > 0 else np.full(len(count), np.nan),
-        latency=np.array([_first_after(each, since) for each in first]),
-        peak=np.array([_mean(row[2]) for row in rows]),
-        amplitude=np.array([_mean(row[3]) for row in rows]),
-        duration=np.array([_mean(row[1]) for row in rows]),
+        latency=np.array([_first_after(starts, since) for starts in first]),
+        peak=np.array([_mean(event[2]) for event in events]),
+        amplitude=np.array([_mean(event[3]) for event in events]),
+        duration=np.array([_mean(event[1]) for event in events]),
         interval=np.array([_mean(gap) for gap in gaps]),
         variation=np.array([variation(gap) for gap in gaps]),
         above=(trace[inside] > thresholds).mean(axis=0),
@@ -122,11 +122,13 @@ def crossings(time: Array, trace: Array, threshold: float) -> tuple[Array, Array
         s.
     """
     above = trace > threshold
-    found = []
-    for at in (np.flatnonzero(~above[:-1] & above[1:]), np.flatnonzero(above[:-1] & ~above[1:])):
-        share = (threshold - trace[at]) / (trace[at + 1] - trace[at])
-        found.append(time[at] + share * (time[at + 1] - time[at]))
-    return found[0], found[1]
+    upward, downward = np.flatnonzero(~above[:-1] & above[1:]), np.flatnonzero(above[:-1] & ~above[1:])
+
+    def at(before: NDArray[np.intp]) -> Array:
+        share = (threshold - trace[before]) / (trace[before + 1] - trace[before])
+        return time[before] + share * (time[before + 1] - time[before])
+
+    return at(upward), at(downward)
 
 
 def _of_one(time: Array, trace: Array, threshold: float) -> tuple[Array, Array, Array, Array]:
@@ -134,13 +136,13 @@ def _of_one(time: Array, trace: Array, threshold: float) -> tuple[Array, Array, 
     starts, ends = crossings(time, trace, threshold)
     if len(ends) and (not len(starts) or ends[0] < starts[0]):
         ends = ends[1:]  # above from the first sample on: its beginning was not seen
-    whole = starts[: len(ends)]
+    begun = starts[: len(ends)]
     peaks, heights, before = [], [], 0
-    for start, end in zip(np.searchsorted(time, whole), np.searchsorted(time, ends), strict=True):
+    for start, end in zip(np.searchsorted(time, begun), np.searchsorted(time, ends), strict=True):
         peaks.append(trace[start:end].max())
         heights.append(peaks[-1] - trace[before:start].min())
         before = end
-    return starts, ends - whole, np.array(peaks, dtype=float), np.array(heights, dtype=float)
+    return starts, ends - begun, np.array(peaks, dtype=float), np.array(heights, dtype=float)
 
 
 def variation(values: ArrayLike) -> float:
@@ -162,7 +164,7 @@ def interval_variation(indices: Array, times: Array, count: int) -> Array:
     -------
     array, (count,)
     """
-    return np.array([variation(np.diff(np.sort(times[indices == each]))) for each in range(count)])
+    return np.array([variation(np.diff(np.sort(times[indices == neuron]))) for neuron in range(count)])
 
 
 def local_variation(indices: ArrayLike, times: ArrayLike, count: int, fewest: int = FEWEST_INTERVALS) -> Array:

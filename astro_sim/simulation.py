@@ -98,8 +98,8 @@ def simulate_many(
         seed = [seed] * len(points)
     if len(seed) != len(points):
         raise InputError(f"seed: expected one, or {len(points)} (one a point), got {len(seed)}")
-    for each in seed:
-        require_seed(each)
+    for one in seed:
+        require_seed(one)
     return _run(experiment, model, points, seed)
 
 
@@ -171,8 +171,10 @@ def _lockstep(
         else:
             if not hasattr(type(request), "together"):
                 steps.close()
-                told = f"{named.name}: its run function yielded {type(request).__name__}"
-                results[index] = InputError(f"{told}, expected a request as astro_sim.macro.model.MacroRequest is")
+                results[index] = InputError(
+                    f"{named.name}: its run function yielded {type(request).__name__}, expected a request as "
+                    "astro_sim.macro.model.MacroRequest is"
+                )
                 return
             waiting.append(_Point(index, steps, request))
 

@@ -21,7 +21,7 @@ def require_stable(dt: float, rates: Mapping[str, float], method: str, name: str
     name : str
         Of the setting that holds the step.
     """
-    fastest = max(rates, key=lambda each: rates[each])
+    fastest = max(rates, key=rates.__getitem__)
     longest = REAL_LIMITS[method] / rates[fastest] if rates[fastest] > 0 else float("inf")
     if dt > longest:
         raise InputError(

@@ -85,7 +85,8 @@ def _overrule() -> None:
     from brian2 import prefs
 
     _foreign.update({name: prefs[name] for name in NUMERICAL})
-    _set(_defaults())
+    parts = {name: name.rpartition(".") for name in NUMERICAL}
+    _set({name: prefs.pref_register[base][0][last].default for name, (base, _, last) in parts.items()})
 
 
 class _Watch(MetaPathFinder):
@@ -123,16 +124,6 @@ def _preferences_told() -> Iterator[None]:
         raise InputError(f"{where}: Brian2 cannot read it ({brief(error)}); mend or remove it") from None
 
 
-def _defaults() -> dict[str, Any]:
-    from brian2 import prefs
-
-    found = {}
-    for name in NUMERICAL:
-        base, _, last = name.rpartition(".")
-        found[name] = prefs.pref_register[base][0][last].default
-    return found
-
-
 def _set(values: dict[str, Any]) -> None:
     from brian2 import prefs
 
@@ -148,7 +139,7 @@ def _require_cache() -> None:
     usual = get_cython_cache_dir()
     if usual is None:  # without Cython
         return
-    at = next(each for each in (Path(usual), *Path(usual).parents) if each.exists())
+    at = next(folder for folder in (Path(usual), *Path(usual).parents) if folder.exists())
     if not os.access(at, os.W_OK):
         owner = os.getuid() if hasattr(os, "getuid") else "all"
         prefs[CACHE] = str(Path(tempfile.gettempdir()) / f"brian_extensions_{owner}")

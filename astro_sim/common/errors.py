@@ -20,8 +20,8 @@ class InputError(ValueError):
         text = str(message)
         if not text.isprintable():
             text = "".join(
-                each if each.isprintable() else " " if each.isspace() else each.encode("unicode_escape").decode()
-                for each in text
+                sign if sign.isprintable() else " " if sign.isspace() else sign.encode("unicode_escape").decode()
+                for sign in text
             )
         if len(text) > MOST_TOLD:
             text = f"{text[: MOST_TOLD // 2]} ... {text[-MOST_TOLD // 4 :]}"
@@ -42,11 +42,11 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
         will do; names that hold commas are listed as ``"known: 'a, b'; 'c'"``.
     """
     known = sorted(known)
-    near = [each for each in known if each.endswith(f".{name}")]
+    near = [dotted for dotted in known if dotted.endswith(f".{name}")]
     near = near or difflib.get_close_matches(name[:MOST_ECHOED].lower(), known, n=1, cutoff=0.6)
     if near:
         return f"did you mean {near[0]!r}?"
-    if any("," in each for each in known):
+    if any("," in word for word in known):
         return f"known: {'; '.join(map(repr, known))}"
     return f"known: {', '.join(known) or 'none'}"
 

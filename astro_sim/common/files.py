@@ -114,9 +114,9 @@ def recover(folder: Path, names: str) -> None:
         Regular expression of what they were to be called; other hidden files are somebody else's.
     """
     for path in folder.glob(".*"):
-        if found := re.fullmatch(rf"\.(?P<name>{names})\.(?P<end>old|[a-z0-9_]{{8}}(\.\w+)?)", path.name):
-            place = folder / found["name"]
-            if found["end"] == "old" and path.is_dir() and not place.exists():
+        if left := re.fullmatch(rf"\.(?P<name>{names})\.(?P<end>old|[a-z0-9_]{{8}}(\.\w+)?)", path.name):
+            place = folder / left["name"]
+            if left["end"] == "old" and path.is_dir() and not place.exists():
                 path.rename(place)
             else:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -165,8 +165,9 @@ def alone(lock: Path, busy: str | None = None) -> Iterator[None]:
     except (OSError, NotImplementedError) as error:  # the second where the system call is missing
         if isinstance(error, OSError) and error.errno not in UNLOCKABLE:
             raise OSError(error.errno, error.strerror or str(error), str(lock)) from error
-        told = f"{lock.parent}: its file system has no locks, so nothing keeps two processes apart there"
-        warnings.warn(told, UserWarning, stacklevel=3)
+        warnings.warn(
+            f"{lock.parent}: its file system has no locks, so nothing keeps two processes apart there", stacklevel=3
+        )
     try:
         yield
     finally:
@@ -227,8 +228,8 @@ def read_json(path: str | Path, what: str) -> Any:
     except IsADirectoryError:
         raise InputError(f"{path}: a folder; expected a {what}") from None
     except UnicodeDecodeError:
-        found = "a netCDF dataset" if path.read_bytes().startswith(HDF5) else "not text"
-        raise InputError(f"{path}: {found}; expected a {what} (JSON)") from None
+        kind = "a netCDF dataset" if path.read_bytes().startswith(HDF5) else "not text"
+        raise InputError(f"{path}: {kind}; expected a {what} (JSON)") from None
     except (ValueError, RecursionError) as error:  # broken JSON, endless digits, endless brackets
         raise InputError(f"{path}: not a {what}: {brief(error)}") from None
 
@@ -283,15 +284,15 @@ def read_array(path: Path, mmap: bool = False) -> "NDArray[Any]":
 
     try:
         # An empty array cannot be memory-mapped.
-        found = np.load(path, mmap_mode="r" if mmap else None, allow_pickle=False)
+        array = np.load(path, mmap_mode="r" if mmap else None, allow_pickle=False)
     except FileNotFoundError:
         raise InputError(f"{path}: no such array") from None
     # A damaged header is text that numpy hands to Python's parser, and what comes out of that is manifold.
     except Exception as error:
         raise InputError(f"{path}: not a readable array, perhaps truncated ({brief(error)})") from None
-    if not isinstance(found, np.ndarray):
+    if not isinstance(array, np.ndarray):
         raise InputError(f"{path}: an archive of arrays under the name of one")
-    return found
+    return array
 
 
 def parse_json(text: str) -> Any:

@@ -51,7 +51,7 @@ def peak_memory_mb() -> float:
     except ImportError:  # Windows
         import psutil
 
-        found = psutil.Process().memory_info()
-        return getattr(found, "peak_wset", found.rss) / 1e6
+        memory = psutil.Process().memory_info()
+        return getattr(memory, "peak_wset", memory.rss) / 1e6
     # Linux counts in KiB, macOS in bytes.
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6

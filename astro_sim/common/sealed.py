@@ -78,11 +78,10 @@ def read_hdf5(path: Path) -> io.BytesIO:
         A seal that does not hold; without one, contents that cannot be read, or not in time.
     """
     content = path.read_bytes()
-    whole = unseal(content)
-    if whole is None:
+    sealed = unseal(content)
+    if sealed is None:
         _try(content)
-        whole = content
-    return io.BytesIO(whole)
+    return io.BytesIO(content if sealed is None else sealed)
 
 
 def _try(content: bytes) -> None:
@@ -95,5 +94,5 @@ def _try(content: bytes) -> None:
     except subprocess.TimeoutExpired:
         raise InputError(f"reading it did not end within {patience:.0f} s") from None
     if done.returncode:
-        told = done.stderr.decode(errors="replace").strip().splitlines()
-        raise InputError(brief(told[-1]) if told else f"reading it ended with status {done.returncode}")
+        lines = done.stderr.decode(errors="replace").strip().splitlines()
+        raise InputError(brief(lines[-1]) if lines else f"reading it ended with status {done.returncode}")

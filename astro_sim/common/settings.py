@@ -72,14 +72,14 @@ class Settings(BaseModel):
 
 def _takes_numbers(annotation: Any) -> bool:
     """Whether a text such as "20 ms" is meant as a number there; elsewhere it may be a name."""
-    return annotation in (int, float) or any(_takes_numbers(each) for each in get_args(annotation))
+    return annotation in (int, float) or any(map(_takes_numbers, get_args(annotation)))
 
 
 def _plain(value: Any, unit: str) -> Any:
     if carries_unit(value):
         return number_in(value, unit)
     if isinstance(value, list | tuple):
-        return type(value)(_plain(each, unit) for each in value)
+        return type(value)(_plain(item, unit) for item in value)
     return value
 
 
@@ -102,8 +102,8 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
     for item in error.errors(include_url=False):
         name = _path(item["loc"], model)
         if item["type"] == "extra_forbidden":
-            told = f"unknown setting {quoted(name)} of {model.__name__}"
-            parts.append(f"{told}; {did_you_mean(name, model.model_fields)}")
+            nearest = did_you_mean(name, model.model_fields)
+            parts.append(f"unknown setting {quoted(name)} of {model.__name__}; {nearest}")
         elif item["type"] == "missing":
             parts.append(f"{name}: missing")
         elif item["type"] == "value_error":
