@@ -27,7 +27,7 @@ from astro_sim.common import brian, compiled, files, machine
 from astro_sim.common.errors import InputError
 from astro_sim.common.progress import Progress, on_terminal
 from astro_sim.common.settings import load_toml
-from astro_sim.common.signals import handlers_refused, interrupts_heard
+from astro_sim.common.signals import handled, handlers_refused, interrupts_heard
 from astro_sim.dataset import content_digest
 from astro_sim.sweeps import pool
 from bridge.laws import Laws
@@ -167,6 +167,24 @@ def test_an_interrupt_that_a_handler_swallows_still_ends_the_block():
         assert signal.getsignal(signal.SIGINT) is swallow
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def test_a_handler_is_in_force_in_its_block_alone_and_in_the_main_thread_alone():
+    before, heard = signal.getsignal(signal.SIGINT), []
+    with handled(lambda number, _: heard.append(number)) as replaced:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGTERM)
+    assert heard == [signal.SIGINT, signal.SIGTERM]
+    assert replaced[signal.SIGINT] is before is signal.getsignal(signal.SIGINT)
+
+    def elsewhere():
+        with handled(print) as replaced:
+            heard.append(replaced)
+
+    thread = threading.Thread(target=elsewhere)
+    thread.start()
+    thread.join()
+    assert heard[-1] == {}
 
 
 def test_no_handler_is_installed_in_a_block_that_refuses_them_and_other_threads_are_left_alone():

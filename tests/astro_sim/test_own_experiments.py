@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ import bridge
 from analysis.report.page import build_report
 from astro_sim import InputError
 from astro_sim.dataset import grid_of
-from astro_sim.experiments import user_file
+from astro_sim.experiments import NAMES, find, user_file
 from rmaat.__main__ import main
 from tests.astro_sim.own_experiment import LEAK, changed
 
@@ -243,3 +244,15 @@ def test_the_report_draws_what_it_knows_nothing_of(leak):
     assert "leak, leak model" in page
     assert "level at the ends of cycles, against cycle: mean from 0 to 0.9093." in page
     assert "no course, against" not in page
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_files_of_the_package_keep_the_contract_of_users_files(name):
+    module = import_module(f"astro_sim.experiments.{name}")
+    assert user_file.checked(module, name, name, "") == find(name)
+
+
+def test_an_experiment_is_listed_without_an_edit_elsewhere():
+    folder = Path(user_file.__file__).parent
+    defining = {path.stem for path in folder.glob("*.py") if "\nEXPERIMENT = Experiment(" in path.read_text()}
+    assert set(NAMES) == defining
