@@ -1,4 +1,4 @@
-"""What README.md, docs/results.md and docs/laws_file.md take from results/*.json and the schema of laws.json.
+"""What pages take from results/*.json, from the evidence of the bridge and from the schema of laws.json.
 
     python docs/tables.py            write them anew
     python docs/tables.py --check    say which differ, and write nothing
@@ -23,7 +23,11 @@ from bridge.schema import json_schema
 
 DOCS = Path(__file__).resolve().parent
 RESULTS = DOCS.parent / "results"
-PAGES = (DOCS.parent / "README.md", DOCS / "results.md", DOCS / "laws_file.md")
+PAGES = (
+    DOCS.parent / "README.md",
+    *(DOCS / name for name in ("results.md", "laws_file.md", "bridge.md", "experiments/ltp.md")),
+)
+LEAST_SIZE = 0.01  # per cent; what moves the law by less is left out of the table of sensitivities
 MARKED = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", flags=re.DOTALL)
 
 
@@ -336,6 +340,64 @@ def memory_rules() -> str:
     return markdown(("rule", "seeds", "lowest accuracy", "highest"), body)
 
 
+def sensitivity() -> str:
+    """By how many per cent the first factor of 16 follows 1 % more of each parameter, where that is seen."""
+    found = [row for row in rows("law-sensitivity") if row["output"] == "first" and row["mean elasticity"] is not None]
+    found.sort(key=lambda row: (row["curve"] != "macro, bounded", -row["mean size"]))
+    body = [
+        (row["curve"], f"`{row['parameter']}`", f"{row['mean elasticity']:+.3f}", number(row["spread"]))
+        for row in found
+        if row["mean size"] >= LEAST_SIZE
+    ]
+    return markdown(("curve", "parameter", "per cent for 1 % more", "spread over the ranges"), body)
+
+
+def family_selection() -> str:
+    """How often AICc recognises a family, and what a wrong choice costs; noise in the samples."""
+    body = []
+    for cycles, noise in ((6, 0.01), (12, 0.01), (24, 0.01), (24, 0.002)):
+        found = evidence.selection("levels", cycles, noise)
+        distances = [row["95th of distances"] for row in found]
+        right, shape = mean([row[row["truth"]] for row in found]), mean([row["shape right"] for row in found])
+        body.append((cycles, f"{100 * noise:.1f}", f"{right:.0f}", f"{shape:.1f}", min(distances), max(distances)))
+    head = (
+        "cycles",
+        "noise, %",
+        "right family, of 100",
+        "right first or later peak, of 100",
+        "least distance",
+        "largest",
+    )
+    return markdown(head, body)
+
+
+def ltp_curves() -> str:
+    """LTP of both models: how far it rises, and its time constant."""
+    body = [
+        (
+            row["curve"],
+            *(number(row[key]) for key in ("p_6", "sd_6", "p_24", "sd_24")),
+            *(f"{row[key]:.2f}" for key in ("tau (cycles)", "tau at twice the activity")),
+        )
+        for row in rows("ltp-curves")
+    ]
+    head = ("curve", "p^l after 6 cycles", "sd", "after 24", "sd", "tau in cycles", "tau at twice the activity")
+    return markdown(head, body)
+
+
+def ltp_laws() -> str:
+    """What those curves are to a model: the first factor of 16, and the distance to the linear macro law."""
+    body = [
+        (
+            row["curve"],
+            number(row["RetentionFactor(1, 16)"]),
+            *(number(row[f"distance to macro, linear, T = {total}"]) for total in (4, 8, 16)),
+        )
+        for row in rows("ltp-curves")
+    ]
+    return markdown(("curve", "RetentionFactor(1, 16)", "distance, T = 4", "T = 8", "T = 16"), body)
+
+
 def enwik8() -> str:
     """Bits a byte."""
     body = [
@@ -445,9 +507,11 @@ def _bounds(about: dict[str, Any]) -> str:
 
 TABLES: dict[str, Callable[[], str]] = {
     make.__name__: make
-    for make in (findings, measured, lra_overview, lra, lra_tasks, lra_runs, shallow, paper_lra, paper_ablations,
-                 ablations, recall, recall_longer, memory_rules, enwik8, models, peers, throughput, amrb, length,
-                 schema)
+    for make in (
+        findings, measured, lra_overview, lra, lra_tasks, lra_runs, shallow, paper_lra, paper_ablations, ablations,
+        recall, recall_longer, memory_rules, sensitivity, family_selection, ltp_curves, ltp_laws, enwik8, models, peers,
+        throughput, amrb, length, schema,
+    )
 }  # fmt: skip
 
 
