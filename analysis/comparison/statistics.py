@@ -96,9 +96,9 @@ def welch(first: Floats, second: Floats, level: float = LEVEL) -> Interval:
         Two or more each; not equally many, not equally spread.
     level : float
     """
-    arms = [np.asarray(each, dtype=float) for each in (first, second)]
+    arms = [np.asarray(arm, dtype=float) for arm in (first, second)]
     value = float(arms[0].mean() - arms[1].mean())
-    return _student(value, [(_error_squared(each), len(each)) for each in arms], 0.0, level)
+    return _student(value, [(_error_squared(arm), len(arm)) for arm in arms], 0.0, level)
 
 
 def over_seeds_and_examples(values: NDArray[Any], level: float = LEVEL) -> Interval:
@@ -132,10 +132,10 @@ def unpaired_seeds_and_examples(first: NDArray[Any], second: NDArray[Any], level
     level : float
     """
     seeds, noise = [], 0.0
-    for each in (np.asarray(first, dtype=float), np.asarray(second, dtype=float)):
-        of_seeds, _, rest = _mean_squares(each)
-        seeds.append(((of_seeds or rest) / each.size, len(each)))
-        noise += rest / each.size
+    for arm in (np.asarray(first, dtype=float), np.asarray(second, dtype=float)):
+        of_seeds, _, rest = _mean_squares(arm)
+        seeds.append(((of_seeds or rest) / arm.size, len(arm)))
+        noise += rest / arm.size
     between = np.mean(first, axis=0) - np.mean(second, axis=0)  # (examples,)
     spread = float(between.var(ddof=1)) / len(between)
     return _student(float(between.mean()), seeds, max(spread - noise, 0.0), level)
@@ -219,7 +219,7 @@ def unpaired_effect(first: Floats, second: Floats) -> EffectSize | None:
     """Hedges' g of two groups: difference of means over the pooled standard deviation, made smaller for few seeds."""
     counts = len(first), len(second)
     freedom = sum(counts) - 2
-    pooled = sum((len(each) - 1) * float(np.var(each, ddof=1)) for each in (first, second)) / freedom
+    pooled = sum((len(arm) - 1) * float(np.var(arm, ddof=1)) for arm in (first, second)) / freedom
     if freedom < 2 or (_constant(first) and _constant(second)):
         return None
     size = float(np.mean(first) - np.mean(second)) / math.sqrt(pooled)
@@ -295,7 +295,7 @@ def _square_and_add(
 ) -> Interval:
     """Newcombe's interval of a difference from Wilson's of both shares."""
     a, b = (right / examples for right, examples in (first, second))
-    (a_low, a_high), (b_low, b_high) = (wilson(*each, level) for each in (first, second))
+    (a_low, a_high), (b_low, b_high) = (wilson(*arm, level) for arm in (first, second))
 
     def half(x: float, y: float) -> float:
         return math.sqrt(max(x**2 - 2 * correlation * x * y + y**2, 0.0))

@@ -12,9 +12,16 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
-from analysis.figures.biophysical import bifurcation, gliotransmission, waves
+from analysis.figures.biology import (
+    bifurcation,
+    calcium_rate,
+    gliotransmission,
+    layouts,
+    macro_dynamics,
+    spatial_decay,
+    waves,
+)  # fmt: skip
 from analysis.figures.laws import deviation, ltp_law, retention, sensitivity
-from analysis.figures.macro import calcium_rate, layouts, macro_dynamics, spatial_decay
 from analysis.figures.results import ablations, lra, memory, recall, throughput
 from analysis.figures.runs import influence, overview, pathfinder
 from analysis.figures.sources import Sources

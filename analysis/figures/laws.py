@@ -140,18 +140,18 @@ def deviation(laws: Laws, rows: Sequence[Mapping[str, Any]] = ()) -> Figure:
     factor.set_ylim(0, 1.5 * max(line.get_ydata().max() for line in factor.lines))  # room for the legend
     legend(factor, 2, loc="upper center", title="in brackets: distance from the simulated law", title_fontsize=SMALL)
     names = {"rmaat": "simulated", **{f"{kind} law": kind for kind in DEVIATIONS}}
-    found = [row for row in rows if row["name"] in names and row.get("accuracy") is not None]
-    tasks = list(dict.fromkeys(str(row["task"]) for row in found))
+    measured = [row for row in rows if row["name"] in names and row.get("accuracy") is not None]
+    tasks = list(dict.fromkeys(str(row["task"]) for row in measured))
     for index, task in enumerate(tasks):
         values: dict[float, list[float]] = {}
-        for row in found:
+        for row in measured:
             if row["task"] == task:
                 values.setdefault(distances[names[row["name"]]], []).append(100 * row["accuracy"])
         for k, (at, several) in enumerate(sorted(values.items())):
             dots(accuracy, at, several, colour(index), MARKERS[index], task if k == 0 else "")
     accuracy.set(title="What models make of them", xlabel="distance from the simulated law (total variation, 1)",
                  ylabel="test accuracy (%)")  # fmt: skip
-    if not found:
+    if not measured:
         nothing(accuracy, "not measured yet")
     legend(accuracy)
     tidy([factor, accuracy])
@@ -159,7 +159,7 @@ def deviation(laws: Laws, rows: Sequence[Mapping[str, Any]] = ()) -> Figure:
 
 
 @plain
-def sensitivity(found: "Sensitivity") -> Figure:
+def sensitivity(result: "Sensitivity") -> Figure:
     """Draw which biology the law depends on: a bar a parameter, a panel an output, largest effect on the first on top.
 
     Morris: the mean elasticity, its spread over the ranges as a line; an effect whose sign changes has a line across 0.
@@ -167,18 +167,18 @@ def sensitivity(found: "Sensitivity") -> Figure:
     """
     from bridge.exploration.sensitivity import OUTPUTS  # loads the optimiser, which other figures do without
 
-    morris = found.method == "morris"
-    order = [effect.parameter for effect in found.effects if effect.output == next(iter(OUTPUTS))]
+    morris = result.method == "morris"
+    order = [effect.parameter for effect in result.effects if effect.output == next(iter(OUTPUTS))]
     at = np.arange(len(order))[::-1]
     figure = new(9.0, 1.2 + 0.28 * len(order))
     panels = figure.subplots(1, len(OUTPUTS), sharey=True)
     for k, (axes, (output, name)) in enumerate(zip(panels, OUTPUTS.items(), strict=True)):
-        effects = {effect.parameter: effect for effect in found.effects if effect.output == output}
+        effects = {effect.parameter: effect for effect in result.effects if effect.output == output}
         values = [(effects[p].mean if morris else effects[p].together) or 0.0 for p in order]
         errors = [(effects[p].spread if morris else effects[p].confidence) or 0.0 for p in order]
         axes.barh(at, values, xerr=errors, color=colour(k), error_kw={"elinewidth": 1, "ecolor": "#606060"})
         axes.axvline(0.0, color=SOFT, linewidth=0.8)
-        axes.set_title(name.format(T=found.total), fontsize=10)
+        axes.set_title(name.format(T=result.total), fontsize=10)
         axes.set_xlabel("elasticity (1)" if morris else "share of variance (1)")
     panels[0].set_yticks(at, order)
     return figure

@@ -10,7 +10,7 @@ from matplotlib.ticker import PercentFormatter
 
 from analysis import paper
 from analysis.comparison.arms import of_rows, split
-from analysis.comparison.compare import Difference, compare_results
+from analysis.comparison.compare import compare_results
 from analysis.curves import colour
 from analysis.figures.style import DARK, MARKERS, PAGE, SMALL, SOFT, STYLES, dots, legend, new, nothing, plain, tidy
 from astro_sim.common.errors import InputError
@@ -39,11 +39,11 @@ def lra(rows: Rows) -> Figure:
     InputError
         No finished row.
     """
-    found = [row for row in _finished(rows, "lra") if row["name"] == row["model"]]  # no ablated ones
-    if not found:
+    done = [row for row in _finished(rows, "lra") if row["name"] == row["model"]]  # no ablated ones
+    if not done:
         raise InputError("figure: no finished row of a whole model; rmaat reproduce lra makes them")
-    tasks = [task for task in paper.TASKS if any(row["task"] == task for row in found)]
-    models = list(dict.fromkeys(str(row["model"]) for row in found))
+    tasks = [task for task in paper.TASKS if any(row["task"] == task for row in done)]
+    models = list(dict.fromkeys(str(row["model"]) for row in done))
     figure = new(PAGE, 3.0)
     axes = figure.subplots()
     width = 0.8 / max(1, len(models))
@@ -51,14 +51,14 @@ def lra(rows: Rows) -> Figure:
         named = False
         for at, task in enumerate(tasks):
             x = at + (k - (len(models) - 1) / 2) * width
-            values = [100 * row["accuracy"] for row in found if (row["task"], row["model"]) == (task, model)]
+            values = [100 * row["accuracy"] for row in done if (row["task"], row["model"]) == (task, model)]
             if values:
                 dots(axes, x, values, colour(k), MARKERS[k % len(MARKERS)], "" if named else model)
                 named = True
             if values and (theirs := paper.accuracy(task, model)) is not None:
                 axes.plot([x - width / 3, x + width / 3], [theirs, theirs], color=colour(k), linewidth=1.5, alpha=0.6)
     for at, task in enumerate(tasks):
-        majority = next((row["majority"] for row in found if row["task"] == task and row.get("majority")), np.nan)
+        majority = next((row["majority"] for row in done if row["task"] == task and row.get("majority")), np.nan)
         axes.plot([at - 0.45, at + 0.45], [100 * majority] * 2, ":", color=DARK, linewidth=1,
                   label="majority class" if at == 0 else None)  # fmt: skip
     axes.plot([], [], "-", color=SOFT, label="the paper's (its own size)")
@@ -93,7 +93,7 @@ def memory(rows: Rows) -> Figure:
     time.axhline(1.0, color=SOFT, linestyle=":")
     time.set(title="What the replay costs", xlabel="segments", ylabel="CPU time, AMRB over BPTT (1)", ylim=(0.9, 1.6))
     for axes in (peak, time):
-        axes.set_xticks(segments, [str(each) for each in segments])
+        axes.set_xticks(segments, list(map(str, segments)))
         axes.minorticks_off()
     legend(peak)
     tidy([peak, time])
@@ -110,16 +110,18 @@ def throughput(rows: Rows) -> Figure:
         Of ``rmaat bench model``: ``model``, ``backward``, ``times faster than full attention``.
     """
     key = "times faster than full attention"
-    found = sorted((row for row in rows if row.get(key)), key=lambda row: row[key])
-    if not found:
+    done = sorted((row for row in rows if row.get(key)), key=lambda row: row[key])
+    if not done:
         raise InputError(f"figure: expected rows with {key!r}; rmaat bench model makes them")
-    figure = new(PAGE, 0.8 + 0.22 * len(found))
+    figure = new(PAGE, 0.8 + 0.22 * len(done))
     axes = figure.subplots()
-    ours = [row["model"].startswith("rmaat") for row in found]
-    axes.barh(range(len(found)), [row[key] for row in found], color=[colour(0) if own else SOFT for own in ours])
-    for at, row in enumerate(found):
+    ours = [row["model"].startswith("rmaat") for row in done]
+    axes.barh(range(len(done)), [row[key] for row in done], color=[colour(0) if own else SOFT for own in ours])
+    for at, row in enumerate(done):
         axes.text(row[key], at, f" {row[key]:.2g}", va="center", fontsize=7)
-    axes.set_yticks(range(len(found)), [_told(row) for row in found])
+    # Of other packages the class without the version, which the table has.
+    names = [(row["model"].split(" (")[0], row["backward"]) for row in done]
+    axes.set_yticks(range(len(done)), [name if back == "-" else f"{name}, {back}" for name, back in names])
     axes.axvline(1.0, color=DARK, linestyle=":", linewidth=1)
     axes.set(xlabel="speed of a training step over full attention's (1)", title="Throughput")
     tidy([axes])
@@ -141,34 +143,29 @@ def ablations(rows: Rows) -> Figure:
     InputError
         No finished row, or none of the whole model.
     """
-    found = _finished(rows, "ablations")
-    tasks = [task for task in dict.fromkeys(str(row["task"]) for row in found)
-             if any((row["task"], row["name"]) == (task, BASE) for row in found)]  # fmt: skip
+    done = _finished(rows, "ablations")
+    tasks = [task for task in dict.fromkeys(str(row["task"]) for row in done)
+             if any((row["task"], row["name"]) == (task, BASE) for row in done)]  # fmt: skip
     if not tasks:
         raise InputError(f"figure: expected a finished row {BASE!r}, which the others differ from")
-    names = [
-        name for name in dict.fromkeys(str(row["name"]) for row in found if not row.get("same_as")) if name != BASE
-    ]
+    own = dict.fromkeys(str(row["name"]) for row in done if not row.get("same_as"))
+    names = [name for name in own if name != BASE]
     if not names:
         raise InputError("figure: expected a finished row of an ablation beside the whole model")
     figure = new(PAGE, 1.0 + 0.2 * len(names))
     panels = figure.subplots(1, len(tasks), sharey=True, squeeze=False)[0]
     for index, (task, axes) in enumerate(zip(tasks, panels, strict=True)):
-        differences = {each.arm: each.estimate for each in _differences(found, task)}
-        for at, name in enumerate(names):
-            if name not in differences:
-                continue
-            each = differences[name]
-            ends = [100 * (each.value if end is None else end) for end in (each.low, each.high)]
-            axes.errorbar(
-                [100 * each.value],
-                [at],
-                xerr=[[100 * each.value - ends[0]], [ends[1] - 100 * each.value]],
-                fmt=MARKERS[index],
-                color=colour(index),
-                markersize=4,
-                elinewidth=1,
-            )
+        of_task = [row for row in done if row["task"] == task]
+        results, left_out = split(of_rows(of_task, f"ablations of {task}"))
+        alone = {result.row for result in results} == {BASE}
+        differences = () if alone else compare_results(results, left_out, BASE).differences
+        drawn = [one for one in differences if one.arm in names]
+        for difference in sorted(drawn, key=lambda one: names.index(one.arm)):
+            estimate = difference.estimate
+            ends = (estimate.value if end is None else end for end in (estimate.low, estimate.high))
+            value, low, high = (100 * share for share in (estimate.value, *ends))
+            axes.errorbar([value], [names.index(difference.arm)], xerr=[[value - low], [high - value]],
+                          fmt=MARKERS[index], color=colour(index), markersize=4, elinewidth=1)  # fmt: skip
         axes.axvline(0.0, color=DARK, linestyle=":", linewidth=1)
         axes.set(title=paper.TASKS.get(task, task), xlabel="difference in accuracy (points)", ylim=(len(names), -1))
     panels[0].set_yticks(range(len(names)), names)
@@ -191,7 +188,11 @@ def recall(rows: Rows) -> Figure:
     InputError
         Nothing in the rows that is drawn.
     """
-    counts = sorted(len(seeds) for seeds in _seeds(rows).values())
+    seeds: dict[tuple[Any, ...], set[int]] = {}  # of every point that is drawn
+    for row in rows:
+        if row["training"] == "from scratch" or (row["training"] == "curriculum" and row["T"] in STAGES):
+            seeds.setdefault((row["training"], row["rule"], row["T"]), set()).add(row["seed"])
+    counts = sorted(map(len, seeds.values()))
     if not counts:
         raise InputError("recall: expected rows of runs from scratch, or of a curriculum")
     scratch = [row for row in rows if row["training"] == "from scratch"]
@@ -206,9 +207,9 @@ def recall(rows: Rows) -> Figure:
     _by_rule(panels[-1], every, anywhere, lambda row: dict(enumerate(row["every place"])))
     for axes, stage in zip(panels[1:-1], STAGES, strict=True):
         axes.set(title=f"Curriculum up to T = {stage}", xlabel="T it is asked at")
-        found = [row for row in rows if row["training"] == "curriculum" and row["T"] == stage]
+        done = [row for row in rows if row["training"] == "curriculum" and row["T"] == stage]
         ticks = [f"{factor} T = {factor * stage}".removeprefix("1 ") for factor in (1, 2, 4)]
-        _by_rule(axes, ticks, found, lambda row: {at: row[key] for at, key in enumerate(ASKED)})
+        _by_rule(axes, ticks, done, lambda row: {at: row[key] for at, key in enumerate(ASKED)})
     of = " to ".join(map(str, dict.fromkeys((counts[0], counts[-1]))))
     panels[0].set(ylim=(0.0, 1.05))
     panels[0].yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
@@ -219,33 +220,11 @@ def recall(rows: Rows) -> Figure:
     return figure
 
 
-def _told(row: Mapping[str, Any]) -> str:
-    """Model and backward pass; of other packages the class without the version, which the table has."""
-    name = row["model"].split(" (")[0]
-    return name if row["backward"] == "-" else f"{name}, {row['backward']}"
-
-
 def _finished(rows: Rows, table: str) -> list[Mapping[str, Any]]:
-    found = [row for row in rows if row.get("state") == "finished" and row.get("accuracy") is not None]
-    if not found:
+    done = [row for row in rows if row.get("state") == "finished" and row.get("accuracy") is not None]
+    if not done:
         raise InputError(f"figure: no finished row; rmaat reproduce {table} makes them")
-    return found
-
-
-def _differences(rows: Rows, task: str) -> tuple[Difference, ...]:
-    """Every changed model of a task against the whole one; none where there is no other."""
-    results, left_out = split(of_rows([row for row in rows if row["task"] == task], f"ablations of {task}"))
-    changed = {result.row for result in results} - {BASE}
-    return compare_results(results, left_out, BASE).differences if changed else ()
-
-
-def _seeds(rows: Rows) -> dict[tuple[Any, ...], set[Any]]:
-    """Which seeds of every point that is drawn are there."""
-    found: dict[tuple[Any, ...], set[Any]] = {}
-    for row in rows:
-        if row["training"] == "from scratch" or (row["training"] == "curriculum" and row["T"] in STAGES):
-            found.setdefault((row["training"], row["rule"], row["T"]), set()).add(row["seed"])
-    return found
+    return done
 
 
 def _by_rule(

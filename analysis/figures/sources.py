@@ -60,16 +60,16 @@ class Sources:
         self, paths: Sequence[str | Path] = (), simulate: Simulate | None = None, pictures: Pictures | None = None
     ) -> None:
         self._given = bool(paths)
-        self._found = collect(paths) if paths else Inputs()
-        self._tables = {each.path.stem: each for each in self._found.tables}
+        self._inputs = collect(paths) if paths else Inputs()
+        self._tables = {table.path.stem: table for table in self._inputs.tables}
         self._simulate, self._pictures = simulate, pictures
         self.used: list[str] = []
 
     @property
     def given(self) -> list[xr.Dataset]:
         """All datasets given."""
-        self.used += [str(each.path) for each in self._found.datasets]
-        return [each.data for each in self._found.datasets]
+        self.used += [str(dataset.path) for dataset in self._inputs.datasets]
+        return [dataset.data for dataset in self._inputs.datasets]
 
     def dataset(
         self, experiment: str, model: str = "macro", having: Mapping[str, Any] | None = None, **settings: Any
@@ -78,11 +78,11 @@ class Sources:
 
         Where no path was given it is simulated, with ``settings`` over the defaults.
         """
-        for each in self._found.of(experiment):
-            own = settings_of(each.data)
-            if each.model == model and all(own.get(name) == value for name, value in (having or {}).items()):
-                self.used.append(str(each.path))
-                return each.data
+        for dataset in self._inputs.of(experiment):
+            own = settings_of(dataset.data)
+            if dataset.model == model and all(own.get(name) == value for name, value in (having or {}).items()):
+                self.used.append(str(dataset.path))
+                return dataset.data
         if self._given or self._simulate is None:
             changed = "".join(f" --set {name}={value}" for name, value in settings.items())
             where = f" --model {model}" if model != "macro" else ""
@@ -93,19 +93,19 @@ class Sources:
 
     def laws(self) -> Laws:
         """The first laws given; those of the checkout where no path was given."""
-        if self._found.laws:
-            self.used.append(str(self._found.laws[0].path))
-            return self._found.laws[0].laws
+        if self._inputs.laws:
+            self.used.append(str(self._inputs.laws[0].path))
+            return self._inputs.laws[0].laws
         if self._given or not (RESULTS / "laws.json").is_file():
             self._lacks("laws file", "rmaat fit ltp.nc --out laws.json")
         return Laws.load(self._own("laws.json"))
 
     def runs(self, needed: bool = True) -> list[RunRecord]:
         """All runs given."""
-        if needed and not self._found.runs:
+        if needed and not self._inputs.runs:
             self._lacks("run folder", "rmaat train, then rmaat inspect RUN")
-        self.used += [str(each.path) for each in self._found.runs]
-        return self._found.runs
+        self.used += [str(run.path) for run in self._inputs.runs]
+        return self._inputs.runs
 
     def rows(self, table: str, needed: bool = True) -> list[dict[str, Any]]:
         """Rows of the table ``NAME.json``: given, or the checkout's; each must have its ``KEYS``."""
@@ -137,7 +137,7 @@ class Sources:
         return RESULTS / name
 
     def _lacks(self, what: str, command: str) -> NoReturn:
-        if swept := [str(each.path) for each in self._found.sweeps]:
+        if swept := [str(sweep.path) for sweep in self._inputs.sweeps]:
             told = f"{', '.join(swept)}: a sweep, of which a figure draws one point: astro_sim.select gives it"
             raise InputError(f"figure: no {what} among the given paths ({told})")
         where = "among the given paths" if self._given else "at hand"

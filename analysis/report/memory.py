@@ -75,7 +75,7 @@ def look(index: int, label: str, run: RunRecord) -> Look | None:
 def memory(inputs: Inputs) -> list[Part]:
     """What `rmaat inspect` found in every finished run."""
     named = inputs.named_runs
-    looks = [found for index, (label, run) in enumerate(named) if (found := look(index, label, run)) is not None]
+    looks = [one for index, (label, run) in enumerate(named) if (one := look(index, label, run)) is not None]
     parts: list[Part] = [
         Text(f"{label}: not looked into (diagnostics.json is missing); make it with: {INSPECT} {run.path}", note=True)
         for label, run in named

@@ -131,10 +131,10 @@ def comparisons(runs: Sequence[RunRecord]) -> list[Part]:
     """
     together, left_out = _together(runs)
     parts: list[Part] = [Text(typeset(f"Left out of comparisons: {why}"), note=True) for why in left_out]
-    for task, found in together:
+    for task, arms in together:
         parts.append(Heading(f"{task}: runs compared"))
         try:
-            parts += _comparison(compare_results(found))
+            parts += _comparison(compare_results(arms))
         except InputError as error:
             parts.append(Text(typeset(f"Not compared: {error}"), note=True))
     return parts
@@ -143,9 +143,9 @@ def comparisons(runs: Sequence[RunRecord]) -> list[Part]:
 def verdicts(runs: Sequence[RunRecord]) -> list[str]:
     """A sentence for every comparison that `comparisons` shows."""
     told = []
-    for task, found in _together(runs)[0]:
+    for task, arms in _together(runs)[0]:
         try:
-            told += [typeset(f"On {task}: {sentence}.") for sentence in sentences(compare_results(found))]
+            told += [typeset(f"On {task}: {sentence}.") for sentence in sentences(compare_results(arms))]
         except InputError as error:
             told.append(typeset(f"On {task}: not compared: {error}."))
     return told
@@ -163,7 +163,7 @@ def _together(runs: Sequence[RunRecord]) -> tuple[list[tuple[str, list[Result]]]
             continue
         if isinstance(one, Result):
             together.setdefault((one.task, one.data), []).append(one)
-    return [(task, found) for (task, _), found in together.items() if len({one.arm for one in found}) > 1], left_out
+    return [(task, of) for (task, _), of in together.items() if len({one.arm for one in of}) > 1], left_out
 
 
 def _comparison(comparison: Comparison) -> list[Part]:

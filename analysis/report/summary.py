@@ -42,11 +42,11 @@ NOTHING = "Nothing that was given has a sentence of its own; the sections below 
 
 def summary(inputs: Inputs) -> list[Part]:
     """What was found, the words that it uses, and what was not given."""
-    found, parts = answers(inputs), list[Part]()
-    for question, sentences in found.items():
+    answered, parts = answers(inputs), list[Part]()
+    for question, sentences in answered.items():
         parts += [Heading(question), Bullets(sentences)]
-    parts += [] if found else [Text(NOTHING, note=True)]
-    if words := glossary(found):
+    parts += [] if answered else [Text(NOTHING, note=True)]
+    if words := glossary(answered):
         parts += [Heading("Words used here"), Bullets(words)]
     if absent := "; ".join(f"{what} ({how})" for what, how in not_given(inputs).items()):
         parts.append(Text(f"Not given, so left out: {absent}.", note=True))
@@ -55,8 +55,8 @@ def summary(inputs: Inputs) -> list[Part]:
 
 def answers(inputs: Inputs) -> dict[str, list[str]]:
     """Sentences about everything that was given, by what a reader asks; none about what was not given."""
-    found: dict[str, list[str]] = {question: [] for question in QUESTIONS}
-    astrocyte, laws, model, doubts = found.values()
+    answered: dict[str, list[str]] = {question: [] for question in QUESTIONS}
+    astrocyte, laws, model, doubts = answered.values()
     astrocyte += filter(None, map(experiments.sentence, inputs.datasets))
     for one in inputs.laws:
         prefix = f"{one.path}: " if len(inputs.laws) > 1 else ""
@@ -71,12 +71,12 @@ def answers(inputs: Inputs) -> dict[str, list[str]]:
     doubts += compared
     if not compared and any(run.evaluation is not None for run in inputs.runs):
         doubts.append(ALONE)
-    return {question: sentences for question, sentences in found.items() if sentences}
+    return {question: sentences for question, sentences in answered.items() if sentences}
 
 
-def glossary(found: Mapping[str, Sequence[str]]) -> list[str]:
+def glossary(answered: Mapping[str, Sequence[str]]) -> list[str]:
     """What the words mean that these sentences use and do not explain."""
-    text = " ".join(sentence for group in found.values() for sentence in group)
+    text = " ".join(sentence for group in answered.values() for sentence in group)
     return [meaning for word, meaning in GLOSSARY.items() if word in text]
 
 

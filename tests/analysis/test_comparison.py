@@ -6,9 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from analysis.comparison_parts import comparison_parts
-from analysis.parts import Bullets, Heading, Table, Text
-from analysis.runs import results
 
 import analysis
 from analysis.collect import Inputs
@@ -16,6 +13,8 @@ from analysis.comparison import statistics
 from analysis.comparison.arms import Result
 from analysis.comparison.compare import Comparison, compare_results
 from analysis.comparison.text import arm_rows, as_dict, difference_rows, lines, methods, sentences
+from analysis.report.parts import Bullets, Heading, Table, Text
+from analysis.report.results import comparisons, results
 from astro_sim.common.errors import InputError
 from rmaat.records import read_run
 from tests.analysis.handmade_runs import row, table, write
@@ -293,8 +292,8 @@ def test_a_table_that_tells_which_examples_are_right_pairs_as_its_runs_do(two, t
 
     rows = []
     for run in map(read_run, two):
-        about = {"model": run.run["model"], "examples": run.evaluation["examples"], "right": packed(read_right(run))}
-        rows.append(row(run.run["model"], run.run["settings"]["seed"], run.evaluation["accuracy"], **about))
+        about = {"model": run.run.model, "examples": run.evaluation.examples, "right": packed(read_right(run))}
+        rows.append(row(run.run.model, run.run.settings.seed, run.evaluation.accuracy, **about))
     told, direct = analysis.compare([table(tmp_path / "t.json", *rows)]), analysis.compare(two)
     assert told.notes == direct.notes == ()
     assert [each.estimate for each in told.differences] == [each.estimate for each in direct.differences]
@@ -400,20 +399,20 @@ def test_the_report_compares_where_it_can(two, tmp_path):
     text = write(tmp_path / "text", task="text")
     half = write(tmp_path / "half", seed=3, finished=False, evaluated=False)
     runs = [read_run(path) for path in (*two, text, half)]
-    parts = comparison_parts(runs)
+    parts = comparisons(runs)
     assert [type(part) for part in parts] == [Heading, Bullets, Table, Table]
     assert parts[0].text == "listops: runs compared"
     assert "rmaat is better than rmt by" in parts[1].items[0]
     assert parts[3].rows[0][1].startswith("−")  # a true minus: rmt is worse
-    assert parts[1].items[0] in [each for part in results(Inputs(runs=runs)).parts if isinstance(part, Bullets)
+    assert parts[1].items[0] in [each for part in results(Inputs(runs=runs)) if isinstance(part, Bullets)
                                  for each in part.items]  # fmt: skip
-    assert comparison_parts(runs[:3]) == []
+    assert comparisons(runs[:3]) == []
     again = write(tmp_path / "again", right=answers(0.5, 3))
-    told = comparison_parts([*runs, read_run(again)])
+    told = comparisons([*runs, read_run(again)])
     assert isinstance(told[-1], Text)
     assert told[-1].text.startswith("Not compared: ")
     np.save(two[0] / "predictions.npy", np.zeros((2, 3), np.uint8))
-    assert comparison_parts(runs)[0].text.startswith("Left out of comparisons: ")
+    assert comparisons(runs)[0].text.startswith("Left out of comparisons: ")
 
 
 def test_a_test_split_of_one_example_has_no_variation_of_examples(tmp_path):
