@@ -240,7 +240,11 @@ CHURN = Model(
 
 
 @pytest.mark.parametrize("seeds", [3, *(pytest.param(n, marks=pytest.mark.slow) for n in (5, 10))])
-@pytest.mark.parametrize("model", [LOW, MIDDLE, HIGH], ids=["0.3", "0.6", "0.9"])
+@pytest.mark.parametrize(
+    "model",
+    [pytest.param(LOW, marks=pytest.mark.slow), MIDDLE, pytest.param(HIGH, marks=pytest.mark.slow)],
+    ids=["0.3", "0.6", "0.9"],
+)
 def test_intervals_cover(model, seeds):
     """In 93 to 97 of 100, and 3 binomial standard errors of 1,000 trials: over examples, on this split, of a mean."""
     generator, covered = np.random.default_rng(seeds), np.zeros(3)
@@ -268,7 +272,7 @@ def test_intervals_are_too_wide_rather_than_too_narrow_where_seeds_are_few_and_a
     assert (covered / TRIALS > 0.95 - 3 * BINOMIAL).all(), covered
 
 
-@pytest.mark.parametrize("seeds", [3, 10])
+@pytest.mark.parametrize("seeds", [3, pytest.param(10, marks=pytest.mark.slow)])
 def test_intervals_of_seeds_that_are_no_pairs_cover(seeds):
     generator, covered = np.random.default_rng(seeds), np.zeros(2)
     for _ in range(TRIALS):
@@ -281,6 +285,7 @@ def test_intervals_of_seeds_that_are_no_pairs_cover(seeds):
     assert (covered / TRIALS < 0.97 + 3 * BINOMIAL).all(), covered
 
 
+@pytest.mark.slow
 def test_intervals_of_one_seed_cover_what_they_are_about():
     """The two runs, on other examples: where seeds do not vary, that is the difference of the arms."""
     generator, covered, trials = np.random.default_rng(0), np.zeros(2), 500
@@ -295,7 +300,7 @@ def test_intervals_of_one_seed_cover_what_they_are_about():
     assert covered[1] >= covered[0]  # as if unpaired: wider
 
 
-@pytest.mark.parametrize("seeds", [1, 3, 5])
+@pytest.mark.parametrize("seeds", [1, *(pytest.param(n, marks=pytest.mark.slow) for n in (3, 5))])
 def test_copies_are_no_different_in_95_of_100(seeds):
     """Two arms of one model: a difference is found in 5 of 100 at the most, and 3 binomial standard errors."""
     copy, generator, found = Model(0.4, 0.0, 1.0, 0.5, 0.0, 0.0 if seeds == 1 else 0.1), np.random.default_rng(7), 0

@@ -68,7 +68,7 @@ def all_equal(a: Found, b: Found) -> bool:
 
 
 @pytest.mark.parametrize("dropout", [pytest.param(0.0, marks=pytest.mark.slow), 0.2])
-@pytest.mark.parametrize("name", ["rmaat", "rmt"])
+@pytest.mark.parametrize("name", ["rmaat", pytest.param("rmt", marks=pytest.mark.slow)])
 def test_compiled_equals_plain_and_amrb_equals_bptt(config, laws, name, dropout):
     """Compiled against plain: to 1e-5, since sums may be ordered anew. AMRB against BPTT, both compiled: bit for bit.
 
@@ -108,7 +108,14 @@ class Counting:
         return graph.forward
 
 
-@pytest.mark.parametrize(("rule", "head"), [("scale", "classify"), ("consolidate", "classify"), ("scale", "language")])
+@pytest.mark.parametrize(
+    ("rule", "head"),
+    [
+        ("scale", "classify"),
+        pytest.param("consolidate", "classify", marks=pytest.mark.slow),
+        pytest.param("scale", "language", marks=pytest.mark.slow),
+    ],
+)
 def test_number_of_compilations_does_not_grow_with_segments(config, laws, rule, head):
     """3, 6 and 12 segments share one graph, replay included: factors are tensors, and no stride tells the length."""
     backend = Counting()
@@ -140,7 +147,7 @@ def test_each_shape_is_compiled_once_and_the_limit_of_torch_changes_no_gradient(
     assert backend.graphs == 3
 
 
-@pytest.mark.parametrize("head", ["classify", "language"])
+@pytest.mark.parametrize("head", ["classify", pytest.param("language", marks=pytest.mark.slow)])
 def test_whole_segments_make_one_shape_of_all_lengths_and_change_no_gradient(config, laws, head):
     """Padded or not differs in whether there is a mask: two graphs at most, whatever the length."""
     backend = Counting()
@@ -164,6 +171,7 @@ def test_whole_segments_make_one_shape_of_all_lengths_and_change_no_gradient(con
     assert backend.graphs <= 2
 
 
+@pytest.mark.slow
 def test_amrb_needs_less_memory_than_bptt_when_compiled(laws):
     """7 of 8 segments are replayed: below a third of the bytes; what does not depend on segments is in both."""
     config = RMAATConfig(vocabulary=16, classes=2, width=32, depth=1, segment_length=64, memory_tokens=4)

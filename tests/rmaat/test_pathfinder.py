@@ -170,7 +170,9 @@ def regression_accuracy(pictures):
     return ((table[half:] @ weights > 0) == labels[half:]).mean()
 
 
-@pytest.mark.parametrize(("size", "contours", "count"), [(*KINDS[2], 2000), (*KINDS[6], 1600)])
+@pytest.mark.parametrize(
+    ("size", "contours", "count"), [pytest.param(*KINDS[2], 2000, marks=pytest.mark.slow), (*KINDS[6], 1600)]
+)
 def test_simple_statistics_do_not_tell_the_label(size, contours, count):
     """Held-out accuracy stays within three standard errors of chance: 4.7 % of 1,000 pictures, 5.3 % of 800."""
     accuracy = regression_accuracy([snakes.draw(7, index, size, contours) for index in range(count)])

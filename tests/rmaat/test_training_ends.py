@@ -208,7 +208,8 @@ def test_bfloat16_trains_close_to_float32(listops, laws, tmp_path):
 # torch's own, as it traces: it looks at the .grad of every input, and makes an object of an autograd function.
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")
 @pytest.mark.filterwarnings("ignore:.*autograd.function.Function.* should not be instantiated:DeprecationWarning")
-@pytest.mark.parametrize("model", [pytest.param("rmaat", marks=pytest.mark.slow), "transformer"])
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["rmaat", "transformer"])
 def test_compiled_runs_have_the_curve_of_plain_ones(listops, laws, tmp_path, monkeypatch, model):
     """With the backend "aot_eager", which is torch.compile without its code generation, which takes a minute."""
     compile_ = torch.compile

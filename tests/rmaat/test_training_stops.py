@@ -33,7 +33,8 @@ SMALL = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
+@pytest.mark.slow  # in the default suite: signals in this process, and what ends `rmaat reproduce`
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_a_run_with_a_checkpoint(listops, laws, tmp_path, number):
     """No checkpoint would be due before the last step; --out alone goes on, to the bits of a run in one go."""
     laws.save(tmp_path / "laws.json")
