@@ -10,7 +10,14 @@
 Names are loaded on first use: importing the package does not import torch.
 """
 
+import os
+import sys
 from typing import TYPE_CHECKING
+
+# `python -m rmaat` looks for modules in the working folder first, where a person may have an analysis.py. The rooms are
+# beside this one, so it must not, unless that is where they are. While it looks for this package, argv begins with -m.
+if sys.argv[:1] == ["-m"] and sys.path[0] == os.getcwd() != os.path.dirname(os.path.dirname(__file__)):
+    del sys.path[0]
 
 from astro_sim.common.extras import lazily
 

@@ -5,17 +5,12 @@ when terminated.
 """
 
 import os
-import sys
-
-# `python -m rmaat` looks for modules in the working folder first, where a person may have an analysis.py. The rooms are
-# beside this one, so it must not, unless that is where they are.
-if __name__ == "__main__" and sys.path[0] == os.getcwd() != os.path.dirname(os.path.dirname(os.path.abspath(__file__))):
-    del sys.path[0]
 
 # Threads of torch that wait give way to whoever has work, in place of spinning; read when torch is loaded.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import signal
+import sys
 import warnings
 from contextlib import suppress
 from importlib.metadata import version

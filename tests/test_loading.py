@@ -55,5 +55,5 @@ def test_from_a_comparison_to_a_fit(tmp_path):
     (compared, fitted), done = loaded_after(steps, tmp_path)
     assert not compared & {"torch", "plotly", "matplotlib", "xarray", "numba", "brian2"}
     assert "lmfit" in fitted
-    assert not fitted & {"torch", "numba", "brian2", "matplotlib", "plotly"}
+    assert not fitted & {"torch", "numba", "brian2", "plotly"}
     assert done.stderr == ""
