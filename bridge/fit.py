@@ -1,20 +1,28 @@
 """From datasets to laws: read the curves off, fit every family, choose on evidence."""
 
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from astro_sim.common.errors import InputError
+from astro_sim.common.errors import InputError, require_whole
 from astro_sim.common.files import versions
 from astro_sim.dataset import check, content_digest, require_single, settings_of, stands_for
 from bridge.curves import Curve, read_curve
-from bridge.fitting import AMPLITUDE, CurveFit, Estimate, Noise
+from bridge.fitting import AMPLITUDE, CurveFit, Noise
 from bridge.intervals import bootstrap, profile_interval
 from bridge.laws import Laws
-from bridge.schema import Candidate, LawsDocument, Number, RetentionLaw, Source, finite, residual_autocorrelation
+from bridge.schema import (
+    Candidate,
+    Estimate,
+    LawsDocument,
+    Number,
+    RetentionLaw,
+    Source,
+    finite,
+    residual_autocorrelation,
+)
 from bridge.selection import Attempt, compare
 from bridge.short_term import presynaptic_exponent, short_term, spatial_decay
 
@@ -58,12 +66,13 @@ def fit_laws(
         A dataset that is missing, doubled, of another kind or of another model; too few cycles; a curve that does not
         rise beyond its noise; units that do not match.
     """
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise InputError(f"seed: expected a whole number from 0, got {seed!r}")
-    if isinstance(draws, bool) or not isinstance(draws, int | np.integer) or not 0 <= draws <= 100_000:
-        raise InputError(f"draws: expected a whole number from 0 to 100000, got {draws!r}")
+    seed = require_whole("seed", seed, 0)
+    draws = require_whole("draws", draws, 0, 100_000)
     given: dict[str, xr.Dataset] = {}
-    for dataset in _several(datasets):
+    # A single dataset gets a list around it; so does what is no dataset, and it is refused as such.
+    single = isinstance(datasets, xr.Dataset | str) or not isinstance(datasets, Iterable)
+    several: Any = [datasets] if single else datasets
+    for dataset in several:
         name = stands_for(check(dataset))
         if name not in EXPERIMENTS:
             raise InputError(
@@ -86,7 +95,7 @@ def fit_laws(
     fast = short_term(given["stp"]) if "stp" in given else {}
     return Laws(
         LawsDocument(
-            retention=retention_law(given["ltp"], family, noise, int(draws), int(seed)),
+            retention=retention_law(given["ltp"], family, noise, draws, seed),
             spatial_decay=spatial,
             presynaptic_exponent=exponent,
             short_term=fast,
@@ -95,11 +104,6 @@ def fit_laws(
             versions=versions("rmaat", "numpy", "scipy", "lmfit"),
         )
     )
-
-
-def _several(datasets: Any) -> Iterable[Any]:
-    """A single dataset with a list around it; so is what is no dataset, and refused as such."""
-    return [datasets] if isinstance(datasets, xr.Dataset | str) or not isinstance(datasets, Iterable) else datasets
 
 
 def retention_law(

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from bridge.families import Family, Parameter
-from bridge.schema import REACH, RESOLUTION, residual_deviation, residual_r_squared
+from bridge.schema import REACH, RESOLUTION, Estimate, residual_deviation, residual_r_squared
 
 Array = NDArray[np.float64]
 Noise = Literal["levels", "dynamics"]
@@ -37,16 +37,6 @@ MOST_STARTS = 3  # of the places where a fit may start, those that fit best as t
 EXACT = 1e-6  # residuals, over the largest sample, that another start need not improve on (chosen)
 AT_A_BOUND = 1e-6
 TRAINING_SHARE = 2 / 3  # of the cycles, where the error on the later ones is measured
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A fitted number: value, standard error and 95 % interval (NaN where the fit gives none)."""
-
-    value: float
-    stderr: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)

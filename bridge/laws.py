@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from astro_sim.common.errors import InputError, require_known
+from astro_sim.common.errors import InputError, require_known, require_whole
 from astro_sim.common.files import digest, read_json, write_text
 from astro_sim.common.settings import explain
 from bridge import families
@@ -90,7 +90,7 @@ class Laws:
         A segment stands for a cycle of tau_cycle seconds, so a token for tau_cycle / tokens: exp(-tau_cycle / (tokens
         tau)). Empty if no time constants were fitted.
         """
-        tokens = _whole(tokens, "tokens")
+        tokens = require_whole("tokens", tokens, 1, of="tokens")
         length = self.document.retention.tau_cycle / tokens
         return {name: float(np.exp(-length / tau)) for name, tau in self.short_term.items()}
 
@@ -140,7 +140,7 @@ class Laws:
 
         Source: RMAAT (arXiv 2601.00426).
         """
-        total = _whole(total)
+        total = _segments(total)
         if self._weights is None:
             return self.family.retention(total, self.parameters)
         return np.exp(self.log_retention(total))
@@ -155,7 +155,7 @@ class Laws:
 
         Laws that were reversed need it all the same (`needs_total`).
         """
-        total = _whole(total)
+        total = _segments(total)
         if self._weights is None:
             return self.family.online(total, self.parameters)
         logs = self.log_weights(total)
@@ -163,7 +163,7 @@ class Laws:
 
     def log_weights(self, total: int) -> Array:
         """Logarithms of what RetentionFactor(., T) is proportional to, (T,): of the increments, if not perturbed."""
-        total, perturbation = _whole(total), self.document.perturbation
+        total, perturbation = _segments(total), self.document.perturbation
         if self._weights is None or perturbation is None:
             return self.family.log_increments(total, self.parameters)
         if self._weights == "flat":
@@ -193,7 +193,7 @@ class Laws:
         InputError
             A confidence that is no share between 0 and 1, a T that is no number of segments.
         """
-        total, draws = _whole(total), self.document.retention.draws
+        total, draws = _segments(total), self.document.retention.draws
         if not 0 < confidence < 1:
             raise InputError(f"confidence: expected a share between 0 and 1, got {confidence}")
         if draws is None or self._weights is not None:
@@ -204,7 +204,7 @@ class Laws:
 
     def extrapolates(self, total: int) -> bool:
         """Whether RetentionFactor(., T) rests on cycles that were never simulated."""
-        return _whole(total) > self.fitted_cycles
+        return _segments(total) > self.fitted_cycles
 
     def perturbed(self, kind: str, factor: float = 2.0, seed: int = 0) -> Self:
         """Laws that differ on purpose, to find out whether the simulated law matters to a model.
@@ -228,8 +228,7 @@ class Laws:
         require_known("perturbation", kind, PERTURBATIONS)
         if self.document.perturbation is not None:
             raise InputError(f"these laws are perturbed already ({self.document.perturbation.kind})")
-        if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-            raise InputError(f"seed: expected a whole number from 0, got {seed!r}")
+        seed = require_whole("seed", seed, 0)
         values, origin = self.parameters, ""
         if kind in ("faster", "slower"):
             if not np.isfinite(factor) or factor <= 1:
@@ -250,12 +249,12 @@ class Laws:
                     f"most, less than the {100 * RESOLUTION:g} % from which on there is noise; expected laws of a "
                     "simulation with noise"
                 )
-            k, drawn = int(seed) % law.draws.count, law.draws.draw(int(seed) % law.draws.count)
+            k, drawn = seed % law.draws.count, law.draws.draw(seed % law.draws.count)
             values, origin = {name: drawn[name] for name in values}, f"draw {k} of {law.draws.count}"
         marked = Perturbation(
             kind=kind,  # pyright: ignore[reportArgumentType]  # one of PERTURBATIONS
             factor=float(factor) if kind in ("faster", "slower") else None,
-            seed=int(seed) if kind in ("random", "posterior") else None,
+            seed=seed if kind in ("random", "posterior") else None,
             of=self.digest,
         )
         changed = self.with_parameters(values, origin) if origin else self
@@ -326,11 +325,8 @@ class Laws:
         return laws
 
 
-def _whole(total: int, name: str = "T") -> int:
-    if isinstance(total, bool) or not isinstance(total, int | np.integer) or total < 1:
-        what = "segments" if name == "T" else name
-        raise InputError(f"{name}: expected a whole number of {what} from 1, got {total!r}")
-    return int(total)
+def _segments(total: int) -> int:
+    return require_whole("T", total, 1, of="segments")
 
 
 def readable(contents: dict[str, Any]) -> str:

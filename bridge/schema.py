@@ -1,8 +1,9 @@
 """What stands in laws.json: a closed, versioned schema. ``laws.schema.json`` is made from it."""
 
 import math
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Annotated, Any, Literal, Protocol, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,17 +47,14 @@ def residual_r_squared(residuals: Array, data: Array, weight: Array | None = Non
     return 1.0 - float(np.sum((weight * residuals) ** 2)) / total if total > 0 else float("nan")
 
 
-class Estimated(Protocol):
-    """A number with standard error and interval, NaN where there is none."""
+@dataclass(frozen=True)
+class Estimate:
+    """A fitted number: value, standard error and 95 % interval (NaN where the fit gives none)."""
 
-    @property
-    def value(self) -> float: ...
-    @property
-    def stderr(self) -> float: ...
-    @property
-    def low(self) -> float: ...
-    @property
-    def high(self) -> float: ...
+    value: float
+    stderr: float
+    low: float
+    high: float
 
 
 def _is_near(value: float | None, floor: float) -> bool:
@@ -80,7 +78,7 @@ class Number(Closed):
     origin: str = Field(description="how value and interval were obtained")
 
     @classmethod
-    def of(cls, estimate: Estimated, unit: str, origin: str) -> Self:
+    def of(cls, estimate: Estimate, unit: str, origin: str) -> Self:
         """A fitted number as the file has it."""
         stderr, low, high = (finite(part) for part in (estimate.stderr, estimate.low, estimate.high))
         return cls(value=float(estimate.value), stderr=stderr, low=low, high=high, unit=unit, origin=origin)

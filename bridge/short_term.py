@@ -7,8 +7,8 @@ from scipy import optimize, stats
 
 from astro_sim.common.errors import InputError
 from astro_sim.dataset import settings_of
-from bridge.fitting import CONFIDENCE, Estimate, fit_slope
-from bridge.schema import Number
+from bridge.fitting import CONFIDENCE, fit_slope
+from bridge.schema import Estimate, Number
 
 Array = NDArray[np.float64]
 

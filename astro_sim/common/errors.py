@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Collection, Iterable
+from numbers import Integral
 from typing import Any
 
 MOST_ECHOED = 200  # characters of somebody's input in a message
@@ -57,6 +58,15 @@ def require_known(what: str, name: Any, known: Collection[str]) -> None:
         raise InputError(f"{what}: expected a name ({', '.join(known)}), got {type(name).__name__}")
     if name not in known:
         raise InputError(f"unknown {what} {quoted(name)}; {did_you_mean(name, known)}")
+
+
+def require_whole(name: str, value: Any, least: int, most: int | None = None, of: str = "") -> int:
+    """The value as an int; `InputError` unless it is a whole number (``of`` something) from ``least`` to ``most``."""
+    whole = isinstance(value, Integral) and not isinstance(value, bool)
+    if whole and value >= least and (most is None or value <= most):
+        return int(value)
+    kind, end = f" of {of}" if of else "", "" if most is None else f" to {most}"
+    raise InputError(f"{name}: expected a whole number{kind} from {least}{end}, got {quoted(value)}")
 
 
 def brief(value: Any) -> str:

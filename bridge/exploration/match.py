@@ -14,7 +14,7 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy import optimize
 
-from astro_sim.common.errors import InputError
+from astro_sim.common.errors import InputError, require_whole
 from astro_sim.common.progress import Progress
 from astro_sim.dataset import settings_of
 from bridge.exploration import runs
@@ -120,8 +120,7 @@ def match(
     wanted = sorted({int(total) for total in totals})
     if not wanted or wanted[0] < 2 or any(isinstance(total, bool) for total in totals):
         raise InputError(f"totals: expected numbers of segments from 2, got {[*totals]}")
-    if isinstance(generations, bool) or not isinstance(generations, int | np.integer) or generations < 0:
-        raise InputError(f"generations: expected a whole number from 0, got {generations!r}")
+    generations = require_whole("generations", generations, 0)
     shared, reference = runs.start(model, settings, seed, workers)
     cycles = reference["p_l_cycle"].sizes["cycle"] - 1
     if wanted[-1] > cycles:
@@ -140,12 +139,12 @@ def match(
         done["failed"] += sum(each is None for each in found)
         return np.array([NO_LAW if each is None else float(np.mean([*each.values()])) for each in found])
 
-    with Progress("matching", int(generations) + 1) as progress:
+    with Progress("matching", generations + 1) as progress:
         found: Any = optimize.differential_evolution(
             distances,
             [*zip(low, high, strict=True)],
             strategy="best1bin",
-            maxiter=int(generations),
+            maxiter=generations,
             popsize=MEMBERS,
             tol=0.0,
             callback=lambda intermediate_result: bool(intermediate_result.fun < CLOSE),

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
-from astro_sim.common.errors import InputError, require_known
+from astro_sim.common.errors import InputError, require_known, require_whole
 from astro_sim.common.files import read_json, versions, write_json
 from astro_sim.common.settings import explain
 from astro_sim.dataset import settings_of
@@ -155,20 +155,18 @@ def sensitivity(
         Unknown names, ranges that are none, the linear macro model, or no trajectory whose runs all gave a law.
     """
     require_known("method", method, METHODS)
-    for name, value, least in (("size", size, 2), ("total", total, 2)):
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-            raise InputError(f"{name}: expected a whole number from {least}, got {value!r}")
+    size, total = require_whole("size", size, 2), require_whole("total", total, 2)
     if method == "sobol" and size & (size - 1):
         raise InputError(f"size: expected a power of 2 for Sobol's sequence, got {size}")
     shared, reference = runs.start(model, settings, seed, workers)
     asked = runs.complete(model, reference, ranges)
     curve = read_curve(reference)
     law = families.get(family) if family else compare(curve, noise="levels").attempts[0].fit.family
-    logs, block = design(asked, method, int(size), seed)
+    logs, block = design(asked, method, size, seed)
     found = [runs.curve_of(each) for each in runs.run(model, shared, runs.points(asked, logs), seed, workers)]
     messages = [each for each in found if isinstance(each, str)]
     none = [np.nan] * len(OUTPUTS)
-    values = np.array([none if isinstance(each, str) else _outputs(each, law, int(total)) for each in found])
+    values = np.array([none if isinstance(each, str) else _outputs(each, law, total) for each in found])
     # A design without one of its runs is none: the whole block that it belongs to goes.
     whole = np.isfinite(values).all(1).reshape(-1, block).all(1)
     if whole.sum() < 2:
@@ -179,10 +177,10 @@ def sensitivity(
     return Sensitivity(
         model=model,
         method=method,  # pyright: ignore[reportArgumentType]  # one of METHODS
-        total=int(total),
+        total=total,
         family=law.name,
         ranges=asked,
-        reference=dict(zip(OUTPUTS, np.exp(_outputs(curve, law, int(total))).tolist(), strict=True)),
+        reference=dict(zip(OUTPUTS, np.exp(_outputs(curve, law, total)).tolist(), strict=True)),
         effects=effects(asked, method, logs[kept], dict(zip(OUTPUTS, values[kept].T, strict=True)), seed),
         runs=int(kept.sum()),
         failed=len(messages),

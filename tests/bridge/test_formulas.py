@@ -1,4 +1,4 @@
-"""The formulas of every family against the equation it states, in 60 digits, and its gradient against torch's."""
+"""The formulas of every family against the equation it states, in 400 digits, and its gradient against torch's."""
 
 from itertools import pairwise
 
@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from bridge.families import FAMILIES, get, spline
+from bridge.families.parametric import EXPONENTIAL
 
 e = mpmath.exp
 # 1 - F, typed from the equations
@@ -20,8 +21,8 @@ SURVIVAL = {
     "logistic": lambda t, tau, B: 1 - (1 - e(-t / tau)) / (1 + B * e(-t / tau)),
 }
 VALUES = [
-    ("exponential", {"tau": 0.05}),
-    ("exponential", {"tau": 6.0}),
+    *(("exponential", {"tau": tau}) for tau in (0.05, 0.3, 1.0, 6.0, 97.0, 1e5)),
+    *(("stretched_exponential", {"tau": tau, "b": b}) for tau in (6.0, 1e5) for b in (0.05, 0.6, 1.0, 1.4)),
     ("double_exponential", {"tau": 2.0, "ratio": 8.0, "weight": 0.5}),
     ("double_exponential", {"tau": 9e4, "ratio": 1.05, "weight": 0.999}),
     ("double_exponential", {"tau": 0.1, "ratio": 1e3, "weight": 0.2}),
@@ -53,6 +54,27 @@ def test_increments_and_levels_equal_those_in_high_precision(name, values):
     # logarithms up to 670 and powers up to 14,000 are rounded: 3,000 roundings of 1e-16
     np.testing.assert_allclose(got[normal], increments[normal], rtol=3e-13)
     np.testing.assert_allclose(family.level(np.arange(CYCLES + 1), values), levels, rtol=3e-13, atol=0)
+
+
+def test_increments_live_on_where_float_levels_have_merged():
+    level = EXPONENTIAL.level(np.array([109.0, 110.0]), {"tau": 3.0})
+    assert level[1] - level[0] == 0.0  # the reason for computing increments from logarithms
+    with mpmath.workdps(400):
+        exact = e(mpmath.mpf(-109) / 3) - e(mpmath.mpf(-110) / 3)
+    assert np.exp(EXPONENTIAL.log_increments(110, {"tau": 3.0}))[-1] == pytest.approx(float(exact), rel=1e-12)
+
+
+@pytest.mark.parametrize("tau", [0.5, 3.0, 6.0, 200.0, 1e5, 1e9, 1e15])
+@pytest.mark.parametrize("total", [1, 2, 6, 16, 1000])
+def test_exponential_retention_is_its_closed_form(tau, total):
+    """RetentionFactor(t, T) = (1 - q) q^(t - 1) / (1 - q^T), q = exp(-1 / tau)."""
+    with mpmath.workdps(60):
+        q = mpmath.exp(-1 / mpmath.mpf(tau))
+        exact = np.array([float((1 - q) * q ** (t - 1) / (1 - q**total)) for t in range(1, total + 1)])
+    got = EXPONENTIAL.retention(total, {"tau": tau})
+    normal = exact > 1e-300  # below, doubles have fewer digits, and from t = 745 tau on none
+    np.testing.assert_allclose(got[normal], exact[normal], rtol=1e-12)
+    np.testing.assert_allclose(got[~normal], exact[~normal], rtol=0, atol=1e-300)
 
 
 def test_the_spline_is_the_integral_of_its_rate():

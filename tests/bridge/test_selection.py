@@ -7,7 +7,7 @@ from bridge.curves import Curve
 from bridge.families import FAMILIES
 from bridge.families.parametric import EXPONENTIAL, STRETCHED
 from bridge.fitting import NOISES, fit_curve
-from bridge.intervals import bootstrap, noisy_curve
+from bridge.intervals import noisy_curve
 from bridge.selection import compare
 
 CYCLES = 24
@@ -64,34 +64,3 @@ def test_a_family_asked_for_comes_first_and_the_others_stand_beside_it(name):
     attempts = compare(curve_of(exact(EXPONENTIAL, tau=5.0)), name, "levels").attempts
     assert attempts[0].fit.family.name == name
     assert {each.fit.family.name for each in attempts} == {*FAMILIES, name}
-
-
-@pytest.mark.parametrize("noise", NOISES)
-def test_noisy_curves_have_the_law_and_the_noise_that_was_asked_for(noise):
-    rng = np.random.default_rng(0)
-    A, deviation, values = 2.0, 0.02, {"tau": 6.0}
-    curves = np.array([noisy_curve(EXPONENTIAL, values, A, deviation, CYCLES, noise, rng) for _ in range(4000)])
-    level, kept = EXPONENTIAL.level(np.arange(1, CYCLES + 1), values), np.exp(-1.0 / 6.0)
-    # An error made k cycles ago has shrunk to kept^k of itself.
-    grown = 1.0 if noise == "levels" else np.sqrt(np.cumsum(kept ** (2 * np.arange(CYCLES))))
-    # standard errors of 4,000 curves: 1.6 % of the deviation for a mean, 1.1 % for a deviation; four of each
-    np.testing.assert_allclose(curves.mean(0), A * level, rtol=0, atol=4 * 0.016 * deviation * np.max(grown))
-    np.testing.assert_allclose(curves.std(0), deviation * grown * np.ones(CYCLES), rtol=4 * 0.011)
-
-
-def test_the_bootstrap_draws_replicates_or_simulates_and_leaves_noise_free_curves_alone():
-    rng = np.random.default_rng(5)
-    rise = exact(EXPONENTIAL, tau=6.0)
-    assert bootstrap(curve_of(rise), fit_curve(rise, EXPONENTIAL), count=3) is None
-    noisy = rise + 0.02 * rng.standard_normal(CYCLES)
-    alone = bootstrap(curve_of(noisy), fit_curve(noisy, EXPONENTIAL), count=50)
-    assert alone.method == "curves simulated from the fit, noise in the levels"
-    assert {name: len(column) for name, column in alone.values.items()} == {"tau": 50, "amplitude": 50}
-    apart = np.concatenate([np.zeros((20, 1)), rise + 0.05 * rng.standard_normal((20, CYCLES))], axis=1)[:, None]
-    curve = Curve(apart, {"repetition": 20}, 10.0, "1")
-    drawn = bootstrap(curve, fit_curve(curve.rise, EXPONENTIAL, spread=curve.spread()), count=100)
-    assert drawn.method == "replicates drawn with replacement (20 of repetition)"
-    again = bootstrap(curve, fit_curve(curve.rise, EXPONENTIAL, spread=curve.spread()), count=100)
-    assert drawn == again
-    low, high = np.quantile(drawn.values["tau"], [0.005, 0.995])
-    assert low < 6.0 < high

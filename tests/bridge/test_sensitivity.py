@@ -53,11 +53,8 @@ def test_the_bounded_macro_law_follows_its_time_constant(found):
     assert set(found.reference) == {"first", "last", "saturation"}
 
 
-def test_the_same_seed_gives_the_same_effects(found):
-    again = bridge.sensitivity(**SMALL)
-    assert again.effects == found.effects
-    other = bridge.sensitivity(**SMALL, seed=1)
-    assert other.effects != found.effects
+def test_another_seed_gives_other_effects(found):
+    assert bridge.sensitivity(**SMALL, seed=1).effects != found.effects
 
 
 def test_runs_without_a_law_take_their_trajectory_along():
@@ -137,8 +134,7 @@ def test_other_words_are_refused(word):
         parse_ranges(["beta=1:2", "beta=2:3"])
 
 
-def test_a_cycle_with_a_unit_is_a_cycle():
-    plain, told = (bridge.sensitivity(**SMALL, tau_cycle=length) for length in (12.0, "12 s"))
-    assert told.effects == plain.effects
+def test_a_cycle_with_a_unit_is_a_cycle_and_the_same_seed_gives_the_same_effects(found):
+    assert bridge.sensitivity(**SMALL, tau_cycle="10000 ms").effects == found.effects
     with pytest.raises(InputError, match="tau_cycle: "):
         bridge.sensitivity(**SMALL, tau_cycle="long")

@@ -1,4 +1,4 @@
-"""Short-term time constants and the exponent over repetitions; decay and exponent of one run are in test_distil."""
+"""The numbers beside the retention law: decay in space, exponent of the rate, short-term time constants."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from scipy import stats
 import astro_sim
 from astro_sim.common.errors import InputError
 from astro_sim.dataset import describe
-from bridge.short_term import presynaptic_exponent, short_term
+from bridge.short_term import presynaptic_exponent, short_term, spatial_decay
 
 
 def macro_stp(s, p_s, duty=0.5):
@@ -53,6 +53,7 @@ def test_paired_pulses_give_the_constants_that_went_in():
     assert found["depression"].value == pytest.approx(1 / omega_d, rel=1e-6)
 
 
+@pytest.mark.biology
 def test_the_biophysical_synapse_gives_its_rates_back():
     run = astro_sim.simulate("stp", "biophysical", start=0.1, target="numpy")
     found = short_term(run)
@@ -96,3 +97,23 @@ def test_units_that_do_not_match_are_refused():
 def test_two_rates_are_too_few():
     with pytest.raises(InputError, match="^rate: expected three rates at least to fit an exponent to, got 2$"):
         presynaptic_exponent(rates([[0.1, 0.2]] * 3, np.array([1.0, 2.0])))
+
+
+def test_decay_with_distance_is_the_slope_of_the_logarithm(spatial_dataset, rng):
+    distance = np.hypot(*np.meshgrid(np.arange(4.0), np.arange(4.0)))
+    peak = 0.3 * np.exp(-0.7 * distance)
+    peak[0, 0] = 5.0  # the active process is driven, not reached: its value must not matter
+    number = spatial_decay(spatial_dataset(distance, peak))
+    assert number.value == pytest.approx(0.7, rel=1e-12)
+    assert number.unit == "1/spacing"
+    assert number.low <= 0.7 * (1 + 1e-9)
+    assert number.high >= 0.7 * (1 - 1e-9)
+    noisy = spatial_decay(spatial_dataset(distance, peak * np.exp(0.05 * rng.standard_normal((4, 4)))))
+    assert noisy.low < noisy.value < noisy.high  # the interval is not upside down
+    assert noisy.high - noisy.value == pytest.approx(noisy.value - noisy.low, rel=1e-9)
+
+
+@pytest.mark.parametrize("alpha", [0.25, 1.0, 1.7])
+def test_presynaptic_exponent_is_the_slope_of_logarithms(frequency_dataset, alpha):
+    rate = np.arange(1.0, 11.0)
+    assert presynaptic_exponent(frequency_dataset(rate, 0.1 * rate**alpha)).value == pytest.approx(alpha, rel=1e-12)
