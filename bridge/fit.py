@@ -1,6 +1,7 @@
 """From datasets to laws: read the curves off, fit every family, choose on evidence."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import xarray as xr
