@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from rmaat.models import memory
+
 TABLE = "RMAAT (arXiv 2601.00426, ICLR 2026), Long Range Arena table"
 ABLATION = "RMAAT (arXiv 2601.00426, ICLR 2026), ablations"
 SPLITS = "Long Range Arena, official release"
@@ -100,8 +102,8 @@ def why_not(task: str, model: str | None, data: Mapping[str, Any] | None, settin
         reasons.append(f"{train:,} of {whole:,} training examples")
     if "jpeg" in content.lower():
         reasons.append("pictures from JPEG files")
-    if model == "rmaat" and settings.get("memory_rule") not in (None, "scale"):
-        reasons.append(f"memory rule {settings['memory_rule']}, the paper's is scale")
+    if model == "rmaat" and settings.get("memory_rule") not in (None, memory.PAPER):
+        reasons.append(f"memory rule {settings['memory_rule']}, the paper's is {memory.PAPER}")
     sizes = ", ".join(f"{name} {settings[name]:,}" for name in ("width", "depth", "steps") if name in settings)
     return "; ".join([*reasons, f"small: {sizes}" if sizes else "settings unknown"])
 

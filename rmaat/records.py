@@ -55,15 +55,6 @@ class Record(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    def __getitem__(self, name: str) -> Any:  # until the report reads attributes
-        return self.model_dump(mode="json", by_alias=True)[name]
-
-    def get(self, name: str, default: Any = None) -> Any:
-        return self.model_dump(mode="json", by_alias=True).get(name, default)
-
-    def __contains__(self, name: str) -> bool:
-        return self.get(name) is not None
-
     @classmethod
     def parse(cls, value: Any, where: str) -> Self:
         """From JSON; raises `InputError`, which begins with ``where``."""

@@ -70,7 +70,7 @@ def test_without_the_other_rooms_packages_the_macro_model_and_the_bridge_run(tmp
 
 PROMISED = {
     "": "import astro_sim, bridge; laws = bridge.fit_laws([astro_sim.simulate('ltp', cycles=24)]); laws.retention(16)",
-    "sim": "import astro_sim; astro_sim.simulate('stp', 'biophysical', duration=0.2)",
+    "sim": "import astro_sim; astro_sim.simulate('stp', 'biophysical', intervals=[0.05], start=0.1)",
     "torch": "import rmaat; rmaat.build_model('rmt', rmaat.RMAATConfig(vocabulary=4, classes=2)); rmaat.Stream",
     "report": "import analysis, analysis.figures; analysis.build_report; analysis.compare",
 }

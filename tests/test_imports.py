@@ -27,6 +27,8 @@ ALLOWED = {
         "bridge.families",
         "bridge.exploration.sweep",
         "rmaat.records",
+        "rmaat.settings",
+        "rmaat.models.memory",
     ),
 }
 # may import every room, but only inside functions

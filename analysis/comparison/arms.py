@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from astro_sim.common.errors import InputError
 from astro_sim.common.files import digest, read_json, walk
 from rmaat.records import RunRecord, is_run, read_right, read_run, unpacked
+from rmaat.settings import DECIDED
 
 EXPECTED = "expected run folders, folders of them, or tables that rmaat reproduce wrote (.json)"
 NEUTRAL = ("seed", "device", "log_every", "checkpoint_every", "tensorboard")  # no arm of their own
-OF_THE_TASK = ("vocabulary", "classes", "head", "trainable_laws")  # the last is asked for as laws.trainable
 IN_A_ROW = {
     "task": str, "model": str, "name": str, "seed": int, "data": dict, "asked": dict, "settings": dict,
     "laws_digest": str, "accuracy": (float, int), "examples": int,
@@ -260,7 +260,7 @@ def _names(arms: list[Result]) -> list[str]:
 
 def _differing(settings: list[Mapping[str, Any]]) -> list[str]:
     """Names of settings that are not the same in all."""
-    known = dict.fromkeys(name for one in settings for name in one if name not in OF_THE_TASK)
+    known = dict.fromkeys(name for one in settings for name in one if name not in DECIDED)
     return [name for name in known if len({_setting(one, name) for one in settings}) > 1]
 
 

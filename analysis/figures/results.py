@@ -14,10 +14,10 @@ from analysis.comparison.compare import compare_results
 from analysis.curves import colour
 from analysis.figures.style import DARK, MARKERS, PAGE, SMALL, SOFT, STYLES, dots, legend, new, nothing, plain, tidy
 from astro_sim.common.errors import InputError
+from rmaat.models.memory import RULES
 
 Rows = Sequence[Mapping[str, Any]]
 
-RULES = ("scale", "consolidate", "none")  # of the memory
 STAGES = (8, 16)  # T of the curriculum that are drawn
 ASKED = ("accuracy", "at 2 T", "at 4 T")
 CHANCE = 1 / 8  # of recall: its values are 8
