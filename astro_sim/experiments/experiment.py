@@ -9,20 +9,21 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from astro_sim.common.errors import InputError, did_you_mean
-from astro_sim.common.settings import Settings, split_settings
 from astro_sim.experiments.variables import COMMON, Dimensions, Meanings
 
-if TYPE_CHECKING:  # the front door lists the names and loads neither
+if TYPE_CHECKING:  # listing the names loads none of these
     import numpy as np
     import xarray as xr
+
+    from astro_sim.common.settings import Settings
 
     Run = Callable[[Any, Any, np.random.Generator], xr.Dataset | Generator[Any, Any, xr.Dataset]]
 
 SHARED = {"experiment", "shared", "user_file", "variables"}  # modules of this folder that are no experiments
 # As they are listed to people; one that is not here follows them.
 ORDER = ("stp", "ltp", "spatial", "frequency", "associative", "gliotransmission", "waves", "calcium", "an", "network")
-_FOUND = sorted({module.name for module in iter_modules([str(Path(__file__).parent)])} - SHARED)
-NAMES = tuple(sorted(_FOUND, key=lambda name: ORDER.index(name) if name in ORDER else len(ORDER)))
+_FILES = sorted({module.name for module in iter_modules([str(Path(__file__).parent)])} - SHARED)
+NAMES = tuple(sorted(_FILES, key=lambda name: ORDER.index(name) if name in ORDER else len(ORDER)))
 
 # What the bridge reads of a dataset, with its units, and what an experiment of one's own that stands for it must hold.
 READ: dict[str, dict[str, tuple[str, ...]]] = {
@@ -52,14 +53,16 @@ class Variant:
         goes on top.
     """
 
-    settings: type[Settings]
-    parameters: type[Settings]
+    settings: "type[Settings]"
+    parameters: "type[Settings]"
     run: "Run"
     defaults: Mapping[str, Any] = field(default_factory=dict)
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
-    def complete(self, given: Mapping[str, Any]) -> tuple[Settings, Settings]:
+    def complete(self, given: Mapping[str, Any]) -> "tuple[Settings, Settings]":
         """Protocol and constants from ``given`` on top of a preset on top of the defaults, validated."""
+        from astro_sim.common.settings import split_settings
+
         preset = given.get("preset")
         if preset is not None and not (isinstance(preset, str) and preset in self.presets):
             if not self.presets:

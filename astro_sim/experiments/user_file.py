@@ -9,7 +9,6 @@ from types import ModuleType
 from typing import Any, get_origin
 
 from astro_sim.common.errors import InputError, did_you_mean
-from astro_sim.common.settings import Settings
 from astro_sim.common.user_file import UserFiles, defined
 from astro_sim.experiments.experiment import NAMES, Experiment, NamedExperiment, Variant, require_readable
 
@@ -56,6 +55,8 @@ FILES = UserFiles("an experiment", NAMES, checked)
 
 
 def _require_variant(variant: Any) -> None:
+    from astro_sim.common.settings import Settings
+
     if not isinstance(variant, Variant):
         raise InputError(f"expected a Variant, got {type(variant).__name__}")
     for part in (variant.settings, variant.parameters):
