@@ -116,6 +116,7 @@ def findings() -> str:
     )
     text = ""
     for place, point in enumerate(points, 1):
+        point = point.replace(" %", "\N{NO-BREAK SPACE}%")  # a line does not break there
         line = fill(f"{place}. {point}", 120, subsequent_indent="   ", break_on_hyphens=False, break_long_words=False)
         text += line + "\n"
     return text
@@ -272,8 +273,8 @@ def paper_lra() -> str:
 def paper_ablations() -> str:
     """The paper's ablations."""
     body = [
-        (each.change, paper.TASKS[each.task], f"{each.quantity} ({each.unit})", each.before, each.after)
-        for each in paper.ABLATIONS
+        (row.change, paper.TASKS[row.task], f"{row.quantity} ({row.unit})", row.before, row.after)
+        for row in paper.ABLATIONS
     ]
     return markdown(("change", "task", "quantity", "before", "after"), body)
 
@@ -468,8 +469,8 @@ def length() -> str:
 
 def schema() -> str:
     """Every field of laws.json, from its JSON schema; a heading an object."""
-    whole = json_schema()
-    parts = [("the file", whole), *((name, whole["$defs"][name]) for name in sorted(whole["$defs"]))]
+    document = json_schema()
+    parts = [("the file", document), *((name, document["$defs"][name]) for name in sorted(document["$defs"]))]
     text = ""
     for name, part in parts:
         meaning = part.get("description", "")
@@ -486,11 +487,11 @@ def _kind(about: dict[str, Any]) -> str:
     if "$ref" in about:
         return f"[{about['$ref'].rsplit('/', 1)[1]}](#{about['$ref'].rsplit('/', 1)[1].lower()})"
     if "anyOf" in about:
-        return " or ".join(_kind(each) for each in about["anyOf"])
+        return " or ".join(_kind(kind) for kind in about["anyOf"])
     if "const" in about:
         return f"`{json.dumps(about['const'])}`"
     if "enum" in about:
-        return " or ".join(f"`{json.dumps(each)}`" for each in about["enum"])
+        return " or ".join(f"`{json.dumps(value)}`" for value in about["enum"])
     if about.get("type") == "array":
         return f"list of {_kind(about['items'])}"
     if about.get("type") == "object":
@@ -501,8 +502,8 @@ def _kind(about: dict[str, Any]) -> str:
 
 def _bounds(about: dict[str, Any]) -> str:
     words = {"minimum": "from", "exclusiveMinimum": "above", "maximum": "to", "minItems": "entries from"}
-    found = [f"{word} {about[key]:g}" for key, word in words.items() if key in about]
-    return ", ".join([*found, *(["64 hexadecimal digits"] if "pattern" in about else [])])
+    limits = [f"{word} {about[key]:g}" for key, word in words.items() if key in about]
+    return ", ".join([*limits, *(["64 hexadecimal digits"] if "pattern" in about else [])])
 
 
 TABLES: dict[str, Callable[[], str]] = {
@@ -517,7 +518,7 @@ TABLES: dict[str, Callable[[], str]] = {
 
 def renewed(text: str) -> str:
     """A page with its tables as they should be."""
-    return MARKED.sub(lambda found: f"{found[1]}\n{TABLES[found[2]]()}\n{found[3]}", text)
+    return MARKED.sub(lambda mark: f"{mark[1]}\n{TABLES[mark[2]]()}\n{mark[3]}", text)
 
 
 def main() -> int:

@@ -31,7 +31,7 @@ def check() -> None:
 def measure() -> list[dict[str, Any]]:
     """A row for each thing that is timed: the median of five, or one run where it takes longer."""
     one, many = curve(1), curve(REPETITIONS)
-    fit_one, fit_many = (compare(each, noise="levels").attempts[0].fit for each in (one, many))
+    fit_one, fit_many = (compare(data, noise="levels").attempts[0].fit for data in (one, many))
     short = {
         "six families, held-out errors too, noise in samples": lambda: compare(one, noise="levels"),
         "the same, noise in samples or dynamics": lambda: compare(one),

@@ -245,17 +245,17 @@ def rows() -> list[Row]:
 
 def remarks(packages: set[str | None]) -> dict[str, str]:
     """How far the gradients of the packages' replays are from those of their own BPTT, by `Row.key`."""
-    found = {}
+    texts = {}
     if RMT_PACKAGE in packages:
         without, default = (_difference(partial(_rmt_language, segment=16, use_xl_memories=xl)) for xl in (False, True))
-        found[f"{RMT}, next byte, replay"] = (
+        texts[f"{RMT}, next byte, replay"] = (
             f"; its gradients differ from its BPTT's by {without:.0e}, by {default:.2f} with its default XL memories, "
             "which its forward pass leaves out"
         )
     if "memformer" in packages:
         difference = _difference(partial(_memformer, segment=16, last=True))
-        found["Memformer, replay"] = f"; its gradients differ from its BPTT's by {difference:.0e}"
-    return found
+        texts["Memformer, replay"] = f"; its gradients differ from its BPTT's by {difference:.0e}"
+    return texts
 
 
 def _difference(build: Callable[[bool], Built]) -> float:

@@ -36,13 +36,13 @@ def problems(method: str, sets: int = SETS) -> list[Problem]:
     inputs = np.repeat([[1.0], [0.0]], 50, axis=0).reshape(2, 50, 1).swapaxes(0, 1).reshape(100, 1) * np.ones(6)
     parameters = [MacroParameters(method=method, beta=2 + k / SETS) for k in range(sets)]  # pyright: ignore[reportArgumentType]
     coupling = geometry.coupling(geometry.positions("grid", 3, np.random.default_rng(0)), 1.0, parameters[0].coupling)
-    return [Problem(rest(3).pack(), times, inputs, coupling, each) for each in parameters]
+    return [Problem(rest(3).pack(), times, inputs, coupling, one) for one in parameters]
 
 
 def numpy_euler(batch: list[Problem], steps: int) -> np.ndarray:
     """The same in NumPy, all sets at once: Euler on arrays (sets, ...)."""
     p = batch[0].parameters
-    beta = np.array([each.parameters.beta for each in batch])[:, None, None]
+    beta = np.array([problem.parameters.beta for problem in batch])[:, None, None]
     coupling = batch[0].coupling.reshape(9, 9)
     x_pre, x_post = np.zeros((len(batch), 3)), np.zeros((len(batch), 3))
     s, p_s, p_l = (np.zeros((len(batch), 3, 3)) for _ in range(3))

@@ -28,7 +28,7 @@ def trial(truth: str, noise: Noise, cycles: int, deviation: float, repeat: int) 
     """Simulate one curve, fit all families to it, and take the one with the lowest AICc."""
     family, values = FAMILIES[truth], TRUTHS[truth]
     rise = curve(truth, noise, cycles, deviation, repeat)
-    ranked: dict[Noise, list[CurveFit]] = {each: ranking(rise, [*FAMILIES.values()], each) for each in NOISES}
+    ranked: dict[Noise, list[CurveFit]] = {kind: ranking(rise, [*FAMILIES.values()], kind) for kind in NOISES}
     best = ranked[noise][0]
     horizon = 100 * cycles
     return Trial(
@@ -42,15 +42,15 @@ def trial(truth: str, noise: Noise, cycles: int, deviation: float, repeat: int) 
 def trials(noise: Noise, cycles: int, deviation: float, repeats: int = REPEATS) -> dict[str, list[Trial]]:
     """Trials of every family, side by side on all cores."""
     jobs = [(truth, noise, cycles, deviation, repeat) for truth in TRUTHS for repeat in range(repeats)]
-    found = side_by_side(trial, jobs)
-    return {truth: found[k * repeats : (k + 1) * repeats] for k, truth in enumerate(TRUTHS)}
+    results = side_by_side(trial, jobs)
+    return {truth: results[k * repeats : (k + 1) * repeats] for k, truth in enumerate(TRUTHS)}
 
 
 def check() -> None:
     """Without noise to speak of, every family is taken for itself."""
     for truth in TRUTHS:
-        found = trial(truth, "levels", 24, 1e-4, 0)
-        require(found.distance <= 0.002, f"{truth} was taken for {found.chosen}, {found.distance:.4f} away")
+        result = trial(truth, "levels", 24, 1e-4, 0)
+        require(result.distance <= 0.002, f"{truth} was taken for {result.chosen}, {result.distance:.4f} away")
 
 
 def measure() -> list[dict[str, Any]]:
@@ -58,17 +58,17 @@ def measure() -> list[dict[str, Any]]:
     rows = []
     for noise in NOISES:
         for cycles, deviation in SETTINGS:
-            for truth, found in trials(noise, cycles, deviation).items():
+            for truth, curves in trials(noise, cycles, deviation).items():
                 rows.append(
                     {
                         "noise in": noise,
                         "cycles": cycles,
                         "noise": deviation,
                         "truth": truth,
-                        **{name: sum(each.chosen == name for each in found) for name in FAMILIES},
-                        "shape right": sum(each.shape for each in found),
-                        "95th of distances": round(float(np.quantile([each.distance for each in found], 0.95)), 4),
-                        "kind of noise recognised": sum(each.noise == noise for each in found),
+                        **{name: sum(one.chosen == name for one in curves) for name in FAMILIES},
+                        "shape right": sum(one.shape for one in curves),
+                        "95th of distances": round(float(np.quantile([one.distance for one in curves], 0.95)), 4),
+                        "kind of noise recognised": sum(one.noise == noise for one in curves),
                     }
                 )
     return rows

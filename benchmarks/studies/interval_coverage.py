@@ -19,8 +19,8 @@ def trial(name: str, noise: Noise, repeat: int) -> list[tuple[bool, bool]]:
     fit = fit_curve(rise, FAMILIES[name], noise)
     held = []
     for parameter, value in truths(name).items():
-        found = fit.amplitude if parameter == AMPLITUDE.name else fit.parameters[parameter]
-        symmetric = bool(found.low <= value <= found.high)  # none, NaN, holds nothing
+        fitted = fit.amplitude if parameter == AMPLITUDE.name else fit.parameters[parameter]
+        symmetric = bool(fitted.low <= value <= fitted.high)  # none, NaN, holds nothing
         held.append((symmetric, Profile(rise, fit, parameter).holds(value)))
     return held
 

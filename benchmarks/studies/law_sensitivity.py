@@ -24,22 +24,22 @@ def check() -> None:
     """Of x^2 / y the elasticities are 2 and -1."""
     ranges = {"x": (1.0, 3.0), "y": (0.5, 4.0)}
     logs, _ = design(ranges, "morris", 4, seed=0)
-    found = {e.parameter: e.mean for e in effects(ranges, "morris", logs, {"first": logs @ [2.0, -1.0]}, seed=0)}
-    right = all(abs((found[name] or 0.0) - true) <= 1e-9 for name, true in (("x", 2.0), ("y", -1.0)))
-    require(right, f"elasticities of x^2 / y: expected 2 and -1, got {found}")
+    elasticities = {e.parameter: e.mean for e in effects(ranges, "morris", logs, {"first": logs @ [2.0, -1.0]}, seed=0)}
+    right = all(abs((elasticities[name] or 0.0) - true) <= 1e-9 for name, true in (("x", 2.0), ("y", -1.0)))
+    require(right, f"elasticities of x^2 / y: expected 2 and -1, got {elasticities}")
 
 
 def measure() -> list[dict[str, Any]]:
     """A row a study, output and parameter."""
     rows = []
     for name in STUDIES:
-        found = study(name)
+        result = study(name)
         rows += [
             {
                 "curve": name,
-                "law": found.family,
-                "runs": found.runs,
-                "failed": found.failed,
+                "law": result.family,
+                "runs": result.runs,
+                "failed": result.failed,
                 "output": effect.output,
                 "parameter": effect.parameter,
                 "mean elasticity": None if effect.mean is None else round(effect.mean, 3),
@@ -47,7 +47,7 @@ def measure() -> list[dict[str, Any]]:
                 "spread": None if effect.spread is None else round(effect.spread, 3),
                 "half width of size": round(effect.confidence, 3),
             }
-            for effect in found.effects
+            for effect in result.effects
         ]
     return rows
 

@@ -34,15 +34,15 @@ def trailing(tree: bytes) -> list[int]:
 
 def arguments(tree: bytes) -> list[int]:
     """All arguments of the root that are digits."""
-    depth, found = 0, []
+    depth, digits = 0, []
     for code in tree:
         if code == CLOSE:
             depth -= 1
         elif code >= 10:
             depth += 1
         elif depth == 1:
-            found.append(code)
-    return found
+            digits.append(code)
+    return digits
 
 
 KNOWN: dict[str, Callable[[bytes], Key]] = {
@@ -56,8 +56,8 @@ KNOWN: dict[str, Callable[[bytes], Key]] = {
 def check() -> None:
     """The parts of a tree by hand: [MIN 3 7 [MAX 1 2 ] 9 [SM 4 4 ] 5 ]."""
     tree = from_source("[MIN 3 7 [MAX 1 2 ] 9 [SM 4 4 ] 5 ]")
-    found = (leading(tree), trailing(tree), sorted(arguments(tree)), evaluate(tree))
-    require(found == ([3, 7], [5], [3, 5, 7, 9], 2), f"the tree is taken apart wrongly: {found}")
+    parts = (leading(tree), trailing(tree), sorted(arguments(tree)), evaluate(tree))
+    require(parts == ([3, 7], [5], [3, 5, 7, 9], 2), f"the tree is taken apart wrongly: {parts}")
 
 
 def measure(train: int = TRAIN, test: int = TEST) -> list[dict[str, Any]]:
@@ -71,8 +71,8 @@ def measure(train: int = TRAIN, test: int = TEST) -> list[dict[str, Any]]:
     right: Counter[str] = Counter()
     for tree, value in islice(trees, test):
         for name, key in KNOWN.items():
-            found = tables[name].get(key(tree)) or tables[root][KNOWN[root](tree)]
-            right[name] += found.most_common(1)[0][0] == value
+            counts = tables[name].get(key(tree)) or tables[root][KNOWN[root](tree)]
+            right[name] += counts.most_common(1)[0][0] == value
     return [
         {"known": name, "accuracy": round(right[name] / test, 4), "keys": len(tables[name])} for name in KNOWN
     ]  # fmt: skip

@@ -35,7 +35,7 @@ def simulate(name: str, doubled: bool = False) -> xr.Dataset:
     return astro_sim.simulate("ltp", model, seed=0, **settings, **(twice if doubled else {}))
 
 
-def told(laws: bridge.Laws) -> str:
+def parameters_of(laws: bridge.Laws) -> str:
     """Parameters with their intervals."""
     return "; ".join(
         f"{name} {n.value:.3g}" + ("" if n.low is None else f" ({n.low:.3g} to {n.high:.3g})")
@@ -78,7 +78,7 @@ def measure() -> list[dict[str, Any]]:
                 "delta_6/delta_1": round(float(steps[5] / steps[0]), 3),
                 "falling steps": int((steps < 0).sum()),
                 "family": laws.family.name,
-                "parameters": told(laws),
+                "parameters": parameters_of(laws),
                 "noise in": laws.document.retention.noise,
                 "tau (cycles)": round(exponential.document.retention.parameters["tau"].value, 3),
                 "tau at twice the activity": round(at_twice.document.retention.parameters["tau"].value, 3),

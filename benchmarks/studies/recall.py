@@ -115,8 +115,8 @@ def curriculum(rule: str, seed: int) -> list[dict[str, Any]]:
     learner, rows = Learner(rule, seed), []
     for segments in STAGES:
         steps = learner.train(segments, STAGE_STEPS)
-        found = learner.accuracy(segments)
-        rows.append(_row("curriculum", rule, seed, segments, steps, found, **_longer(learner, segments)))
+        accuracy = learner.accuracy(segments)
+        rows.append(_row("curriculum", rule, seed, segments, steps, accuracy, **_longer(learner, segments)))
     rows[-1]["every k"] = [learner.accuracy(k + 1) for k in range(1, STAGES[-1])]
     return rows
 

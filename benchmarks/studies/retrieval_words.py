@@ -54,8 +54,8 @@ def cut(values: NDArray[np.float64], labels: NDArray[np.int64]) -> tuple[float, 
 def accuracy(known: Callable[[Pair], float], train: storage.Split, test: storage.Split) -> float:
     """Share of test pairs that the cut chosen on training pairs answers rightly."""
     threshold, above = cut(np.array([known(pair) for pair in train.symbols()]), np.asarray(train.labels))
-    found = np.array([known(pair) for pair in test.symbols()])
-    return float((np.where(found >= threshold, above, 1 - above) == test.labels).mean())
+    values = np.array([known(pair) for pair in test.symbols()])
+    return float((np.where(values >= threshold, above, 1 - above) == test.labels).mean())
 
 
 def joints(split: storage.Split) -> Callable[[Pair], float]:
