@@ -169,54 +169,21 @@ def _scan(settings: CalciumSettings, parameters: process.ProcessParameters, seed
     )
 
 
-SCAN = {
-    **process.LI_RINZEL,
-    "stimulus": "scan",
-    "levels": tuple(round(0.30 + 0.01 * k, 3) for k in range(41)),
-    "duration": 400.0,
-    "interval": 0.1,
-    "dt": 0.02,
-    "C_start": 0.1,
-}
+# No external drive (F_ex 0): a constant inflow of IP3 is the stimulus that both modes encode.
+INFLOW = {"stimulus": "inflow", "onset": 0.0, "transient": 100.0, "F_ex": 0.0, "dt": 0.01, "interval": 0.02}
 PRESETS = {
     "g_chi": process.G_CHI,
     "li_rinzel": {
-        **process.LI_RINZEL,
-        "stimulus": "clamp",
-        "levels": (0.3, 0.4, 0.5, 0.6, 0.7),
-        "duration": 300.0,
-        "transient": 200.0,
-        "onset": 0.0,
-        "C_event": 0.3,
-        "C_start": 0.1,
-        "dt": 0.01,
+        **process.LI_RINZEL, "stimulus": "clamp", "levels": (0.3, 0.4, 0.5, 0.6, 0.7), "duration": 300.0,
+        "transient": 200.0, "onset": 0.0, "C_event": 0.3, "C_start": 0.1, "dt": 0.01,
     },
-    "scan": SCAN,
-    # No external drive (F_ex 0): a constant inflow of IP3 is the stimulus that the two encode.
-    "am": {
-        **process.AM,
-        "stimulus": "inflow",
-        "onset": 0.0,
-        "levels": (0.01, 0.02, 0.04, 0.08),
-        "duration": 300.0,
-        "transient": 100.0,
-        "C_event": 0.25,
-        "F_ex": 0.0,
-        "dt": 0.01,
-        "interval": 0.02,
+    "scan": {
+        **process.LI_RINZEL, "stimulus": "scan", "levels": tuple(round(0.30 + 0.01 * k, 3) for k in range(41)),
+        "duration": 400.0, "interval": 0.1, "dt": 0.02, "C_start": 0.1,
     },
-    "fm": {
-        **process.FM,
-        "stimulus": "inflow",
-        "onset": 0.0,
-        "levels": (0.02, 0.04, 0.08, 0.15),
-        "duration": 400.0,
-        "transient": 100.0,
-        "F_ex": 0.0,
-        "dt": 0.01,
-        "interval": 0.02,
-    },
-}
+    "am": {**process.AM, **INFLOW, "levels": (0.01, 0.02, 0.04, 0.08), "duration": 300.0, "C_event": 0.25},
+    "fm": {**process.FM, **INFLOW, "levels": (0.02, 0.04, 0.08, 0.15), "duration": 400.0},
+}  # fmt: skip
 EXPERIMENT = Experiment(
     "calcium of one astrocyte under spikes, IP3 clamp, puff, uncaging, drive; bifurcation scan",
     {"biophysical": Variant(CalciumSettings, process.ProcessParameters, run, process.G_CHI, PRESETS)},

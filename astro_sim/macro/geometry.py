@@ -14,41 +14,25 @@ from astro_sim.common.errors import InputError, require_known
 Array = NDArray[np.float64]
 
 
-def _grid(n: int, _: np.random.Generator) -> Array:
+def _grid(n: int) -> Array:
     return np.array(list(np.ndindex(n, n)), dtype=np.float64)
 
 
-def _line(n: int, _: np.random.Generator) -> Array:
-    return np.arange(n * n, dtype=float)[:, None]
-
-
-def _ring(n: int, _: np.random.Generator) -> Array:
+def _ring(n: int) -> Array:
     angle = 2 * np.pi * np.arange(n * n) / (n * n)
     radius = 0.5 / np.sin(np.pi / (n * n)) if n > 1 else 0.0  # neighbours are one spacing apart
     return radius * np.stack([np.cos(angle), np.sin(angle)], axis=-1)
 
 
-def _clusters(n: int, _: np.random.Generator) -> Array:
-    """The processes of one postsynaptic neuron lie in a row; the rows lie three spacings apart."""
-    return _grid(n, _) * np.array([3.0, 1.0])
-
-
-def _equidistant(n: int, _: np.random.Generator) -> Array:
-    """Corners of a regular simplex: every two processes are one spacing apart."""
-    return np.eye(n * n) / np.sqrt(2.0)
-
-
-def _random(n: int, generator: np.random.Generator) -> Array:
-    return generator.uniform(0.0, n, size=(n * n, 2))
-
-
 LAYOUTS: dict[str, Callable[[int, np.random.Generator], Array]] = {
-    "grid": _grid,
-    "line": _line,
-    "ring": _ring,
-    "clusters": _clusters,
-    "equidistant": _equidistant,
-    "random": _random,
+    "grid": lambda n, _: _grid(n),
+    "line": lambda n, _: np.arange(n * n, dtype=float)[:, None],
+    "ring": lambda n, _: _ring(n),
+    # The processes of one postsynaptic neuron lie in a row; the rows lie three spacings apart.
+    "clusters": lambda n, _: _grid(n) * np.array([3.0, 1.0]),
+    # Corners of a regular simplex: every two processes are one spacing apart.
+    "equidistant": lambda n, _: np.eye(n * n) / np.sqrt(2.0),
+    "random": lambda n, generator: generator.uniform(0.0, n, size=(n * n, 2)),
 }
 
 
@@ -85,9 +69,8 @@ def distances(at: Array) -> Array:
 
     n = at.shape[0]
     flat = at.reshape(n * n, -1)
-    return np.asarray(cdist(flat, flat), dtype=np.float64).reshape(
-        n, n, n, n
-    )  # broadcasting would hold n^6 numbers for a simplex
+    between = np.asarray(cdist(flat, flat), dtype=np.float64)  # broadcasting would hold n^6 numbers for a simplex
+    return between.reshape(n, n, n, n)
 
 
 def coupling(at: Array, scale: float, row_sum: float) -> Array:

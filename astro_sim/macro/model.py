@@ -28,25 +28,13 @@ class LatchingWarning(UserWarning):
 
 @dataclass(frozen=True)
 class MacroRun:
-    """Sampled states of one run.
+    """Sampled states of one run."""
 
-    Attributes
-    ----------
-    time : array, (time,)
-        s.
-    state : MacroState
-        Each field with a leading time axis.
-    input_pre, input_post : array, (time, n)
-        Input in force just after each sample (at the last one: just before it).
-    final : array, (states,)
-        Packed state at the end.
-    """
-
-    time: Array
-    state: MacroState
-    input_pre: Array
-    input_post: Array
-    final: Array
+    time: Array  # (time,), s
+    state: MacroState  # each field with a leading time axis
+    input_pre: Array  # (time, n), in force just after each sample (at the last one: just before it)
+    input_post: Array  # (time, n)
+    final: Array  # (states,), packed state at the end
 
 
 class MacroModel:
