@@ -15,7 +15,7 @@ import xarray as xr
 
 from astro_sim import experiments
 from astro_sim.common.brian import own_preferences
-from astro_sim.common.errors import InputError
+from astro_sim.common.errors import InputError, require_whole
 from astro_sim.common.settings import describe as describe_fields
 from astro_sim.common.signals import interrupts_heard
 from astro_sim.common.user_file import PASSED, located
@@ -105,11 +105,10 @@ def simulate_many(
 
 def require_seed(seed: Any) -> int:
     """The seed as a plain number, or `InputError`: it is no whole number from 0, or none that a file can hold."""
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise InputError(f"seed: expected a whole number from 0, got {seed!r}")
-    if seed > MOST_SEED:
+    number = require_whole("seed", seed, 0)
+    if number > MOST_SEED:
         raise InputError(f"seed: expected at most {MOST_SEED}, got {seed}")
-    return int(seed)
+    return number
 
 
 class _Point(NamedTuple):

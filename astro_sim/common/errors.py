@@ -62,9 +62,10 @@ def require_known(what: str, name: Any, known: Collection[str]) -> None:
 
 def require_whole(name: str, value: Any, least: int, most: int | None = None, of: str = "") -> int:
     """The value as an int; `InputError` unless it is a whole number (``of`` something) from ``least`` to ``most``."""
-    whole = isinstance(value, Integral) and not isinstance(value, bool)
-    if whole and value >= least and (most is None or value <= most):
-        return int(value)
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        number = int(value)
+        if least <= number and (most is None or number <= most):
+            return number
     kind, end = f" of {of}" if of else "", "" if most is None else f" to {most}"
     raise InputError(f"{name}: expected a whole number{kind} from {least}{end}, got {quoted(value)}")
 

@@ -13,7 +13,7 @@ import numpy as np
 import xarray as xr
 
 from astro_sim import experiments
-from astro_sim.common.errors import InputError
+from astro_sim.common.errors import InputError, require_whole
 from astro_sim.common.progress import Progress
 from astro_sim.dataset import check, provenance
 from astro_sim.experiments import NamedExperiment
@@ -77,7 +77,8 @@ def sweep(
     >>> dict(runs["p_l_cycle"].isel(post=0, pre=0).sizes)
     {'tau_p_l': 3, 'seed': 2, 'cycle': 3}
     """
-    _require_workers(workers)
+    if workers is not None:
+        require_whole("workers", workers, 1)
     named = experiments.find(experiment)
     points = make(named, named.resolve(model), seed, grid, parameters)
     own = named.attributes(points.model)
@@ -122,7 +123,8 @@ def run_points(
     InputError
         Unknown experiment or model, a seed or number of workers that is none.
     """
-    _require_workers(workers)
+    if workers is not None:
+        require_whole("workers", workers, 1)
     named, seed = experiments.find(experiment), require_seed(seed)
     results: dict[int, xr.Dataset | str] = {}
     asked = [(seed, dict(point)) for point in points]
@@ -138,11 +140,6 @@ def failures(dataset: xr.Dataset) -> list[tuple[dict[str, Any], str]]:
         for place, message in np.ndenumerate(failure.values)
         if message
     ]
-
-
-def _require_workers(workers: int | None) -> None:
-    if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int) or workers < 1):
-        raise InputError(f"workers: expected a whole number from 1, got {workers!r}")
 
 
 def _run(
