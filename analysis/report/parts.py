@@ -162,7 +162,7 @@ def typeset(text: str) -> str:
     left as they are.
     """
     text = text.replace("p^l", "pˡ").replace("p^s", "pˢ").replace("R^2", "R²")
-    text = re.sub(r"(?<![\w).=-])-(?=\d)|(?<=\d )-(?= \d)", "−", text)
+    text = re.sub(r"(?<![\w).=-])-(?=\d)|(?<=\de)-(?=\d)|(?<=\d )-(?= \d)", "−", text)
     return "–" if text == "-" else re.sub(r"(?<=\d) %", "\N{NO-BREAK SPACE}%", text)
 
 

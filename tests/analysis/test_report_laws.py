@@ -179,7 +179,7 @@ def test_autocorrelation_beyond_its_limit_is_flagged(noisy: dict[str, Laws], val
 def test_residuals_of_an_exact_fit_are_not_correlated(laws: Laws) -> None:
     exact = changed(laws, residuals=[1e-17, -1e-17, 0.0, 0.0, 0.0, 0.0], autocorrelation=-0.9)
     assert re.search(
-        r"Residuals are negligible: at most [\d.]+e-15\s% of the saturation, and below 0.1\s%", told(exact)
+        r"Residuals are negligible: at most [\d.]+e−15\s% of the saturation, and below 0.1\s%", told(exact)
     )
     assert "correlated" not in told(exact)
 
