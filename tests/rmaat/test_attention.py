@@ -16,6 +16,7 @@ from rmaat.attention import (
 from rmaat.attention import astromorphic as attend
 from rmaat.attention.features import wide
 from rmaat.attention.scan import exponential_kernel
+from tests.rmaat.refusals import refuses
 
 RULES = [
     Rule(0.25),
@@ -200,13 +201,11 @@ def test_relative_position_keeps_its_precision_under_autocast():
 
 
 def test_sigmoid_is_refused_with_causal():
-    with pytest.raises(InputError, match="sigmoid: not with causal attention"):
-        AstromorphicAttention(8, 2, True, Rule(0.25, sigmoid=True))
+    refuses("sigmoid: not with causal attention", AstromorphicAttention, 8, 2, True, Rule(0.25, sigmoid=True))
     q, k, v, relative, mask = inputs(4, torch.float64)
     with pytest.raises(InputError, match="sigmoid: not with causal attention"):
         astromorphic(q, k, v, relative, mask, Rule(0.25, sigmoid=True), causal=True)
 
 
 def test_width_must_be_a_multiple_of_heads():
-    with pytest.raises(InputError, match="width: expected a multiple of heads = 3, got 8"):
-        AstromorphicAttention(8, 3)
+    refuses("width: expected a multiple of heads = 3, got 8", AstromorphicAttention, 8, 3)

@@ -21,6 +21,7 @@ from rmaat.attention import (
 from rmaat.models.encoder import Block
 from rmaat.models.registry import MEMBERS, build_model
 from rmaat.models.streaming import Stream
+from tests.rmaat.refusals import refuses
 
 VARIANTS = [SoftmaxAttention, LinearAttention, AstromorphicAttention, RetNetAttention, DiagonalStateSpace]
 X = torch.zeros(2, 6, 8)
@@ -52,11 +53,9 @@ MASK = r"mask: expected torch.bool of shape \(2, 6\), got"
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_rows_and_masks_of_a_mixer(variant, causal, x, mask, message):
     layer = variant(8, 2, causal)
-    with pytest.raises(InputError, match=message):
-        layer(x, mask)
+    refuses(message, layer, x, mask)
     if causal and mask is None:
-        with pytest.raises(InputError, match=message):
-            layer.extend(x)
+        refuses(message, layer.extend, x)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -67,8 +66,7 @@ def test_mixers_that_cannot_be(variant):
         (0, 1, "width: expected a whole number from 1, got 0"),
         (8.0, 2, "width: expected a whole number from 1, got 8.0"),
     ):
-        with pytest.raises(InputError, match=message):
-            variant(width, heads)
+        refuses(message, variant, width, heads)
 
 
 @pytest.mark.parametrize(
@@ -88,8 +86,7 @@ def test_mixers_that_cannot_be(variant):
     ],
 )
 def test_constants_that_cannot_be(make, message):
-    with pytest.raises(InputError, match=message):
-        make()
+    refuses(message, make)
 
 
 @pytest.mark.parametrize("causal", [False, True])
@@ -98,8 +95,7 @@ def test_functions_look_at_masks_and_at_relative_position(causal):
     for attend in (lambda mask: astromorphic(q, k, v, None, mask, Rule(), causal),
                    lambda mask: linear_attention(q, k, v, mask, causal)):  # fmt: skip
         for mask in (torch.ones(2, 6), torch.ones(1, 6, dtype=torch.bool)):
-            with pytest.raises(InputError, match=MASK):
-                attend(mask)
+            refuses(MASK, attend, mask)
     # A single row, or a single head, would be spread over all of them.
     for shape in ((2, 1, 4), (1, 6, 4), (2, 7, 4), (6, 4)):
         with pytest.raises(InputError, match=r"shared: expected phi\(R\) of shape \(2, 6, 4\), got torch.float32"):
@@ -113,10 +109,8 @@ def test_tokens_and_lengths_of_a_model(config, laws, name, head):
     shape = (2, 2, 7) if head == "match" else (2, 7)
     tokens = torch.ones(shape, dtype=torch.int64)
     for wrong in (tokens.float(), tokens.int(), tokens[0], tokens[..., :0], tokens[:0], tokens.tolist(), None):
-        with pytest.raises(InputError, match="tokens: expected (int64 of shape|pairs, )"):
-            model(wrong)
-    with pytest.raises(InputError, match="tokens: are on meta, expected cpu, where the model is"):
-        model(tokens.to("meta"))
+        refuses("tokens: expected (int64 of shape|pairs, )", model, wrong)
+    refuses("tokens: are on meta, expected cpu, where the model is", model, tokens.to("meta"))
     lengths = torch.full(shape[:-1], 7)
     for wrong in (
         lengths.float(),
@@ -126,8 +120,7 @@ def test_tokens_and_lengths_of_a_model(config, laws, name, head):
         lengths + 1,
         lengths.tolist(),
     ):
-        with pytest.raises(InputError, match="lengths: expected . whole numbers from 1 to 7, got"):
-            model(tokens, wrong)
+        refuses("lengths: expected . whole numbers from 1 to 7, got", model, tokens, wrong)
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.trace.*:DeprecationWarning")
@@ -136,10 +129,8 @@ def test_a_trace_is_refused(config, laws, name):
     """It would keep the number of rows of its example, and be wrong at any other."""
     model = build_model(name, config, laws).eval()
     message = "torch.jit.trace: would be right at the length of its example alone; expected torch.compile"
-    with pytest.raises(InputError, match=message):
-        torch.jit.trace(model, torch.ones(1, 6, dtype=torch.int64))
-    with pytest.raises(InputError, match=message):
-        torch.jit.trace(model.encoder.blocks[0].attention, torch.zeros(1, 6, 8))
+    refuses(message, torch.jit.trace, model, torch.ones(1, 6, dtype=torch.int64))
+    refuses(message, torch.jit.trace, model.encoder.blocks[0].attention, torch.zeros(1, 6, 8))
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])

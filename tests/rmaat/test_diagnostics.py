@@ -5,7 +5,6 @@ import json
 import pytest
 import torch
 
-from astro_sim.common.errors import InputError
 from rmaat.models import diagnostics
 from rmaat.models.registry import MEMBERS, build_model
 from rmaat.models.streaming import Stream
@@ -13,6 +12,7 @@ from rmaat.records import read_run
 from rmaat.tasks import storage
 from rmaat.training.evaluation import inspect
 from rmaat.training.run import train
+from tests.rmaat.refusals import refuses
 
 
 def made(name, config, laws, **changes):
@@ -85,13 +85,10 @@ def test_memory_norms_and_what_is_kept_of_the_first(config, laws, rule):
     kept = diagnostics.kept_of_first(model, tokens, [1, 2, 4])
     assert kept[0] > kept[1] > kept[2] > 0
     for totals in ([], [0]):
-        with pytest.raises(InputError, match="totals: expected numbers of segments from 1"):
-            diagnostics.kept_of_first(model, tokens, totals)
+        refuses("totals: expected numbers of segments from 1", diagnostics.kept_of_first, model, tokens, totals)
     pairs = made("rmaat", config, laws, head="match")
-    with pytest.raises(InputError, match="inspect: pairs have two towers"):
-        diagnostics.look(pairs, tokens, torch.tensor([24, 24]))
-    with pytest.raises(InputError, match="tokens: expected 30 for T = 5, got 24"):
-        diagnostics.kept_of_first(model, tokens, [5])
+    refuses("inspect: pairs have two towers", diagnostics.look, pairs, tokens, torch.tensor([24, 24]))
+    refuses("tokens: expected 30 for T = 5, got 24", diagnostics.kept_of_first, model, tokens, [5])
     factors = laws.retention(4)
     expected = {"scale": factors.prod(), "consolidate": factors[0], "none": 1.0}[rule]
     assert diagnostics.direct_weight(model, 4) == pytest.approx(expected, rel=1e-12)
@@ -144,8 +141,7 @@ def test_inspect_leaves_a_file_that_the_record_reads(listops, laws, tmp_path, ca
         else:
             assert found["memory_norm"] is None
             assert found["first"] is None
-    with pytest.raises(InputError, match="examples: expected at least 1, got 0"):
-        inspect(run, examples=0)
+    refuses("examples: expected at least 1, got 0", inspect, run, examples=0)
     from rmaat.__main__ import main
 
     assert main(["inspect", str(tmp_path / "rmaat"), "--examples", "2"]) == 0
@@ -168,5 +164,4 @@ def test_broken_diagnostics_are_refused(listops, laws, tmp_path, contents, messa
     settings = {"width": 8, "heads": 2, "depth": 1, "feedforward": 8, "steps": 1, "device": "cpu"}
     train("listops", listops, laws, tmp_path / "run", settings=settings)
     (tmp_path / "run" / "diagnostics.json").write_text(json.dumps(contents))
-    with pytest.raises(InputError, match=message):
-        read_run(tmp_path / "run")
+    refuses(message, read_run, tmp_path / "run")

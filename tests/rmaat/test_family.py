@@ -9,6 +9,7 @@ from rmaat.models.classifier import SequenceClassifier
 from rmaat.models.language import LanguageModel
 from rmaat.models.registry import MEMBERS, RMAAT, build_model, count_parameters, get, resolve, without_effect
 from rmaat.models.streaming import Stream
+from tests.rmaat.refusals import refuses
 
 RECURRENT = [name for name, member in MEMBERS.items() if member.recurrent]
 AT_ONCE = [name for name in MEMBERS if name not in RECURRENT]
@@ -49,10 +50,8 @@ def test_pairs_may_be_swapped(config, laws, name):
     other[0, 1, 0] = 1 + other[0, 1, 0] % 15
     assert (model(other, lengths)[0] - expected[0]).abs().max() > 1e-6
     for wrong in (lengths.T, lengths.flatten()):
-        with pytest.raises(InputError, match="lengths: expected 6 whole numbers from 1 to 20"):
-            model(tokens, wrong)
-    with pytest.raises(InputError, match=r"tokens: expected pairs, \(batch, 2, length\), got \(3, 20\)"):
-        model(tokens[:, 0])
+        refuses("lengths: expected 6 whole numbers from 1 to 20", model, tokens, wrong)
+    refuses(r"tokens: expected pairs, \(batch, 2, length\), got \(3, 20\)", model, tokens[:, 0])
 
 
 # At LRA's small size, at the paper's kind of size, and for language modelling.
@@ -113,8 +112,7 @@ def test_all_that_recur_take_the_law(config, laws, other_laws, batch, name, rule
     config = config.replace(memory_rule=rule, presynaptic_exponent=0.25, spatial_decay=1.0)
     difference = made(name, config, laws)(*batch) - made(name, config, other_laws)(*batch)
     assert difference[0].abs().max() > 1e-4
-    with pytest.raises(InputError, match=f"memory_rule: '{rule}' needs laws"):
-        build_model(name, config)
+    refuses(f"memory_rule: '{rule}' needs laws", build_model, name, config)
 
 
 @pytest.mark.parametrize("name", MEMBERS)
@@ -162,12 +160,10 @@ def test_settings_that_another_leaves_no_use_for(config):
 @pytest.mark.parametrize("name", AT_ONCE)
 def test_models_without_segments_say_what_they_lack(config, laws, name):
     model = build_model(name, config.replace(max_length=20), laws)
-    with pytest.raises(InputError, match="tokens: expected at most max_length = 20 of them, got 21"):
-        model(torch.ones(1, 21, dtype=torch.int64))
+    refuses("tokens: expected at most max_length = 20 of them, got 21", model, torch.ones(1, 21, dtype=torch.int64))
     with pytest.raises(InputError, match=f"readout: 'memory' needs a model with memory, and '{name}' has none"):
         build_model(name, config.replace(readout="memory"), laws)
-    with pytest.raises(InputError, match=f"the model '{name}' has no segments and no memory"):
-        Stream(model)
+    refuses(f"the model '{name}' has no segments and no memory", Stream, model)
 
 
 @pytest.mark.parametrize(
@@ -182,12 +178,10 @@ def test_models_without_segments_say_what_they_lack(config, laws, name):
     ],
 )
 def test_bad_settings_are_refused(change, message):
-    with pytest.raises(InputError, match=message):
-        RMAATConfig(**{"vocabulary": 16, "classes": 10, **change})
+    refuses(message, RMAATConfig, **{"vocabulary": 16, "classes": 10, **change})
 
 
 def test_an_unknown_name_is_refused(config, laws):
-    with pytest.raises(InputError, match=r"unknown model 'transfomer'; did you mean 'transformer'\?"):
-        build_model("transfomer", config, laws)
+    refuses(r"unknown model 'transfomer'; did you mean 'transformer'\?", build_model, "transfomer", config, laws)
     with pytest.raises(InputError, match="head: RMAAT classifies; rmaat.build_model makes the language model"):
         RMAAT(config.replace(head="language"), laws)

@@ -14,6 +14,7 @@ import rmaat
 from astro_sim.common.errors import InputError
 from rmaat.huggingface import RMAATForSequenceClassification, RMAATPreTrainedConfig, right_lengths
 from rmaat.models.registry import RMAAT, build_model
+from tests.rmaat.refusals import refuses
 
 LABELS = torch.tensor([0, 4, 2])
 
@@ -148,8 +149,7 @@ def test_the_random_state_decides_the_weights_as_without_transformers(config, la
     ],
 )
 def test_masks_that_are_no_right_padding(mask, message):
-    with pytest.raises(InputError, match=f"attention_mask: .*{message}"):
-        right_lengths(torch.ones(2, 3, dtype=torch.int64), torch.tensor(mask))
+    refuses(f"attention_mask: .*{message}", right_lengths, torch.ones(2, 3, dtype=torch.int64), torch.tensor(mask))
 
 
 def test_lengths_of_a_mask():
@@ -159,19 +159,15 @@ def test_lengths_of_a_mask():
 
 
 def test_folders_of_the_two_kinds_are_told_apart(folder, config, laws, tmp_path):
-    with pytest.raises(InputError, match="written through transformers"):
-        rmaat.from_pretrained(folder)
+    refuses("written through transformers", rmaat.from_pretrained, folder)
     rmaat.save_pretrained(RMAAT(config, laws), tmp_path / "plain")
-    with pytest.raises(InputError, match="written by rmaat.save_pretrained"):
-        load(tmp_path / "plain")
+    refuses("written by rmaat.save_pretrained", load, tmp_path / "plain")
 
 
 def test_only_classifiers(config, laws):
     model = build_model("rmaat", config.replace(head="language", classes=None), laws)
-    with pytest.raises(InputError, match="LanguageModel: expected a model that classifies"):
-        RMAATForSequenceClassification.wrap(model)
-    with pytest.raises(InputError, match="vocabulary: missing"):
-        RMAATPreTrainedConfig().build()
+    refuses("LanguageModel: expected a model that classifies", RMAATForSequenceClassification.wrap, model)
+    refuses("vocabulary: missing", RMAATPreTrainedConfig().build)
 
 
 def test_a_configuration_that_was_changed(folder):
@@ -180,11 +176,9 @@ def test_a_configuration_that_was_changed(folder):
     raw = json.loads(written)
     raw["laws"]["retention"]["parameters"]["tau"]["value"] = 3.0
     path.write_text(json.dumps(raw))
-    with pytest.raises(InputError, match="config.json: laws: "):
-        load(folder)
+    refuses("config.json: laws: ", load, folder)
     path.write_text(written)
-    with pytest.raises(InputError, match="labels: expected 5, the classes of the model, got 3"):
-        load(folder, num_labels=3)
+    refuses("labels: expected 5, the classes of the model, got 3", load, folder, num_labels=3)
 
 
 @pytest.mark.parametrize(
@@ -199,22 +193,18 @@ def test_weights_that_do_not_fit(folder, change, message):
     weights = load_file(folder / "model.safetensors")
     change(weights)
     save_file(weights, folder / "model.safetensors", {"format": "pt"})
-    with pytest.raises(InputError, match=message):
-        load(folder)
+    refuses(message, load, folder)
 
 
 def test_no_pickle_is_read(folder):
     path = folder / "model.safetensors"
     whole = path.read_bytes()
     path.write_bytes(whole[:1000])
-    with pytest.raises(InputError, match="not readable, perhaps truncated"):
-        load(folder)
+    refuses("not readable, perhaps truncated", load, folder)
     path.write_bytes(whole)
-    with pytest.raises(InputError, match="use_safetensors: False would read a pickle"):
-        load(folder, use_safetensors=False)
+    refuses("use_safetensors: False would read a pickle", load, folder, use_safetensors=False)
     path.rename(folder / "pytorch_model.bin")
-    with pytest.raises(InputError, match="pytorch_model.bin: a pickle can run code"):
-        load(folder)
+    refuses("pytorch_model.bin: a pickle can run code", load, folder)
 
 
 def test_a_file_in_the_way(config, laws, tmp_path):
@@ -243,8 +233,7 @@ def contents(folder):
 def test_what_could_not_be_loaded_again_replaces_nothing(folder, change, message):
     model, before = load(folder), contents(folder)
     change(model)
-    with pytest.raises(InputError, match=message):
-        model.save_pretrained(folder)
+    refuses(message, model.save_pretrained, folder)
     assert contents(folder) == before
 
 
@@ -285,8 +274,7 @@ def test_a_vocabulary_can_grow_and_shrink(folder, inputs, tmp_path, tokens):
     assert torch.equal(model(**inputs).logits, before)
     last = torch.full((1, 3), tokens - 1)
     expected = model(last).logits
-    with pytest.raises(InputError, match=f"tokens: expected ids from 0 to {tokens - 1}"):
-        model(last + 1)
+    refuses(f"tokens: expected ids from 0 to {tokens - 1}", model, last + 1)
     model.save_pretrained(tmp_path)
     assert torch.equal(load(tmp_path)(last).logits, expected)
     assert load(tmp_path).config.settings["vocabulary"] == tokens
@@ -306,10 +294,8 @@ def test_a_vocabulary_can_grow_and_shrink(folder, inputs, tmp_path, tokens):
 def test_no_vocabulary(folder, arguments, message):
     model = load(folder)
     before = model.model.encoder.embedding
-    with pytest.raises(InputError, match=message):
-        model.resize_token_embeddings(*arguments)
+    refuses(message, model.resize_token_embeddings, *arguments)
     for table in (nn.Embedding(20, 4), nn.Linear(8, 8)):
-        with pytest.raises(InputError, match="embeddings: expected nn.Embedding of 8 features, got"):
-            model.set_input_embeddings(table)
+        refuses("embeddings: expected nn.Embedding of 8 features, got", model.set_input_embeddings, table)
     assert model.model.encoder.embedding is before
     assert model.model.config.vocabulary == 16

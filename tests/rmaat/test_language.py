@@ -9,6 +9,7 @@ from torch.nn.functional import cross_entropy
 from astro_sim.common.errors import InputError
 from rmaat.models.diagnostics import peak_extra_bytes
 from rmaat.models.registry import MEMBERS, build_model
+from tests.rmaat.refusals import refuses
 
 
 @pytest.fixture
@@ -123,18 +124,15 @@ def test_generation_refuses_bad_use(language, laws):
         with pytest.raises(InputError, match="expected whole numbers count and top_k from 1 and a finite temperature"):
             model.generate(prompt, **given)
     for wrong in (torch.ones(3, dtype=torch.int64), torch.ones(1, 3), torch.ones(0, 3, dtype=torch.int64)):
-        with pytest.raises(InputError, match="tokens: expected int64 of shape"):
-            model.generate(wrong, 1)
-    with pytest.raises(InputError, match="tokens: expected ids from 0 to 15, got 20 to 20"):
-        model.generate(20 * prompt, 1)
+        refuses("tokens: expected int64 of shape", model.generate, wrong, 1)
+    refuses("tokens: expected ids from 0 to 15, got 20 to 20", model.generate, 20 * prompt, 1)
     with pytest.raises(InputError, match="tokens: the model 'transformer' takes at most max_length = 40 of them"):
         made("transformer", language, laws).generate(prompt, 60)
     with pytest.raises(InputError, match="T: row 0 was announced with 2 segments, and this is number 3"):
         made("rmaat", language.replace(memory_rule="scale"), laws).generate(prompt, 20, total=2)
     scaled = made("rmaat", language.replace(memory_rule="scale"), laws).train()
     scaled.generate(prompt, 9, total=2)  # reads 0, the prompt, and all but the last that it writes: 12 in all
-    with pytest.raises(InputError, match="this is number 3"):
-        scaled.generate(prompt, 10, total=2)
+    refuses("this is number 3", scaled.generate, prompt, 10, total=2)
     assert scaled.training
 
 

@@ -23,6 +23,7 @@ from rmaat.tasks.enwik8 import Enwik8Settings
 from rmaat.tasks.recall import RecallSettings
 from rmaat.training.evaluation import evaluate
 from rmaat.training.run import train
+from tests.rmaat.refusals import refuses
 from tests.rmaat.run_folders import same_weights, without_clock
 
 DUMP = bytes(random.Random(0).choices(range(32, 127), k=2_850))
@@ -147,8 +148,7 @@ def test_missing_dumps_are_told(tmp_path):
         (tmp_path / "nothing", f"{tmp_path / 'nothing'}: no such file; expected {packed}, or the folder of one"),
         (tmp_path, f"{tmp_path}: no enwik8 inside; expected {packed}"),
     ):
-        with pytest.raises(InputError, match=re.escape(message)):
-            storage.prepare("enwik8", tmp_path / "out", SMALL, source=source)
+        refuses(re.escape(message), storage.prepare, "enwik8", tmp_path / "out", SMALL, source=source)
 
 
 @pytest.mark.parametrize("model", ["rmaat", "transformer"])
@@ -242,5 +242,4 @@ def test_recall_is_generated_into_a_data_folder(tmp_path):
         storage.prepare("recall", tmp_path / "d", RecallSettings(segment=4096, segments=4096, train=10**9))
     with pytest.raises(InputError, match="recall: this task is generated; leave --source out"):
         storage.prepare("recall", tmp_path / "d", settings, source=tmp_path)
-    with pytest.raises(InputError, match="lag: expected less than segments = 3, got 3"):
-        RecallSettings(segments=3, lag=3)
+    refuses("lag: expected less than segments = 3, got 3", RecallSettings, segments=3, lag=3)

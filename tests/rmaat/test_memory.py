@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from astro_sim.common.errors import InputError
 from bridge.retention import Retention
 from rmaat.models import memory
 from rmaat.models.memory import RULES
+from tests.rmaat.refusals import refuses
 
 ROOT = Path(__file__).parents[2]
 SCALE, CONSOLIDATE, NONE = RULES[memory.PAPER], RULES[memory.DEFAULT], RULES[memory.NONE]
@@ -71,8 +71,7 @@ def test_a_stream_takes_the_factors_of_the_table(laws, rule):
 
 @pytest.mark.parametrize("rule", [SCALE, CONSOLIDATE], ids=lambda rule: rule.name)
 def test_rules_that_use_laws_say_so(rule):
-    with pytest.raises(InputError, match=f"memory_rule: '{rule.name}' needs laws; give some, or choose \"none\""):
-        rule.require_laws(None)
+    refuses(f"memory_rule: '{rule.name}' needs laws; give some, or choose \"none\"", rule.require_laws, None)
     NONE.require_laws(None)
     assert torch.equal(NONE.factors(None, [2], 2), torch.ones(1, 2, dtype=torch.float64))
 

@@ -9,6 +9,7 @@ from rmaat.config import RMAATConfig
 from rmaat.models.base import evaluating
 from rmaat.models.encoder import sinusoids
 from rmaat.models.registry import RMAAT, build_model
+from tests.rmaat.refusals import refuses
 
 RULES = ["scale", "consolidate", "none"]
 READOUTS = ["memory", "last", "mean"]
@@ -194,8 +195,7 @@ def bad(tokens, lengths=None):
 )
 def test_bad_input_is_refused(config, laws, given, message):
     model = RMAAT(config, laws)
-    with pytest.raises(InputError, match=message):
-        model(*given)
+    refuses(message, model, *given)
 
 
 @pytest.mark.parametrize(
@@ -212,13 +212,10 @@ def test_bad_input_is_refused(config, laws, given, message):
     ],
 )
 def test_bad_settings_are_refused(change, message):
-    with pytest.raises(InputError, match=message.replace("?", r"\?")):
-        RMAATConfig(**{"vocabulary": 16, "classes": 10, **change})
+    refuses(message.replace("?", r"\?"), RMAATConfig, **{"vocabulary": 16, "classes": 10, **change})
 
 
 def test_models_are_built_by_name(config, laws):
     assert isinstance(build_model("rmaat", config, laws), RMAAT)
-    with pytest.raises(InputError, match=r"unknown model 'rmat'; did you mean 'rmaat'\?"):
-        build_model("rmat", config, laws)
-    with pytest.raises(InputError, match="memory_rule: 'consolidate' needs laws"):
-        build_model("rmaat", config)
+    refuses(r"unknown model 'rmat'; did you mean 'rmaat'\?", build_model, "rmat", config, laws)
+    refuses("memory_rule: 'consolidate' needs laws", build_model, "rmaat", config)

@@ -19,6 +19,7 @@ from rmaat.records import read_run
 from rmaat.tasks import Task, storage
 from rmaat.training.evaluation import evaluate
 from rmaat.training.run import train
+from tests.rmaat.refusals import refuses
 
 ROW = ", line 16: split 'test', example 0"  # where its rows are handed over
 # Which of two halves of the symbols does the first one come from?
@@ -137,8 +138,7 @@ def test_data_that_another_version_of_the_file_made_are_not_measured(halves, law
     train("halves", "first", laws, "run", "rmaat", SMALL)
     halves.write_text(HALVES.replace("SYMBOLS = 300", "SYMBOLS = 200"))
     storage.prepare(halves, "fewer", settings())
-    with pytest.raises(InputError, match=r"^fewer: has vocabulary 201, the run was trained with 301$"):
-        evaluate("run", "fewer")
+    refuses(r"^fewer: has vocabulary 201, the run was trained with 301$", evaluate, "run", "fewer")
     halves.write_text(HALVES + "\n")
     storage.prepare(halves, "same", settings(), seed=1)
     assert evaluate("run", "same")["trained_on"] == 0
@@ -250,8 +250,7 @@ def test_the_run_and_its_report_say_which_file_made_the_data(halves, laws):
     assert source in page
     assert "NOT comparable" not in page
     Path("halves").rename("moved")
-    with pytest.raises(InputError, match=r"halves: the run's data are not there any more; expected --data DIR"):
-        evaluate("run")
+    refuses(r"halves: the run's data are not there any more; expected --data DIR", evaluate, "run")
     assert evaluate("run", "moved")["split"] == "test"
 
 
@@ -319,8 +318,7 @@ DEFINITIONS = {
 def test_what_defines_no_task_is_told(name, text, told, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path(name).write_text(text)
-    with pytest.raises(InputError, match=f"^{re.escape(told)}"):
-        tasks.find(name)
+    refuses(f"^{re.escape(told)}", tasks.find, name)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from astro_sim.common.errors import InputError
 from rmaat import tasks
 from rmaat.tasks import pathfinder, snakes, storage
 from rmaat.tasks.pathfinder import PathfinderSettings
+from tests.rmaat.refusals import refuses
 
 KINDS = [(size, contours) for size in snakes.SCALES for contours in snakes.PADDLES]
 SMALL = PathfinderSettings(contours="curv_baseline", train=30, valid=10, test=10)
@@ -211,8 +212,7 @@ def test_labels_are_balanced():
 def test_settings_and_name():
     assert tasks.find("pathfinder").task is pathfinder.TASK
     assert PathfinderSettings().replace(size=64).size == 64
-    with pytest.raises(InputError, match="size: expected 32, 64 or 128 .pixels., got 48"):
-        PathfinderSettings(size=48)
+    refuses("size: expected 32, 64 or 128 .pixels., got 48", PathfinderSettings, size=48)
     with pytest.raises(
         InputError, match="contours: expected 'curv_contour_length_14', 'curv_contour_length_9' or 'cur"
     ):
@@ -355,12 +355,10 @@ def test_metadata_that_are_no_text_are_told(release, tmp_path, name, raw, messag
 def test_metadata_are_never_unpickled(release, tmp_path):
     file = release / "metadata" / "9.npy"
     np.save(file, np.array([["imgs/9", "sample_0.png", "0", "1"]], dtype=object), allow_pickle=True)
-    with pytest.raises(InputError, match=r"9.npy: a numpy array; expected text, as the release's metadata are"):
-        read(release, tmp_path / "out")
+    refuses(r"9.npy: a numpy array; expected text, as the release's metadata are", read, release, tmp_path / "out")
     file.write_bytes(b"")
     (release / "metadata" / "10.npy").write_bytes(b"")
-    with pytest.raises(InputError, match="metadata: the metadata name no pictures"):
-        read(release, tmp_path / "out")
+    refuses("metadata: the metadata name no pictures", read, release, tmp_path / "out")
     file.rename(file.with_name("nine.npy"))
     with pytest.raises(InputError, match=r"nine.npy: expected a number for a name, as in the release's metadata/0.npy"):
         read(release, tmp_path / "out")
@@ -422,5 +420,4 @@ def test_examples_are_drawn():
     shown = [axes.images[0].get_array() for axes in figures.pathfinder(pictures, labels).axes]
     for row, label in ((shown[:8], 1), (shown[8:], 0)):
         np.testing.assert_array_equal(row, pictures[labels == label][:8])
-    with pytest.raises(InputError, match="pictures: expected 8 of label 1, got 0"):
-        figures.pathfinder(pictures, np.zeros(40, dtype=np.int64))
+    refuses("pictures: expected 8 of label 1, got 0", figures.pathfinder, pictures, np.zeros(40, dtype=np.int64))

@@ -20,6 +20,7 @@ from rmaat.models import weights
 from rmaat.models.classifier import SequenceClassifier
 from rmaat.models.language import LanguageModel
 from rmaat.models.registry import MEMBERS, RMAAT, build_model
+from tests.rmaat.refusals import refuses
 
 FILES = ["config.json", "laws.json", "model.safetensors"]
 
@@ -210,29 +211,24 @@ def test_no_network_is_one_line(monkeypatch):
         raise ConnectionError("no route to the Hub\nand a long story")
 
     monkeypatch.setattr("rmaat.hub.snapshot_download", download)
-    with pytest.raises(InputError, match=r"^runs/best: no such folder, and .* \(no route to the Hub\)$"):
-        rmaat.from_pretrained("runs/best")
+    refuses(r"^runs/best: no such folder, and .* \(no route to the Hub\)$", rmaat.from_pretrained, "runs/best")
 
 
 # --- what is refused
 
 
 def test_a_folder_that_is_none(tmp_path):
-    with pytest.raises(InputError, match="missing: no such folder$"):
-        rmaat.from_pretrained(tmp_path / "missing")
-    with pytest.raises(InputError, match="missing: no such folder, and not a name on the Hub"):
-        rmaat.from_pretrained(str(tmp_path / "missing"))
+    refuses("missing: no such folder$", rmaat.from_pretrained, tmp_path / "missing")
+    refuses("missing: no such folder, and not a name on the Hub", rmaat.from_pretrained, str(tmp_path / "missing"))
     with pytest.raises(InputError, match=r"xxx \.\.\. \(10,000 characters\): no such folder") as told:
         rmaat.from_pretrained("x" * 10_000)
     assert len(str(told.value)) < 300
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="file: a file; expected the folder of a model"):
-        rmaat.from_pretrained(tmp_path / "file")
+    refuses("file: a file; expected the folder of a model", rmaat.from_pretrained, tmp_path / "file")
 
 
 def test_an_option_that_loading_has_not(folder):
-    with pytest.raises(InputError, match="unknown strict; the model is as its config.json says"):
-        rmaat.from_pretrained(folder, strict=False)
+    refuses("unknown strict; the model is as its config.json says", rmaat.from_pretrained, folder, strict=False)
 
 
 def test_a_place_that_is_taken(config, laws, tmp_path):
@@ -246,11 +242,9 @@ def test_a_place_that_is_taken(config, laws, tmp_path):
 
 def test_models_that_could_not_be_loaded_again_are_not_saved(config, laws, tmp_path):
     model = RMAAT(config, laws)
-    with pytest.raises(InputError, match="unknown model 'mine'"):
-        rmaat.save_pretrained(SequenceClassifier("mine", model.encoder), tmp_path)
+    refuses("unknown model 'mine'", rmaat.save_pretrained, SequenceClassifier("mine", model.encoder), tmp_path)
     model.head.double()
-    with pytest.raises(InputError, match="weights: expected one type .* got torch.float32, torch.float64"):
-        rmaat.save_pretrained(model, tmp_path)
+    refuses("weights: expected one type .* got torch.float32, torch.float64", rmaat.save_pretrained, model, tmp_path)
     assert names(tmp_path) == []
 
 
@@ -289,15 +283,13 @@ def test_a_wrong_config(folder, changes, message):
 )
 def test_a_wrong_setting(folder, change, message):
     edit(folder, config={**json.loads((folder / "config.json").read_text())["config"], **change})
-    with pytest.raises(InputError, match=message):
-        rmaat.from_pretrained(folder)
+    refuses(message, rmaat.from_pretrained, folder)
 
 
 @pytest.mark.parametrize("text", ["{", "[1, 2]", '"rmaat"', "null", "\x00\x01"])
 def test_a_config_that_is_none(folder, text):
     (folder / "config.json").write_text(text)
-    with pytest.raises(InputError, match=r"config.json: not (a model configuration|the configuration of a model)"):
-        rmaat.from_pretrained(folder)
+    refuses(r"config.json: not (a model configuration|the configuration of a model)", rmaat.from_pretrained, folder)
 
 
 @pytest.mark.parametrize(
@@ -310,25 +302,21 @@ def test_a_config_that_is_none(folder, text):
 )
 def test_a_missing_file(folder, name, message):
     (folder / name).unlink()
-    with pytest.raises(InputError, match=message):
-        rmaat.from_pretrained(folder)
+    refuses(message, rmaat.from_pretrained, folder)
 
 
 def test_other_laws(folder, config, laws, other_laws, tmp_path):
     other_laws.save(folder / "laws.json")
-    with pytest.raises(InputError, match="laws.json: other laws"):
-        rmaat.from_pretrained(folder)
+    refuses("laws.json: other laws", rmaat.from_pretrained, folder)
     edit(folder, laws_digest=other_laws.digest)  # now only the weights remember
-    with pytest.raises(InputError, match="model.safetensors: made with other laws"):
-        rmaat.from_pretrained(folder)
+    refuses("model.safetensors: made with other laws", rmaat.from_pretrained, folder)
 
 
 def test_a_missing_tensor(folder, laws):
     weights = load_file(folder / "model.safetensors")
     del weights["encoder.memory"]
     save_file(weights, folder / "model.safetensors", {"laws_digest": laws.digest})
-    with pytest.raises(InputError, match="the tensor 'encoder.memory' is missing"):
-        rmaat.from_pretrained(folder)
+    refuses("the tensor 'encoder.memory' is missing", rmaat.from_pretrained, folder)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.99])
@@ -336,8 +324,7 @@ def test_truncated_weights(folder, share):
     path = folder / "model.safetensors"
     whole = path.read_bytes()
     path.write_bytes(whole[: int(share * len(whole))])
-    with pytest.raises(InputError, match="not a readable safetensors file, perhaps truncated"):
-        rmaat.from_pretrained(folder)
+    refuses("not a readable safetensors file, perhaps truncated", rmaat.from_pretrained, folder)
 
 
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "best.pt", "best.pth", "last.CKPT", "model.pkl"])
@@ -346,16 +333,14 @@ def test_a_pickle_beside(folder, name, described):
     (folder / "model.safetensors").rename(folder / name)
     if not described:
         (folder / "config.json").unlink()
-    with pytest.raises(InputError, match=f"{name}: a pickle can run code when it is read; only safetensors are read"):
-        rmaat.from_pretrained(folder)
+    refuses(f"{name}: a pickle can run code when it is read; only safetensors are read", rmaat.from_pretrained, folder)
 
 
 @pytest.mark.parametrize("zipped", [True, False])
 def test_a_pickle_under_the_name_of_weights(folder, zipped):
     model = rmaat.from_pretrained(folder)
     torch.save(model.state_dict(), folder / "model.safetensors", _use_new_zipfile_serialization=zipped)
-    with pytest.raises(InputError, match="model.safetensors: a pickle under another name; only safetensors are read"):
-        rmaat.from_pretrained(folder)
+    refuses("model.safetensors: a pickle under another name; only safetensors are read", rmaat.from_pretrained, folder)
 
 
 # --- what was there stays whole
@@ -398,11 +383,9 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_weights_that_could_not_be_loaded_again_replace_nothing(folder, config, laws, change, message):
     model, before = RMAAT(config, laws), contents(folder)
     change(model)
-    with pytest.raises(InputError, match=message):
-        rmaat.save_pretrained(model, folder)
+    refuses(message, rmaat.save_pretrained, model, folder)
     assert contents(folder) == before
-    with pytest.raises(InputError, match=message):
-        rmaat.save_pretrained(model, folder.with_name("new"))
+    refuses(message, rmaat.save_pretrained, model, folder.with_name("new"))
     assert not folder.with_name("new").exists()
 
 
@@ -424,8 +407,7 @@ def test_a_folder_in_the_place_of_a_file(folder, config, laws):
     (folder / "laws.json").unlink()
     (folder / "laws.json").mkdir()
     before = (folder / "config.json").read_bytes()
-    with pytest.raises(InputError, match="laws.json: exists and is not a regular file"):
-        rmaat.save_pretrained(RMAAT(config, laws), folder)
+    refuses("laws.json: exists and is not a regular file", rmaat.save_pretrained, RMAAT(config, laws), folder)
     assert (folder / "config.json").read_bytes() == before
     assert names(folder) == FILES
 
@@ -444,8 +426,7 @@ def test_files_of_two_models_never_stand_under_one_description(folder, config, l
     with pytest.raises(KeyboardInterrupt):
         rmaat.save_pretrained(RMAAT(config.replace(readout="last"), laws), folder)
     assert replaced == ["model.safetensors"]
-    with pytest.raises(InputError, match="config.json: no such model configuration"):
-        rmaat.from_pretrained(folder)
+    refuses("config.json: no such model configuration", rmaat.from_pretrained, folder)
 
 
 def test_a_flipped_bit_in_a_tensor_is_refused(folder):
@@ -454,8 +435,7 @@ def test_a_flipped_bit_in_a_tensor_is_refused(folder):
     raw = bytearray(path.read_bytes())
     raw[-3] ^= 1
     path.write_bytes(raw)
-    with pytest.raises(InputError, match="model.safetensors: its tensors were damaged or changed"):
-        rmaat.from_pretrained(folder)
+    refuses("model.safetensors: its tensors were damaged or changed", rmaat.from_pretrained, folder)
 
 
 def test_equal_weights_are_equal_bytes(tmp_path):

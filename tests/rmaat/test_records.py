@@ -14,6 +14,7 @@ from rmaat.records import checkpoints, last_step, read_metrics, read_right, read
 from rmaat.training import evaluation
 from rmaat.training.evaluation import NotKeptWarning, evaluate, inspect
 from rmaat.training.run import train
+from tests.rmaat.refusals import refuses
 
 SMALL = {
     "width": 8, "heads": 2, "depth": 1, "feedforward": 8, "segment_length": 16, "memory_tokens": 2, "batch": 8,
@@ -108,8 +109,7 @@ OTHERS = [
 @pytest.mark.parametrize(("file", "name", "value", "message"), OTHERS)
 def test_results_with_something_of_another_type(run, file, name, value, message):
     change(run / file, name, value)
-    with pytest.raises(InputError, match=f"{file}: {message}"):
-        read_run(run)
+    refuses(f"{file}: {message}", read_run, run)
 
 
 @pytest.mark.parametrize("text", ["[]", "3", "null", '"text"', "", "{", DEEP, "9" * 5_000, '{"schema_version": NaN}'])
@@ -153,15 +153,12 @@ def test_predictions_that_are_none(run):
     whole = path.read_bytes()
     for content in (b"", whole[:-3], whole[:20], b"\x93NUMPY\x01\x00\x10\x00{'descr': 'x" + b" " * 90, b"text"):
         path.write_bytes(content)
-        with pytest.raises(InputError, match="predictions.npy: not a readable array"):
-            read_right(read_run(run))
+        refuses("predictions.npy: not a readable array", read_right, read_run(run))
     np.save(path, np.zeros((2, 3)))
-    with pytest.raises(InputError, match=r"predictions.npy: expected whole numbers \(2, 16\), got float64 \(2, 3\)"):
-        read_right(read_run(run))
+    refuses(r"predictions.npy: expected whole numbers \(2, 16\), got float64 \(2, 3\)", read_right, read_run(run))
     path.write_bytes(whole)
     (run / "evaluation.json").unlink()
-    with pytest.raises(InputError, match="predictions.npy: without evaluation.json; make both with rmaat evaluate"):
-        read_right(read_run(run))
+    refuses("predictions.npy: without evaluation.json; make both with rmaat evaluate", read_right, read_run(run))
 
 
 def unfinished(run: Path) -> Path:
@@ -226,8 +223,7 @@ def test_a_checkpoint_whose_moments_are_none(run, listops, laws, change, message
     tensors = load_file(path)
     change(tensors)
     save_file(tensors, path)
-    with pytest.raises(InputError, match=f"optimizer.safetensors: {message}"):
-        train("listops", listops, laws, run, resume=True)
+    refuses(f"optimizer.safetensors: {message}", train, "listops", listops, laws, run, resume=True)
 
 
 # --- what cannot be kept
@@ -289,5 +285,4 @@ def test_weights_that_are_not_numbers(run):
     tensors["head.1.weight"][:] = float("nan")
     save_file(tensors, path, {"laws_digest": record.run.laws_digest})
     for look, message in ((evaluate, "the loss on test is nan"), (inspect, "what is found is not finite")):
-        with pytest.raises(InputError, match=f"{message}; the weights are not those of a sound run"):
-            look(run)
+        refuses(f"{message}; the weights are not those of a sound run", look, run)

@@ -24,6 +24,7 @@ from rmaat.records import last_step, read_metrics, read_right, read_run, unpacke
 from rmaat.reproduce import BASE, PRESETS, TASKS, Place, Plan, ablations, longest, lra, reproduce
 from rmaat.tasks import storage
 from rmaat.tasks.listops import ListOpsSettings
+from tests.rmaat.refusals import refuses
 
 TINY = """
 [model]
@@ -86,8 +87,7 @@ def test_the_table_has_every_model_on_every_task_and_seed():
         ((("listops",), ("rma",), 1), r"unknown model 'rma'; did you mean 'rmaat'\?"),
         ((("listops",), ("rmaat",), 0), "seeds: expected at least 1, got 0"),
     ):
-        with pytest.raises(InputError, match=message):
-            lra(*arguments)
+        refuses(message, lra, *arguments)
 
 
 def test_ablations_differ_from_the_base_in_what_they_say(laws):
@@ -361,8 +361,7 @@ def test_settings_over_the_preset_are_checked_before_anything_runs(place, tmp_pa
         ({"accumulate": 3}, r"batch: expected a multiple of accumulate, 3, got 8 \(listops\)"),
         ({"seed": 1}, "seed: the number of seeds decides it; leave it out"),
     ):
-        with pytest.raises(InputError, match=message):
-            list(reproduce(plans, place, tmp_path / "out.json", "lra tiny", over=over))
+        refuses(message, list, reproduce(plans, place, tmp_path / "out.json", "lra tiny", over=over))
     assert not place.runs.exists()
     (row,) = reproduce(plans, place, tmp_path / "out.json", "lra tiny", over={"steps": 2, "memory_tokens": 3})
     assert (row["settings"]["steps"], row["settings"]["memory_tokens"]) == (2, 2)

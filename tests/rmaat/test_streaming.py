@@ -10,6 +10,7 @@ from rmaat.models.diagnostics import peak_extra_bytes
 from rmaat.models.language import Decoder
 from rmaat.models.registry import MEMBERS, build_model
 from rmaat.models.streaming import HEARD, Stream, StreamWarning
+from tests.rmaat.refusals import refuses
 
 RECURRENT = [name for name, member in MEMBERS.items() if member.recurrent]
 RULES = ["scale", "consolidate", "none"]
@@ -50,8 +51,7 @@ def test_a_stream_of_a_language_model(config, laws, name, rule):
     stream = Stream(model, 2, 5 if rule == "scale" else None)
     found = [stream.push(part) for part in tokens.split(6, dim=1)]
     torch.testing.assert_close(torch.cat(found, dim=1), model(tokens), rtol=0, atol=1e-12)
-    with pytest.raises(InputError, match="logits: a language model gives them with each push"):
-        stream.logits()
+    refuses("logits: a language model gives them with each push", stream.logits)
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -142,8 +142,7 @@ def test_a_row_without_tokens_stays_as_it_is(config, laws):
 def test_laws_that_need_their_end(config, laws):
     turned, flat = laws.perturbed("reversed"), laws.perturbed("flat")
     model = made(config, turned, memory_rule="consolidate")
-    with pytest.raises(InputError, match="T: reversed laws need the number of segments in advance; expected total"):
-        Stream(model)
+    refuses("T: reversed laws need the number of segments in advance; expected total", Stream, model)
     tokens = torch.randint(1, 16, (1, 18))
     for each, total in ((model, 3), (made(config, flat, memory_rule="consolidate"), None)):
         stream = Stream(each, 1, total)
@@ -156,39 +155,26 @@ def test_laws_that_need_their_end(config, laws):
 def test_bad_use_is_refused(config, laws):
     model = made(config, laws, memory_rule="scale")
     ones = torch.ones(2, 6, dtype=torch.int64)
-    with pytest.raises(InputError, match="T: the memory rule 'scale' needs the number of segments in advance"):
-        Stream(model)
+    refuses("T: the memory rule 'scale' needs the number of segments in advance", Stream, model)
     for total in (0, 2.5, torch.tensor([3, 0]), True, "three", torch.tensor([])):
-        with pytest.raises(InputError, match="T: expected a whole number of segments from 1, got"):
-            Stream(model, 2, total)
-    with pytest.raises(InputError, match=r"T: expected one number or 2 of them, got shape \(3,\)"):
-        Stream(model, 2, torch.tensor([1, 2, 3]))
-    with pytest.raises(InputError, match="batch: expected a whole number from 1, got 0"):
-        Stream(model, 0, 3)
+        refuses("T: expected a whole number of segments from 1, got", Stream, model, 2, total)
+    refuses(r"T: expected one number or 2 of them, got shape \(3,\)", Stream, model, 2, torch.tensor([1, 2, 3]))
+    refuses("batch: expected a whole number from 1, got 0", Stream, model, 0, 3)
     stream = Stream(model, 2, torch.tensor([2, 1]))
-    with pytest.raises(InputError, match="logits: row 0 has seen no segment yet"):
-        stream.logits()
+    refuses("logits: row 0 has seen no segment yet", stream.logits)
     stream.push(ones)
-    with pytest.raises(InputError, match="T: row 0 was announced with 2 segments and has seen 1"):
-        stream.logits()
-    with pytest.raises(InputError, match="T: row 1 was announced with 1 segments, and this is number 2"):
-        stream.push(ones)
-    with pytest.raises(InputError, match="tokens: expected 2 rows, got 1"):
-        stream.push(ones[:1])
+    refuses("T: row 0 was announced with 2 segments and has seen 1", stream.logits)
+    refuses("T: row 1 was announced with 1 segments, and this is number 2", stream.push, ones)
+    refuses("tokens: expected 2 rows, got 1", stream.push, ones[:1])
     with pytest.raises(InputError, match="segment: expected at most 6 tokens, got 7"):
         stream.push(torch.ones(2, 7, dtype=torch.int64), torch.tensor([7, 0]))
-    with pytest.raises(InputError, match=r"lengths: expected 2 whole numbers from 0 to 6, got \[7, 0\]"):
-        stream.push(ones, torch.tensor([7, 0]))
+    refuses(r"lengths: expected 2 whole numbers from 0 to 6, got \[7, 0\]", stream.push, ones, torch.tensor([7, 0]))
     for lengths in (torch.tensor([2.5, 1.0]), torch.tensor([], dtype=torch.int64)):
-        with pytest.raises(InputError, match="lengths: expected 2 whole numbers from 0 to 6, got"):
-            stream.push(ones, lengths)
-    with pytest.raises(InputError, match="tokens: expected ids from 0 to 15, got 99 to 99"):
-        stream.push(99 * ones)
-    with pytest.raises(InputError, match=r"rows: expected bool of shape \(2,\), got torch.int64 \(2,\)"):
-        stream.reset(torch.tensor([1, 0]))
+        refuses("lengths: expected 2 whole numbers from 0 to 6, got", stream.push, ones, lengths)
+    refuses("tokens: expected ids from 0 to 15, got 99 to 99", stream.push, 99 * ones)
+    refuses(r"rows: expected bool of shape \(2,\), got torch.int64 \(2,\)", stream.reset, torch.tensor([1, 0]))
     state = stream.state_dict()
-    with pytest.raises(InputError, match=r"rows: expected bool of shape \(2,\), got list"):
-        stream.reset([True, False])
+    refuses(r"rows: expected bool of shape \(2,\), got list", stream.reset, [True, False])
     with pytest.raises(InputError, match="state: expected ended, memory, model, seen, segments, total, got seen"):
         stream.load_state_dict({"seen": state["seen"]})
     with pytest.raises(InputError, match=r"state: memory is torch.float64 \(1, 3, 8\), expected torch.float64 \(2, 3"):
@@ -198,8 +184,7 @@ def test_bad_use_is_refused(config, laws):
     with pytest.raises(InputError, match="total: the other rows have no T; expected it for all rows or for none"):
         unbounded.reset(torch.tensor([True, False]), total=3)
     assert unbounded.push(ones) is None
-    with pytest.raises(InputError, match="stream: pairs have two streams"):
-        Stream(made(config, laws, head="match"), 1, 1)
+    refuses("stream: pairs have two streams", Stream, made(config, laws, head="match"), 1, 1)
 
 
 @pytest.mark.parametrize("name", MEMBERS)
@@ -230,19 +215,15 @@ def test_a_short_segment_ends_a_sequence(config, laws):
             stream.push(tokens, lengths)
     assert all(torch.equal(value, before[name]) for name, value in stream.state_dict().items())
     again = Stream(model, 2).load_state_dict(before)
-    with pytest.raises(InputError, match="the sequence of row 1 ended"):
-        again.push(six)
+    refuses("the sequence of row 1 ended", again.push, six)
     again.reset(torch.tensor([True, False]))
-    with pytest.raises(InputError, match="the sequence of row 1 ended"):
-        again.push(six)
+    refuses("the sequence of row 1 ended", again.push, six)
     again.reset(torch.tensor([False, True])).push(four)
-    with pytest.raises(InputError, match="the sequence of row 0 ended"):
-        again.push(six)
+    refuses("the sequence of row 0 ended", again.push, six)
     torch.testing.assert_close(again.logits()[1], model(four)[1], rtol=0, atol=1e-12)
     language = Stream(made(config, laws, head="language"), 1)
     language.push(four[:1])
-    with pytest.raises(InputError, match="the sequence of row 0 ended"):
-        language.push(four[:1])
+    refuses("the sequence of row 0 ended", language.push, four[:1])
 
 
 def shifted(model):
@@ -271,8 +252,7 @@ def test_a_state_belongs_to_its_model(config, laws, other_laws):
         shifted(made(config, laws)),
         other_weights(made(config, laws)),
     ):
-        with pytest.raises(InputError, match="state: of another model"):
-            Stream(other, 1).load_state_dict(state)
+        refuses("state: of another model", Stream(other, 1).load_state_dict, state)
     for same in (made(config, laws, backward="bptt", dropout=0.3), made(config, laws, truncate_after=3)):
         assert Stream(same, 1).load_state_dict(state).segments.tolist() == [1]
 
@@ -296,14 +276,11 @@ def test_a_state_of_no_stream(config, laws, part, value, message):
     before = stream.state_dict()
     state = stream.state_dict()
     state[part].view(-1)[0] = value
-    with pytest.raises(InputError, match=f"state: {message}"):
-        stream.load_state_dict(state)
+    refuses(f"state: {message}", stream.load_state_dict, state)
     for wrong in (before[part].tolist(), before[part].to(torch.complex64)):
-        with pytest.raises(InputError, match=f"state: {part} is (list|torch.complex64)"):
-            stream.load_state_dict({**before, part: wrong})
+        refuses(f"state: {part} is (list|torch.complex64)", stream.load_state_dict, {**before, part: wrong})
     for wrong in (None, [1], {}):
-        with pytest.raises(InputError, match=f"state: expected {', '.join(sorted(before))}, got"):
-            stream.load_state_dict(wrong)
+        refuses(f"state: expected {', '.join(sorted(before))}, got", stream.load_state_dict, wrong)
     assert all(torch.equal(value, before[name]) for name, value in stream.state_dict().items())
 
 
@@ -351,8 +328,7 @@ def test_prompts_and_inputs_that_are_none(config, laws):
             InputError, match="prompt: holds the id 0, which is padding; expected prompts of one length"
         ):
             model.generate(torch.tensor(prompt), 2)
-    with pytest.raises(InputError, match="tokens: expected int64 of shape .*, got list"):
-        model.generate([[3, 4]], 2)
+    refuses("tokens: expected int64 of shape .*, got list", model.generate, [[3, 4]], 2)
     for seed in (2**64, 1.5, "one"):
         with pytest.raises(InputError, match="seed: expected a whole number of 64 bits, got"):
             model.generate(torch.ones(1, 2, dtype=torch.int64), 2, seed=seed)
@@ -361,11 +337,7 @@ def test_prompts_and_inputs_that_are_none(config, laws):
     assert model.generate(torch.empty(2, 0, dtype=torch.int64), 3, seed=1).shape == (2, 3)
     decoder = Decoder(model, 2)
     for inputs in (torch.ones(2, 0, dtype=torch.int64), torch.ones(2, 3), torch.ones(2, dtype=torch.int64), [[1]]):
-        with pytest.raises(InputError, match=r"inputs: expected int64 of shape \(2, n\), got"):
-            decoder.feed(inputs)
-    with pytest.raises(InputError, match="inputs: expected 2 rows, got 1"):
-        decoder.feed(torch.ones(1, 3, dtype=torch.int64))
-    with pytest.raises(InputError, match="decoder: expected a language model, got RMAAT"):
-        Decoder(made(config, laws), 2)
-    with pytest.raises(InputError, match="batch: expected a whole number from 1, got 0"):
-        Decoder(model, 0)
+        refuses(r"inputs: expected int64 of shape \(2, n\), got", decoder.feed, inputs)
+    refuses("inputs: expected 2 rows, got 1", decoder.feed, torch.ones(1, 3, dtype=torch.int64))
+    refuses("decoder: expected a language model, got RMAAT", Decoder, made(config, laws), 2)
+    refuses("batch: expected a whole number from 1, got 0", Decoder, model, 0)

@@ -25,6 +25,7 @@ from rmaat.training.evaluation import evaluate, inspect, measure
 from rmaat.training.logs import Logs
 from rmaat.training.processes import Processes, denormals_dropped
 from rmaat.training.run import train
+from tests.rmaat.refusals import refuses
 from tests.rmaat.run_folders import same, same_weights, weights
 
 SMALL = {
@@ -119,12 +120,9 @@ def test_what_a_run_lacks_is_told_before_its_folder_is_made(listops, laws, tmp_p
          f"max_length: expected at least {longest}, the longest example, got 30"),
         (bare, "rmaat", {"patience": 2}, "patience: the data have no validation split"),
     ):  # fmt: skip
-        with pytest.raises(InputError, match=message):
-            train("listops", data, laws, out, model=model, settings={**SMALL, **changes})
-    with pytest.raises(InputError, match="run: expected laws"):
-        train("listops", listops, None, out, settings=SMALL)
-    with pytest.raises(InputError, match="run: expected data"):
-        train("listops", None, laws, out, settings=SMALL)
+        refuses(message, train, "listops", data, laws, out, model=model, settings={**SMALL, **changes})
+    refuses("run: expected laws", train, "listops", listops, None, out, settings=SMALL)
+    refuses("run: expected data", train, "listops", None, laws, out, settings=SMALL)
     assert not out.exists()
     train("listops", listops, laws, out, settings=SMALL, minutes=1e-9)
     with pytest.raises(InputError, match="exists already; choose another folder, remove it, or go on with --resume"):
@@ -211,8 +209,7 @@ def test_examples_of_other_data_that_were_trained_on_are_counted(listops, laws, 
     (own / "manifest.json").unlink()
     assert evaluate(done.path, small)["trained_on"] is None
     for look in (evaluate, inspect):
-        with pytest.raises(InputError, match=r"unknown device 'gpu'"):
-            look(done.path, small, device="gpu")
+        refuses(r"unknown device 'gpu'", look, done.path, small, device="gpu")
 
 
 def test_shared_examples_are_found_whatever_the_order_of_a_pair():
@@ -261,13 +258,11 @@ def test_checkpoints_are_measured_before_a_run_is_finished(listops, laws, tmp_pa
     """With the figures that training noted for the same weights; nothing is kept in the run."""
     run = tmp_path / "run"
     train("listops", listops, laws, run, "rlt", {**SMALL, "learning_rate": 0.3}, minutes=1e-9)
-    with pytest.raises(InputError, match=f"^{run}: no checkpoint$"):
-        evaluate(run, weights="last")
+    refuses(f"^{run}: no checkpoint$", evaluate, run, weights="last")
     train("listops", None, None, run, resume=True)
     (run / "model.safetensors").unlink()  # as if it were still at work
     step = last_step(run)
-    with pytest.raises(InputError, match="go on with --resume, or evaluate a checkpoint with --weights best$"):
-        evaluate(run)
+    refuses("go on with --resume, or evaluate a checkpoint with --weights best$", evaluate, run)
     rows = {row["step"]: row for row in read_metrics(run / "metrics.jsonl") if row["split"] == "valid"}
     found = evaluate(run, split="valid", weights="best")
     assert found["accuracy"] == pytest.approx(rows[found["step"]]["accuracy"])
@@ -275,15 +270,13 @@ def test_checkpoints_are_measured_before_a_run_is_finished(listops, laws, tmp_pa
     assert main(["evaluate", str(run), "--weights", "last"]) == 0
     assert capsys.readouterr().out.startswith(f"weights of step {step}\n")
     assert not [*run.glob("evaluation*"), *run.glob("predictions*")]
-    with pytest.raises(InputError, match=r"unknown weights 'bset'; did you mean 'best'\?"):
-        evaluate(run, weights="bset")
+    refuses(r"unknown weights 'bset'; did you mean 'best'\?", evaluate, run, weights="bset")
 
 
 def test_a_run_that_keeps_no_best_weights_says_so(listops, laws, tmp_path):
     run = tmp_path / "run"
     train("listops", listops, laws, run, "rlt", {**SMALL, "select": "last"})
-    with pytest.raises(InputError, match=r"no weights of its best validation \(select = 'last'\); expected last$"):
-        evaluate(run, weights="best")
+    refuses(r"no weights of its best validation \(select = 'last'\); expected last$", evaluate, run, weights="best")
 
 
 def test_a_sitting_without_a_step_writes_no_checkpoint(listops, laws, tmp_path):
@@ -356,5 +349,4 @@ def test_other_data_are_looked_at_and_not_kept(listops, laws, tmp_path, capsys):
 @pytest.mark.parametrize("measuring", [evaluate, inspect])
 def test_several_processes_do_not_measure(measuring, tmp_path, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(InputError, match="expected one process to measure a run, got 2; start it without torchrun$"):
-        measuring(tmp_path)
+    refuses("expected one process to measure a run, got 2; start it without torchrun$", measuring, tmp_path)

@@ -26,6 +26,7 @@ from rmaat.attention.features import power, reciprocal
 from rmaat.attention.retnet import retention_reference, rotate
 from rmaat.attention.scan import causal_read, decayed_sums
 from rmaat.attention.state_space import kernel, kernel_reference
+from tests.rmaat.refusals import refuses
 
 VARIANTS = [SoftmaxAttention, LinearAttention, AstromorphicAttention, RetNetAttention, DiagonalStateSpace]
 # Relative to the largest entry: rounding of sums over some seventy rows.
@@ -177,8 +178,7 @@ def test_a_sequence_in_pieces_is_the_sequence(variant, with_position):
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_only_a_causal_one_goes_on(variant):
-    with pytest.raises(InputError, match=f"{variant.__name__}: only a causal one can go on row by row"):
-        variant(8, 2).extend(torch.zeros(1, 1, 8))
+    refuses(f"{variant.__name__}: only a causal one can go on row by row", variant(8, 2).extend, torch.zeros(1, 1, 8))
 
 
 @pytest.mark.parametrize("causal", [False, True])
