@@ -1,4 +1,4 @@
-"""What tests ask of run folders: whether two runs ended alike."""
+"""Small runs, and what tests ask of their folders: whether two ended alike."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +10,13 @@ from torch import Tensor
 
 from rmaat.records import WEIGHTS, read_run
 
+# A model and a run that end within a second.
+TINY = {
+    "width": 8, "heads": 2, "depth": 1, "feedforward": 8, "segment_length": 16, "memory_tokens": 2, "batch": 8,
+    "device": "cpu",
+}  # fmt: skip
+# Twelve steps, of which 4, 8 and 12 leave a checkpoint.
+TWELVE = {**TINY, "steps": 12, "warmup": 3, "log_every": 3, "validate_every": 6, "checkpoint_every": 4}
 CLOCKS = ("seconds", "waited", "memory_mb")  # what differs between two runs of the same
 
 
@@ -27,3 +34,12 @@ def same_weights(one: Path, other: Path) -> bool:
 
 def without_clock(run: Path) -> list[dict[str, Any]]:
     return [{name: value for name, value in row.items() if name not in CLOCKS} for row in read_run(run).metrics]
+
+
+def files(run: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+
+
+def assignments(settings: Mapping[str, Any]) -> list[str]:
+    """The words of a command that sets these."""
+    return [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]

@@ -65,6 +65,7 @@ def test_mixers_that_cannot_be(variant):
         (8, -2, "heads: expected a whole number from 1, got -2"),
         (0, 1, "width: expected a whole number from 1, got 0"),
         (8.0, 2, "width: expected a whole number from 1, got 8.0"),
+        (8, 3, "width: expected a multiple of heads = 3, got 8"),
     ):
         refuses(message, variant, width, heads)
 
@@ -111,6 +112,8 @@ def test_tokens_and_lengths_of_a_model(config, laws, name, head):
     for wrong in (tokens.float(), tokens.int(), tokens[0], tokens[..., :0], tokens[:0], tokens.tolist(), None):
         refuses("tokens: expected (int64 of shape|pairs, )", model, wrong)
     refuses("tokens: are on meta, expected cpu, where the model is", model, tokens.to("meta"))
+    for wrong in (tokens - 2, tokens + 15):
+        refuses("tokens: expected ids from 0 to 15, got ", model, wrong)
     lengths = torch.full(shape[:-1], 7)
     for wrong in (
         lengths.float(),
@@ -118,6 +121,7 @@ def test_tokens_and_lengths_of_a_model(config, laws, name, head):
         lengths.to(torch.complex64),
         lengths[:1],
         lengths + 1,
+        lengths * 0,
         lengths.tolist(),
     ):
         refuses("lengths: expected . whole numbers from 1 to 7, got", model, tokens, wrong)

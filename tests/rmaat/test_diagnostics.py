@@ -148,20 +148,3 @@ def test_inspect_leaves_a_file_that_the_record_reads(listops, laws, tmp_path, ca
     assert "kept of segment 1" in capsys.readouterr().out
     assert main(["inspect", str(tmp_path / "transformer"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["first"] is None
-
-
-@pytest.mark.parametrize(
-    ("contents", "message"),
-    [
-        ({"schema_version": 9}, "diagnostics schema 9; this version reads 1"),
-        ([], "diagnostics schema None; this version reads 1"),
-        ({"schema_version": 1, "influence": ["x"]}, "influence.0: expected a valid number"),
-        ({"schema_version": 1, "influence": [1.0], "memory_norm": 3}, "memory_norm: expected a valid list"),
-        ({"schema_version": 1, "influence": [1.0], "first": [{"T": 1}]}, "first.0.measured: missing"),
-    ],
-)
-def test_broken_diagnostics_are_refused(listops, laws, tmp_path, contents, message):
-    settings = {"width": 8, "heads": 2, "depth": 1, "feedforward": 8, "steps": 1, "device": "cpu"}
-    train("listops", listops, laws, tmp_path / "run", settings=settings)
-    (tmp_path / "run" / "diagnostics.json").write_text(json.dumps(contents))
-    refuses(message, read_run, tmp_path / "run")

@@ -17,12 +17,9 @@ from rmaat.tasks import storage
 from rmaat.tasks.enwik8 import Enwik8Settings
 from rmaat.training.evaluation import evaluate
 from rmaat.training.run import train
-from tests.rmaat.run_folders import same, weights
+from tests.rmaat.run_folders import TINY, assignments, same, weights
 
-SMALL = {
-    "width": 8, "heads": 2, "depth": 1, "feedforward": 8, "segment_length": 16, "memory_tokens": 2, "batch": 8,
-    "steps": 6, "warmup": 1, "validate_every": 3, "checkpoint_every": 2, "device": "cpu",
-}  # fmt: skip
+SMALL = {**TINY, "steps": 6, "warmup": 1, "validate_every": 3, "checkpoint_every": 2}
 # A step that moves no weight: the smallest is far above a change of this size.
 STILL = {**SMALL, "steps": 1, "learning_rate": 1e-30, "select": "last"}
 
@@ -69,7 +66,7 @@ def test_a_language_model_becomes_a_classifier(laws, tmp_path, capsys):
     storage.prepare(tmp_path / "abc.py", tmp_path / "abc", tasks.find(tmp_path / "abc.py").task.settings())
     language = train("enwik8", tmp_path / "bytes", laws, tmp_path / "language", "rmaat", SMALL)
     laws.save(tmp_path / "laws.json")
-    given = [word for name, value in STILL.items() for word in ("--set", f"{name}={value}")]
+    given = assignments(STILL)
     for name, more in (("begun", ["--init-from", str(language.path)]), ("fresh", [])):
         command = ["train", "abc", "--data", str(tmp_path / "abc"), "--laws", str(tmp_path / "laws.json")]
         assert main([*command, "--out", str(tmp_path / name), *given, *more]) == 0

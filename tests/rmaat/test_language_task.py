@@ -24,14 +24,11 @@ from rmaat.tasks.recall import RecallSettings
 from rmaat.training.evaluation import evaluate
 from rmaat.training.run import train
 from tests.rmaat.refusals import refuses
-from tests.rmaat.run_folders import same_weights, without_clock
+from tests.rmaat.run_folders import TINY, same_weights, without_clock
 
 DUMP = bytes(random.Random(0).choices(range(32, 127), k=2_850))
 SMALL = Enwik8Settings(window=100, train=2_000, valid=450, test=400)
-TRAINING = {
-    "width": 8, "heads": 2, "depth": 1, "feedforward": 8, "segment_length": 16, "memory_tokens": 2, "batch": 4,
-    "steps": 4, "log_every": 2, "validate_every": 2, "checkpoint_every": 2, "device": "cpu", "match_parameters": False,
-}  # fmt: skip
+TRAINING = {**TINY, "batch": 4, "steps": 4, "log_every": 2, "validate_every": 2, "checkpoint_every": 2}
 
 
 @pytest.fixture(scope="module")

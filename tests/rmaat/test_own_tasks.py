@@ -20,6 +20,7 @@ from rmaat.tasks import Task, storage
 from rmaat.training.evaluation import evaluate
 from rmaat.training.run import train
 from tests.rmaat.refusals import refuses
+from tests.rmaat.run_folders import TINY, assignments
 
 ROW = ", line 16: split 'test', example 0"  # where its rows are handed over
 # Which of two halves of the symbols does the first one come from?
@@ -43,10 +44,7 @@ def prepare(settings, source, seed, writer):
 
 TASK = Task("which half, 2 classes", Halves, SYMBOLS, 2, prepare)
 '''
-SMALL = {
-    "width": 8, "heads": 2, "depth": 1, "feedforward": 8, "segment_length": 8, "memory_tokens": 2, "batch": 8,
-    "steps": 4, "warmup": 1, "device": "cpu",
-}  # fmt: skip
+SMALL = {**TINY, "segment_length": 8, "steps": 4, "warmup": 1}
 
 
 class Nothing(Settings):
@@ -71,7 +69,7 @@ def test_the_folder_is_trained_on_and_measured_without_the_file(halves, laws, tm
     assert main(["data", "halves.py", "--out", "data/halves", "--set", "size=16"]) == 0
     assert "data/halves: halves, generated" in capsys.readouterr().out
     halves.unlink()
-    settings = [word for name, value in SMALL.items() for word in ("--set", f"{name}={value}")]
+    settings = assignments(SMALL)
     assert main(["train", "halves.py", "--laws", "laws.json", "--out", "run", *settings]) == 0
     assert main(["evaluate", "run"]) == 0
     assert main(["inspect", "run"]) == 0

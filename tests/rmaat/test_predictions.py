@@ -18,11 +18,9 @@ from rmaat.tasks.listops import ListOpsSettings
 from rmaat.training import evaluation
 from rmaat.training.evaluation import evaluate, tensors
 from rmaat.training.run import train
+from tests.rmaat.run_folders import TINY
 
-SMALL = {
-    "width": 8, "heads": 2, "depth": 1, "feedforward": 8, "segment_length": 16, "memory_tokens": 2, "batch": 5,
-    "steps": 6, "validate_every": 6, "checkpoint_every": 6, "device": "cpu",
-}  # fmt: skip
+SMALL = {**TINY, "batch": 5, "steps": 6, "validate_every": 6, "checkpoint_every": 6}
 
 
 @pytest.fixture(scope="module")

@@ -25,13 +25,11 @@ from rmaat.tasks import storage
 from rmaat.tasks.enwik8 import Enwik8Settings
 from rmaat.training.loop import Loop
 from rmaat.training.run import train
+from tests.rmaat.run_folders import TINY, assignments
 
 RANKS = 2
 PATIENCE = 600.0  # s, for all cases together; they take 20 s on an idle machine, and these may be its only two cores
-SMALL = {
-    "width": 8, "heads": 2, "depth": 1, "feedforward": 8, "segment_length": 16, "memory_tokens": 2, "batch": 8,
-    "steps": 50, "log_every": 1, "validate_every": 25, "checkpoint_every": 20, "device": "cpu",
-}  # fmt: skip
+SMALL = {**TINY, "steps": 50, "log_every": 1, "validate_every": 25, "checkpoint_every": 20}
 SHORT = {"steps": 12, "dropout": 0.2, "checkpoint_every": 4, "log_every": 3}
 CURVES: dict[str, tuple[str, dict[str, Any]]] = {
     "ddp": ("listops", {"parallel": "ddp"}),
@@ -165,7 +163,7 @@ def test_torchrun_starts_a_run_that_speaks_once(listops, laws, tmp_path):
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     command += ["-m", "rmaat", "train", "listops", "--laws", str(tmp_path / "laws.json"), "--data", str(listops)]
     command += ["--out", str(tmp_path / "run")]
-    command += [word for name, value in {**SMALL, "steps": 4}.items() for word in ("--set", f"{name}={value}")]
+    command += assignments({**SMALL, "steps": 4})
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("measure it with: rmaat evaluate") == 1

@@ -15,11 +15,9 @@ from rmaat.training import evaluation
 from rmaat.training.evaluation import NotKeptWarning, evaluate, inspect
 from rmaat.training.run import train
 from tests.rmaat.refusals import refuses
+from tests.rmaat.run_folders import TINY, files
 
-SMALL = {
-    "width": 8, "heads": 2, "depth": 1, "feedforward": 8, "segment_length": 16, "memory_tokens": 2, "batch": 8,
-    "steps": 4, "warmup": 1, "log_every": 2, "validate_every": 2, "checkpoint_every": 2, "device": "cpu",
-}  # fmt: skip
+SMALL = {**TINY, "steps": 4, "warmup": 1, "log_every": 2, "validate_every": 2, "checkpoint_every": 2}
 DEEP = "[" * 100_000
 
 
@@ -96,9 +94,14 @@ OTHERS = [
     ("diagnostics.json", "influence", [1.0, True], "influence.1: expected a valid number, got True"),
     ("diagnostics.json", "influence", {}, "influence: expected a valid list"),
     ("diagnostics.json", "influence", [], "influence: "),
+    ("diagnostics.json", "influence", ["x"], "influence.0: expected a valid number"),
+    ("diagnostics.json", "memory_norm", 3, "memory_norm: expected a valid list"),
+    ("diagnostics.json", "first", [{"T": 1}], "first.0.measured: missing"),
+    ("diagnostics.json", "schema_version", 9, "diagnostics schema 9; this version reads 1"),
     ("diagnostics.json", "examples", "all", "examples: expected a valid integer, got 'all'"),
     ("diagnostics.json", "first", [[1]], "first.0: expected a valid dictionary"),
     ("summary.json", "steps", 10**400, "steps: expected less than"),
+    ("summary.json", "schema_version", 9, "summary schema 9; this version reads 1"),
     ("summary.json", "best", [1], "best: expected a valid dictionary"),
     ("summary.json", "best", {"step": 1}, "best.loss: missing; best.accuracy: missing"),
     ("summary.json", "end", 3, "end: expected 'steps' or 'patience', got 3"),
@@ -227,10 +230,6 @@ def test_a_checkpoint_whose_moments_are_none(run, listops, laws, change, message
 
 
 # --- what cannot be kept
-
-
-def files(run: Path) -> dict[Path, bytes]:
-    return {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
 
 
 @pytest.mark.parametrize(("look", "name"), [(evaluate, "evaluation.json"), (inspect, "diagnostics.json")])

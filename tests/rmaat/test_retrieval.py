@@ -18,11 +18,9 @@ from rmaat.tasks.retrieval import FILES, RetrievalSettings, halves
 from rmaat.tasks.text import TextSettings
 from rmaat.training.evaluation import evaluate
 from rmaat.training.run import train
+from tests.rmaat.run_folders import TINY
 
-SMALL = {
-    "width": 8, "heads": 2, "depth": 1, "feedforward": 8, "segment_length": 64, "memory_tokens": 2, "batch": 8,
-    "steps": 2, "warmup": 1, "log_every": 1, "validate_every": 2, "checkpoint_every": 2, "device": "cpu",
-}  # fmt: skip
+SMALL = {**TINY, "segment_length": 64, "steps": 2, "log_every": 1, "validate_every": 2, "checkpoint_every": 2}
 WORDS = [a + b + c for a in "bdfgkl" for b in "aeiou" for c in "mnrst"]
 
 

@@ -25,12 +25,9 @@ from rmaat.training.loop import Loop
 from rmaat.training.processes import Processes
 from rmaat.training.run import train
 from tests.rmaat.refusals import refuses
-from tests.rmaat.run_folders import same_weights, without_clock
+from tests.rmaat.run_folders import TWELVE, assignments, files, same_weights, without_clock
 
-SMALL = {
-    "width": 8, "heads": 2, "depth": 1, "feedforward": 8, "segment_length": 16, "memory_tokens": 2, "dropout": 0.2,
-    "batch": 8, "steps": 12, "warmup": 3, "log_every": 3, "validate_every": 6, "checkpoint_every": 4, "device": "cpu",
-}  # fmt: skip
+SMALL = {**TWELVE, "dropout": 0.2}
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +65,7 @@ def test_schedule_warms_up_and_falls_as_a_cosine(finished):
     np.testing.assert_allclose(rates, 2e-3 * np.array([1.0, *cosine]), rtol=1e-12)
 
 
-@pytest.mark.parametrize("stop", [1, 4, 5, 11])
+@pytest.mark.parametrize("stop", [4, 5, 11])
 def test_an_interrupted_run_ends_with_the_same_weights(finished, listops, laws, tmp_path, monkeypatch, stop):
     """Stopped before and after checkpoints, dropout on: weights bit for bit, and metrics but for the clock."""
     run = tmp_path / "run"
@@ -91,8 +88,10 @@ def test_an_interrupted_run_ends_with_the_same_weights(finished, listops, laws, 
 
 
 def test_resuming_a_finished_run_changes_nothing(finished, listops, laws, tmp_path):
+    """Though its checkpoints are gone."""
     run = tmp_path / "run"
     shutil.copytree(finished, run)
+    shutil.rmtree(run / "checkpoints")
     train("listops", listops, laws, run, settings={"model": {"width": 8}, "training": {"steps": 12}}, resume=True)
     assert same_weights(run, finished)
 
@@ -108,7 +107,7 @@ def test_checkpoints_hold_no_pickle(finished):
 def test_resume_refuses_other_laws_data_and_settings(finished, listops, laws, other_laws, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(finished, run)
-    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    before = files(run)
     refuses("started with other laws", train, "listops", listops, other_laws, run, resume=True)
     with pytest.raises(InputError, match="started with learning_rate = 0.002, cannot go on with 0.1"):
         train("listops", listops, laws, run, settings={"learning_rate": 0.1}, resume=True)
@@ -119,16 +118,14 @@ def test_resume_refuses_other_laws_data_and_settings(finished, listops, laws, ot
     manifest = json.loads((copy / "manifest.json").read_text())
     (copy / "manifest.json").write_text(json.dumps({**manifest, "digest": "0" * 64}))
     refuses("started on other data", train, "listops", copy, laws, run, resume=True)
-    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+    assert files(run) == before
 
 
 def test_train_refuses_before_it_writes(listops, laws, tmp_path):
     out = tmp_path / "run"
     for settings, message in (
         ({"widht": 3}, r"unknown setting 'widht'; did you mean 'width'\?"),
-        ({"learning_rate": -1.0}, "learning_rate: expected greater than 0, got -1.0"),
         ({"classes": 3}, "classes: the task's data decide it"),
-        ({"training": {"steps": 0}}, "steps: expected greater than or equal to 1, got 0"),
     ):
         refuses(message, train, "listops", listops, laws, out, settings=settings)
     refuses(r"unknown model 'rmaatt'; did you mean 'rmaat'\?", train, "listops", listops, laws, out, model="rmaatt")
@@ -141,16 +138,9 @@ def test_train_refuses_before_it_writes(listops, laws, tmp_path):
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(listops, laws, tmp_path):
-    with pytest.raises(
-        InputError, match=r"step \d+: the (loss|norm of the gradient) is (nan|inf); try a smaller learning_rate"
-    ):
-        train(
-            "listops",
-            listops,
-            laws,
-            tmp_path / "run",
-            settings={**SMALL, "learning_rate": 1e3, "clip": 1e30, "warmup": 0, "weight_decay": 1e3},
-        )
+    wild = {**SMALL, "learning_rate": 1e3, "clip": 1e30, "warmup": 0, "weight_decay": 1e3}
+    message = r"step \d+: the (loss|norm of the gradient) is (nan|inf); try a smaller learning_rate"
+    refuses(message, train, "listops", listops, laws, tmp_path / "run", settings=wild)
 
 
 def test_evaluate_measures_the_whole_split(finished, listops):
@@ -174,31 +164,29 @@ def test_evaluate_measures_the_whole_split(finished, listops):
 
 
 def test_evaluate_refuses_a_broken_run(finished, other_laws, tmp_path):
-    def copy(name):
-        shutil.copytree(finished, tmp_path / name)
-        return tmp_path / name
-
-    run = copy("laws")
-    other_laws.save(run / "laws.json")
-    refuses(r"laws.json: not the laws that the run was started with", evaluate, run)
-    run = copy("both")
-    other_laws.save(run / "laws.json")
-    record = json.loads((run / "run.json").read_text())
-    (run / "run.json").write_text(json.dumps({**record, "laws_digest": other_laws.digest}))
-    refuses(r"model.safetensors: made with other laws", evaluate, run)
-    run = copy("weights")
-    weights = run / "model.safetensors"
-    weights.write_bytes(weights.read_bytes()[:-10])
-    refuses(r"model.safetensors: not a readable safetensors file, perhaps truncated", evaluate, run)
-    weights.write_bytes(b"\x80\x04pickle")
-    refuses("not a readable safetensors file", evaluate, run)
-    weights.unlink()
-    refuses("the run is not finished", evaluate, run)
-    run = copy("shape")
-    record = json.loads((run / "run.json").read_text())
-    record["model_config"]["feedforward"] = 9
-    (run / "run.json").write_text(json.dumps(record))
-    refuses(r"feedforward.0.weight' has the shape \[8, 8\], expected \[9, 8\]", evaluate, run)
+    run = tmp_path / "run"
+    weights, record = (finished / "model.safetensors").read_bytes(), json.loads((finished / "run.json").read_text())
+    narrow = {**record, "model_config": {**record["model_config"], "feedforward": 9}}
+    other_laws.save(tmp_path / "other.json")
+    other = {"laws.json": (tmp_path / "other.json").read_bytes()}
+    for changes, message in (
+        (other, "laws.json: not the laws that the run was started with"),
+        (
+            {**other, "run.json": {**record, "laws_digest": other_laws.digest}},
+            "model.safetensors: made with other laws",
+        ),
+        ({"model.safetensors": weights[:-10]}, "model.safetensors: not a readable safetensors file, perhaps truncated"),
+        ({"model.safetensors": b"\x80\x04pickle"}, "not a readable safetensors file"),
+        ({"model.safetensors": None}, "the run is not finished"),
+        ({"run.json": narrow}, r"feedforward.0.weight' has the shape \[8, 8\], expected \[9, 8\]"),
+    ):
+        shutil.copytree(finished, run)
+        for name, content in changes.items():
+            (run / name).unlink()
+            if content is not None:
+                (run / name).write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
+        refuses(message, evaluate, run)
+        shutil.rmtree(run)
 
 
 def test_resume_refuses_a_broken_checkpoint(finished, listops, laws, tmp_path):
@@ -276,7 +264,7 @@ def test_laws_that_stay_leave_no_trained_laws(finished):
     assert "encoder.retention.shift" not in load_file(finished / "model.safetensors")
 
 
-@pytest.mark.parametrize("kind", ["flat", "reversed", "random", "faster", "slower"])
+@pytest.mark.parametrize("kind", ["flat", "slower"])
 def test_a_run_with_perturbed_laws_keeps_them_and_goes_on_with_them(listops, laws, tmp_path, kind):
     run = tmp_path / "run"
     settings = {**SMALL, "steps": 4, "laws": {"perturbed": kind, "factor": 3.0, "seed": 2}}
@@ -298,33 +286,14 @@ def test_a_run_with_perturbed_laws_keeps_them_and_goes_on_with_them(listops, law
         )
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
+def test_laws_settings_that_make_no_sense_are_refused(listops, laws, tmp_path):
+    for settings, message in (
         ({"trainable_laws": True}, "trainable_laws: expected laws.trainable instead"),
-        ({"laws.trainable": "perhaps"}, "trainable: expected a valid boolean"),
-        ({"laws.perturbed": "flatt"}, "perturbed: expected 'flat', 'reversed'"),
-        ({"laws.factor": 1.0}, "factor: expected greater than 1"),
         ({"laws.perturbed": "flat", "laws.trainable": True}, "flat laws have no parameters to train"),
-        (
-            {"laws.trainable": True, "memory_rule": "none"},
-            "expected the memory_rule scale or consolidate",
-        ),
-        ({"presynaptic_exponent": "papers"}, "presynaptic_exponent: expected .* 'paper'"),
-        ({"presynaptic_exponent": 5.0}, "presynaptic_exponent: expected less than or equal to 4"),
-    ],
-    ids=lambda value: "-".join(value) if isinstance(value, dict) else None,
-)
-def test_laws_settings_that_make_no_sense_are_refused(listops, laws, tmp_path, settings, message):
-    refuses(message, train, "listops", listops, laws, tmp_path / "run", settings={**SMALL, **settings})
+        ({"laws.trainable": True, "memory_rule": "none"}, "expected the memory_rule scale or consolidate"),
+    ):
+        refuses(message, train, "listops", listops, laws, tmp_path / "run", settings={**SMALL, **settings})
     assert not (tmp_path / "run").exists()
-
-
-def test_the_papers_exponent_can_be_asked_for_by_name(listops, laws):
-    from rmaat.config import RMAATConfig
-
-    config = RMAATConfig(vocabulary=16, classes=10, presynaptic_exponent="paper")
-    assert config.with_laws(laws).presynaptic_exponent == 0.25
 
 
 def test_measuring_a_part_of_a_sorted_split_sees_every_label(listops, laws):
@@ -354,7 +323,7 @@ def test_a_killed_process_goes_on_exactly(listops, laws, tmp_path):
     """kill -9 three times at different moments, each time another process resumes."""
     laws.save(tmp_path / "laws.json")
     words = ["train", "listops", "--laws", str(tmp_path / "laws.json"), "--data", str(listops)]
-    settings = [word for name, value in {**SMALL, "steps": 200}.items() for word in ("--set", f"{name}={value}")]
+    settings = assignments({**SMALL, "steps": 200})
     whole, run = tmp_path / "whole", tmp_path / "run"
     assert main([*words, *settings, "--out", str(whole)]) == 0
     for steps in (5, 23, 41):
@@ -404,13 +373,8 @@ def test_a_batch_larger_than_the_data_takes_all():
 def test_metrics_with_a_cut_line_are_read(tmp_path):
     path = tmp_path / "metrics.jsonl"
     rows = [{"split": "train", "step": step, "loss": 2.3, "accuracy": 0.1} for step in (1, 2)]
-    lines = "".join(json.dumps(row) + "\n" for row in rows)
-    path.write_text(lines + '{"st')
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows) + '{"st')
     assert read_metrics(path) == rows
-    path.write_text(lines + '{"step": "x"}\n')
-    refuses(r"metrics.jsonl, line 3: split: missing", read_metrics, path)
-    path.write_text(lines[: len(lines) // 2] + '{"step\n{"step": 3}\n')
-    refuses(r"metrics.jsonl, line 2: not JSON", read_metrics, path)
 
 
 def test_weight_decay_acts_on_matrices_alone(listops, laws):

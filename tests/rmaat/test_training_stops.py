@@ -26,12 +26,23 @@ from rmaat.training.logs import Logs
 from rmaat.training.processes import Processes, denormals_dropped
 from rmaat.training.run import train
 from tests.rmaat.refusals import refuses
-from tests.rmaat.run_folders import same, same_weights, weights
+from tests.rmaat.run_folders import TWELVE, assignments, files, same_weights
 
-SMALL = {
-    "width": 8, "heads": 2, "depth": 1, "feedforward": 8, "segment_length": 16, "memory_tokens": 2, "batch": 8,
-    "steps": 12, "warmup": 3, "log_every": 3, "validate_every": 6, "checkpoint_every": 4, "device": "cpu",
-}  # fmt: skip
+SMALL = TWELVE
+
+
+@pytest.fixture(scope="module")
+def finished(listops, laws, tmp_path_factory):
+    run = tmp_path_factory.mktemp("runs") / "finished"
+    train("listops", listops, laws, run, "rlt", SMALL)
+    return run
+
+
+@pytest.fixture
+def run(finished, tmp_path):
+    """A finished run of one's own."""
+    shutil.copytree(finished, tmp_path / "run")
+    return tmp_path / "run"
 
 
 @pytest.mark.slow  # in the default suite: signals in this process, and what ends `rmaat reproduce`
@@ -42,7 +53,7 @@ def test_a_signal_ends_a_run_with_a_checkpoint(listops, laws, tmp_path, number):
     words = [sys.executable, "-m", "rmaat", "train", "listops"]
     settings = {**SMALL, "steps": 250, "log_every": 1, "validate_every": 250, "checkpoint_every": 250}
     asked = ["--laws", str(tmp_path / "laws.json"), "--data", str(listops), "--model", "rlt"]
-    asked += [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
+    asked += assignments(settings)
     run, whole = tmp_path / "run", tmp_path / "whole"
     process = subprocess.Popen([*words, *asked, "--out", str(run)], stderr=subprocess.PIPE, text=True)
     while process.poll() is None and len(read_metrics(run / "metrics.jsonl")) < 20:
@@ -85,13 +96,13 @@ def test_a_second_signal_does_what_it_does_otherwise(monkeypatch, interruptible)
 def test_a_run_that_another_process_is_at_is_left_alone(listops, laws, tmp_path):
     run = tmp_path / "run"
     train("listops", listops, laws, run, settings=SMALL, minutes=1e-9)
-    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    before = files(run)
     with (
         alone(run / ".lock"),
         pytest.raises(InputError, match=r"run: another process is at this run, it holds .*run.\.lock"),
     ):
         train("listops", listops, laws, run, resume=True)
-    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+    assert files(run) == before
     assert train("listops", listops, laws, run, resume=True).finished
 
 
@@ -166,7 +177,7 @@ def test_a_schedule_longer_than_the_run_is_told(listops, laws, tmp_path, capsys)
     )
     laws.save(tmp_path / "laws.json")
     words = ["train", "listops", "--laws", str(tmp_path / "laws.json"), "--data", str(listops)]
-    words += [word for name, value in {**SMALL, "warmup": 50}.items() for word in ("--set", f"{name}={value}")]
+    words += assignments({**SMALL, "warmup": 50})
     assert main([*words, "--out", str(tmp_path / "run")]) == 0
     assert "longer than the 12 steps of a run: warmup of 50 steps\n" in capsys.readouterr().out
     assert main(["train", "listops", "--out", str(tmp_path / "other")]) == 2
@@ -175,9 +186,8 @@ def test_a_schedule_longer_than_the_run_is_told(listops, laws, tmp_path, capsys)
     assert capsys.readouterr().err == f"rmaat: {tmp_path / 'other'}: nothing to resume (run.json is missing)\n"
 
 
-def test_validation_holds_no_more_at_once_than_training(listops, laws, tmp_path, monkeypatch):
-    done = train("listops", listops, laws, tmp_path / "run", settings=SMALL)
-    network = evaluation._open(done.path, None, "valid")[1]
+def test_validation_holds_no_more_at_once_than_training(finished, listops, monkeypatch):
+    network = evaluation._open(finished, None, "valid")[1]
     split, sizes = storage.load(listops).splits["valid"], []
     tensors = evaluation.tensors
     monkeypatch.setattr(
@@ -279,10 +289,8 @@ def test_a_run_that_keeps_no_best_weights_says_so(listops, laws, tmp_path):
     refuses(r"no weights of its best validation \(select = 'last'\); expected last$", evaluate, run, weights="best")
 
 
-def test_a_sitting_without_a_step_writes_no_checkpoint(listops, laws, tmp_path):
+def test_a_sitting_without_a_step_writes_no_checkpoint(run):
     """Else one that is killed while it replaces the newest would be left without."""
-    run = tmp_path / "run"
-    train("listops", listops, laws, run, "rlt", SMALL)
     (run / "model.safetensors").unlink()
     newest = run / "checkpoints" / "step-00000012" / "state.json"
     written = newest.stat().st_mtime_ns
@@ -290,11 +298,9 @@ def test_a_sitting_without_a_step_writes_no_checkpoint(listops, laws, tmp_path):
     assert newest.stat().st_mtime_ns == written
 
 
-def test_what_a_killed_process_left_is_tidied_and_the_rest_left_alone(listops, laws, tmp_path):
+def test_what_a_killed_process_left_is_tidied_and_the_rest_left_alone(run, finished):
     """A checkpoint that was about to be replaced comes back."""
-    run, notes = tmp_path / "run", ".notes.md.swp"
-    train("listops", listops, laws, run, "rlt", SMALL)
-    whole = weights(run)
+    notes = ".notes.md.swp"
     (run / "model.safetensors").unlink()
     (run / "checkpoints" / "step-00000012").rename(run / "checkpoints" / ".step-00000012.old")
     (run / "checkpoints" / ".step-00000012.di9l784s").mkdir()
@@ -302,7 +308,7 @@ def test_what_a_killed_process_left_is_tidied_and_the_rest_left_alone(listops, l
     for name in (".run.json.abcd1234.json", notes):
         (run / name).touch()
     train("listops", None, None, run, resume=True)
-    assert same(weights(run), whole)
+    assert same_weights(run, finished)
     assert read_run(run).run.sittings[-1].from_step == 12
     assert sorted(path.name for path in run.glob(".*")) == [".lock", notes]
     assert not [*(run / "checkpoints").glob(".*")]
@@ -334,9 +340,7 @@ def test_data_that_moved_are_found_from_then_on(listops, laws, tmp_path):
     assert evaluate(run)["examples"] > 0
 
 
-def test_other_data_are_looked_at_and_not_kept(listops, laws, tmp_path, capsys):
-    run = tmp_path / "run"
-    train("listops", listops, laws, run, "rmaat", SMALL)
+def test_other_data_are_looked_at_and_not_kept(run, tmp_path, capsys):
     settings = ListOpsSettings(train=8, valid=4, test=6, min_length=10, max_length=40)
     storage.prepare("listops", tmp_path / "other", settings, seed=9)
     inspect(run)

@@ -108,14 +108,18 @@ def test_equals_its_definition(variant, causal, dtype):
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_rows_outside_the_mask_change_nothing(variant, causal):
+    """They may be large, or NaN, or more rows; gradients stay finite."""
     layer = variant(8, 2, causal).double()
     x, mask = rows()
     expected = layer(x, mask)
-    other = torch.where(mask[..., None], x, 1e3 * torch.randn_like(x))
-    torch.testing.assert_close(layer(other, mask)[mask], expected[mask], rtol=0, atol=1e-12)
     assert torch.isfinite(expected).all()
-    longer = nn.functional.pad(x, (0, 0, 0, 45))
-    padded = layer(longer, nn.functional.pad(mask, (0, 45)))[:, :70]
+    for other in (1e3 * torch.randn_like(x), torch.full_like(x, torch.nan)):
+        again = layer(torch.where(mask[..., None], x, other), mask)
+        assert torch.isfinite(again).all()
+        torch.testing.assert_close(again[mask], expected[mask], rtol=0, atol=1e-12)
+    again[mask].sum().backward()
+    assert all(torch.isfinite(parameter.grad).all() for parameter in layer.parameters())
+    padded = layer(nn.functional.pad(x, (0, 0, 0, 45)), nn.functional.pad(mask, (0, 45)))[:, :70]
     torch.testing.assert_close(padded[mask], expected[mask], rtol=0, atol=1e-12)
 
 
@@ -206,15 +210,6 @@ def test_half_precision_under_autocast_stays_near(variant):
     with torch.autocast("cpu", dtype=torch.bfloat16):
         half = layer(x, mask)
     assert error(half[mask].float(), layer(x, mask)[mask]) < 0.02
-
-
-@pytest.mark.parametrize("causal", [False, True])
-def test_astromorphic_without_its_astrocyte_is_linear_attention(causal):
-    """No H_astro, alpha = 1: with the mean form no scale is left (N^(1 - 1))."""
-    plain, astro = LinearAttention(8, 2, causal).double(), AstromorphicAttention(8, 2, causal, Rule(1.0)).double()
-    astro.load_state_dict(plain.state_dict())
-    x, mask = rows()
-    torch.testing.assert_close(astro(x, mask)[mask], plain(x, mask)[mask], rtol=0, atol=1e-13)
 
 
 @pytest.mark.parametrize("m_scale", [None, 50.0])
@@ -326,20 +321,6 @@ def test_retnet_needs_pairs_of_features():
             InputError, match=f"width: expected an even number of features a head, got {width // count}"
         ):
             RetNetAttention(width, count)
-
-
-@pytest.mark.parametrize("causal", [False, True])
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_rows_outside_the_mask_may_hold_nan(variant, causal):
-    layer = variant(8, 2, causal).double()
-    x, mask = rows()
-    expected = layer(x, mask)
-    poisoned = x.masked_fill(~mask[..., None], float("nan"))
-    found = layer(poisoned, mask)
-    assert torch.isfinite(found).all()
-    torch.testing.assert_close(found[mask], expected[mask], rtol=0, atol=1e-13)
-    found[mask].sum().backward()
-    assert all(torch.isfinite(parameter.grad).all() for parameter in layer.parameters())
 
 
 def test_tiny_responses_do_not_overflow():
