@@ -75,10 +75,7 @@ def test_mixers_that_cannot_be(variant):
     [
         (lambda: DiagonalStateSpace(8, 2, states=0), "states: expected a whole number from 1, got 0"),
         (lambda: AstromorphicAttention(8, 2, rule=Rule(math.nan)), "exponent: expected a finite number, got nan"),
-        (
-            lambda: AstromorphicAttention(8, 2, rule=Rule(m_scale=0.0)),
-            "m_scale: expected a finite number above 0, got 0",
-        ),
+        (lambda: AstromorphicAttention(8, 2, rule=Rule(m_scale=0.0)), "m_scale: expected a finite number above 0"),
         (lambda: RelativePosition(0, 4, 1, 5, 0.3), "heads: expected a whole number from 1, got 0"),
         (lambda: RelativePosition(2, 4, -1, 5, 0.3), "memory_rows: expected a whole number from 0, got -1"),
         (lambda: RelativePosition(2, 4, 0, 0, 0.3), "rows: expected a whole number from 1, got 0"),

@@ -334,11 +334,7 @@ def test_hidden_metadata_are_passed_over(release, tmp_path):
     ("name", "raw", "message"),
     [
         ("11.npy.gz", b"", "metadata: 11.npy.gz would be left out; expected metadata as *.npy"),
-        (
-            "9.npy",
-            gzip.compress(b"", mtime=0),
-            "9.npy: a gzip file; expected text, as the release's metadata are in spite of",
-        ),
+        ("9.npy", gzip.compress(b"", mtime=0), "9.npy: a gzip file; expected text, as the release's metadata are in"),
         ("9.npy", "imgs/9".encode("utf-16"), "9.npy: a text in UTF-16; expected text, as the release's metadata are"),
         ("9.npy", b"a " * 900, "9.npy, line 1: expected 'imgs/N sample_K.png', got 'a a'"),
         ("9.npy", b"imgs/9 s.png 1 " + b"x" * 900, "9.npy, line 1: expected the label 0 or 1 in the fourth field, got"),
