@@ -1,11 +1,14 @@
 """What tests ask of refusals: an InputError of one line that says what they expect."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from astro_sim.common.errors import InputError
+from astro_sim.common.settings import Settings
+from rmaat.tasks import storage
 
 
 def refuses(message: str, call: Callable[..., Any], /, *arguments: Any, **named: Any) -> str:
@@ -14,3 +17,10 @@ def refuses(message: str, call: Callable[..., Any], /, *arguments: Any, **named:
         call(*arguments, **named)
     assert "\n" not in str(caught.value)
     return str(caught.value)
+
+
+def unreadable(task: str, source: Path | None, out: Path, settings: Settings | None = None) -> str:
+    """Give the line that says why data are not made of a source, SOURCE in place of its path; nothing is written."""
+    message = refuses("", storage.prepare, task, out, settings, source=source)
+    assert not out.exists()
+    return message.replace(f"{source}", "SOURCE")

@@ -16,7 +16,7 @@ from PIL import ExifTags, Image
 from astro_sim.common.errors import InputError
 from rmaat.tasks import image, storage
 from rmaat.tasks.image import ImageSettings
-from tests.rmaat.refusals import refuses
+from tests.rmaat.refusals import refuses, unreadable
 
 SMALL = ImageSettings(valid=4)
 
@@ -318,12 +318,7 @@ def test_packed_batches_are_told(cifar, tmp_path):
 
 
 def refused(source, tmp_path, settings=SMALL):
-    """The message, without the path of the source; nothing was written."""
-    with pytest.raises(InputError) as caught:
-        storage.prepare("image", tmp_path / "out", settings, source=source)
-    assert not (tmp_path / "out").exists()
-    assert "\n" not in str(caught.value)
-    return str(caught.value).replace(f"{source}", "SOURCE")
+    return unreadable("image", source, tmp_path / "out", settings)
 
 
 def test_broken_binary_files_are_named(cifar, tmp_path):

@@ -23,7 +23,7 @@ from rmaat.tasks.enwik8 import Enwik8Settings
 from rmaat.tasks.recall import RecallSettings
 from rmaat.training.evaluation import evaluate
 from rmaat.training.run import train
-from tests.rmaat.refusals import refuses
+from tests.rmaat.refusals import refuses, unreadable
 from tests.rmaat.run_folders import TINY, same_weights, without_clock
 
 DUMP = bytes(random.Random(0).choices(range(32, 127), k=2_850))
@@ -131,9 +131,7 @@ ORDINARY = "expected enwik8, as it is or packed with gzip, bzip2, xz or zip"
 )
 def test_bad_dumps_are_refused(tmp_path, name, raw, message):
     (tmp_path / name).write_bytes(raw)
-    with pytest.raises(InputError) as caught:
-        storage.prepare("enwik8", tmp_path / "out", SMALL, source=tmp_path / name)
-    assert str(caught.value).startswith(f"{tmp_path / name}: {message}")
+    assert unreadable("enwik8", tmp_path / name, tmp_path / "out", SMALL).startswith(f"SOURCE: {message}")
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 

@@ -11,13 +11,13 @@ import pytest
 import torch
 
 import rmaat
-from astro_sim.common.errors import InputError
 from rmaat.config import RMAATConfig
 from rmaat.tasks import retrieval, storage
 from rmaat.tasks.retrieval import FILES, RetrievalSettings, halves
 from rmaat.tasks.text import TextSettings
 from rmaat.training.evaluation import evaluate
 from rmaat.training.run import train
+from tests.rmaat.refusals import unreadable
 from tests.rmaat.run_folders import TINY
 
 SMALL = {**TINY, "segment_length": 64, "steps": 2, "log_every": 1, "validate_every": 2, "checkpoint_every": 2}
@@ -98,12 +98,7 @@ def test_no_test_pair_is_trained_on(release, tmp_path):
 
 
 def refused(source, tmp_path):
-    """The message, without the path of the source; nothing was written."""
-    with pytest.raises(InputError) as caught:
-        storage.prepare("retrieval", tmp_path / "out", RetrievalSettings(), source=source)
-    assert not (tmp_path / "out").exists()
-    assert "\n" not in str(caught.value)
-    return str(caught.value).replace(f"{source}", "SOURCE")
+    return unreadable("retrieval", source, tmp_path / "out")
 
 
 @pytest.mark.parametrize(
