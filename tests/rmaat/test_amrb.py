@@ -154,10 +154,10 @@ def test_whole_model_passes_gradcheck(config, laws, name, head):
 
 
 def budgeted(segments=8, **changes):
-    """A training step of a model of 128 tokens a segment, and its peak extra tensor bytes in MB."""
+    """A training step of a model of 64 tokens a segment, and its peak extra tensor bytes in MB."""
     torch.manual_seed(0)
-    settings = {"vocabulary": 257, "classes": 2, "segment_length": 128, "memory_rule": "none", "dropout": 0.1}
-    model, tokens = RMAAT(RMAATConfig(**settings, **changes)), torch.randint(1, 257, (4, segments * 128))
+    settings = {"vocabulary": 257, "classes": 2, "segment_length": 64, "memory_rule": "none", "dropout": 0.1}
+    model, tokens = RMAAT(RMAATConfig(**settings, **changes)), torch.randint(1, 257, (4, segments * 64))
 
     def step():
         torch.manual_seed(1)
