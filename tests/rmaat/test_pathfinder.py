@@ -244,7 +244,7 @@ def read(release, out, **settings):
 
 
 def read_refused(release, tmp_path, **settings):
-    return refuses("", read, release, tmp_path / "out", **settings)
+    return refuses(".", read, release, tmp_path / "out", **settings)
 
 
 def test_the_release_is_read_byte_for_byte(release, tmp_path):
