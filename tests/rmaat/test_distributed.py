@@ -40,34 +40,16 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
 
 @dataclass(frozen=True)
 class Case:
-    """One comparison.
+    """One comparison."""
 
-    Attributes
-    ----------
-    over : {"ddp", "fsdp2"}
-    model : str
-        Of `MODELS`.
-    keep : int
-        Segments that AMRB does not replay.
-    dtype : {"float32", "float64"}
-    trainable : bool
-        Laws that training may move, which every segment's factor depends on.
-    lengths : tuple of int
-        Of the examples; the first half is rank 0's.
-    halves : bool
-        Every rank runs its examples one after the other, and gradients meet after the last.
-    unused : bool
-        Whether DDP looks for parameters without a gradient.
-    """
-
-    over: str
-    model: str
-    keep: int
-    dtype: str
-    trainable: bool = False
-    lengths: tuple[int, ...] = (22, 9, 20, 22)
-    halves: bool = False
-    unused: bool = False
+    over: str  # "ddp" or "fsdp2"
+    model: str  # of MODELS
+    keep: int  # segments that AMRB does not replay
+    dtype: str  # "float32" or "float64"
+    trainable: bool = False  # laws that training may move, which every segment's factor depends on
+    lengths: tuple[int, ...] = (22, 9, 20, 22)  # of the examples; the first half is rank 0's
+    halves: bool = False  # every rank runs its examples one after the other; gradients meet after the last
+    unused: bool = False  # whether DDP looks for parameters without a gradient
 
     def __str__(self) -> str:
         told = [self.over, self.model, f"keep {self.keep}", self.dtype]

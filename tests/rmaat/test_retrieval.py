@@ -90,11 +90,8 @@ def test_no_test_pair_is_trained_on(release, tmp_path):
     with (release / "new_aan_pairs.train.tsv").open("ab") as stream:
         stream.write(b"1.0\tE1\tF1\ttest one\ttest two\n0.0\tF2\tE1\ttest three\ttest one\n")
     manifest = storage.prepare("retrieval", tmp_path / "out", RetrievalSettings(), source=release)
-    assert {name: (split.examples, split.left_out) for name, split in manifest.splits.items()} == {
-        "train": (4, 2),
-        "valid": (1, 0),
-        "test": (2, 0),
-    }
+    counts = [(manifest.splits[name].examples, manifest.splits[name].left_out) for name in ("train", "valid", "test")]
+    assert counts == [(4, 2), (1, 0), (2, 0)]
 
 
 def refused(source, tmp_path):
