@@ -47,10 +47,6 @@ def text(tmp_path_factory) -> Path:
     return root / "data"
 
 
-def test_there_are_configurations():
-    assert {path.stem for path in CONFIGS} >= {"listops", "text"}
-
-
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_configuration_trains(path, listops, text, enwik8, laws, tmp_path):
     task = path.stem
@@ -84,12 +80,13 @@ def lra(listops, text, tmp_path_factory) -> dict[str, Path]:
 
 
 def preset_cases() -> list[Any]:
-    """Every model under every file; of the large sizes all but rmaat on Text are among the slow tests."""
+    """Every model under every file; slow but for every small file with rmaat, every model on ListOps, and one large."""
     cases = []
     for path in PRESETS:
         for model in MODELS:
-            slow = path.parent.name == "lra" and (path.stem, model) != ("text", "rmaat")
-            marks = [pytest.mark.slow] if slow else []
+            small = path.parent.name == "lra-small"
+            quick = path.stem == "listops" or model == "rmaat" if small else (path.stem, model) == ("text", "rmaat")
+            marks = [] if quick else [pytest.mark.slow]
             cases.append(pytest.param(path, model, marks=marks, id=f"{path.parent.name}-{path.stem}-{model}"))
     return cases
 
@@ -112,9 +109,3 @@ def test_the_file_of_the_first_page_is_the_demos_model_for_twice_its_steps():
     assert by_hand.training.steps == 2 * demo.training.steps
     for name in ("curriculum", "curriculum_steps", "learning_rate", "batch"):
         assert getattr(by_hand.training, name) == getattr(demo.training, name)
-
-
-def test_models_of_the_configuration_are_those_of_the_family():
-    from rmaat.models.registry import MEMBERS
-
-    assert set(MODELS) == set(MEMBERS)

@@ -51,7 +51,6 @@ def load(folder, **options):
         ("retnet", torch.float32),
         ("s4d", torch.float32),
         ("rmt", torch.float32),
-        ("rmaat", torch.float64),
         ("retnet", torch.float64),
         ("rmaat", torch.bfloat16),
     ],

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from astro_sim.common.errors import InputError
-from rmaat.config import RMAATConfig
+from rmaat.config import MODELS, RMAATConfig
 from rmaat.models.classifier import SequenceClassifier
 from rmaat.models.language import LanguageModel
 from rmaat.models.registry import MEMBERS, RMAAT, build_model, count_parameters, get, resolve, without_effect
@@ -184,6 +184,7 @@ def test_settings_that_do_not_go_together_are_refused(change, message):
 
 
 def test_an_unknown_name_is_refused(config, laws):
+    assert set(MODELS) == set(MEMBERS)  # those that a setting may name
     refuses(r"unknown model 'transfomer'; did you mean 'transformer'\?", build_model, "transfomer", config, laws)
     with pytest.raises(InputError, match="head: RMAAT classifies; rmaat.build_model makes the language model"):
         RMAAT(config.replace(head="language"), laws)

@@ -223,12 +223,12 @@ def test_examples_of_other_data_that_were_trained_on_are_counted(listops, laws, 
 
 
 def test_shared_examples_are_found_whatever_the_order_of_a_pair():
-    def split(rows):
-        parts = [part for row in rows for part in row]
+    def split(*pairs):
+        parts = [part for pair in pairs for part in pair]
         offsets = np.cumsum([0, *map(len, parts)])
-        return storage.Split("test", np.frombuffer(b"".join(parts), np.uint8), offsets, np.zeros(len(rows), int), 2)
+        return storage.Split("test", np.frombuffer(b"".join(parts), np.uint8), offsets, np.zeros(len(pairs), int), 2)
 
-    a, b = split([(b"one", b"two"), (b"on", b"etwo"), (b"x", b"y")]), split([(b"two", b"one"), (b"y", b"z")])
+    a, b = split((b"one", b"two"), (b"on", b"etwo"), (b"x", b"y")), split((b"two", b"one"), (b"y", b"z"))
     assert storage.shared(a, b) == storage.shared(b, a) == 1
 
 
