@@ -52,9 +52,9 @@ class Case:
     unused: bool = False  # whether DDP looks for parameters without a gradient
 
     def __str__(self) -> str:
-        told = [self.over, self.model, f"keep {self.keep}", self.dtype]
-        told += ["trainable"] * self.trainable + ["halves"] * self.halves + ["unused"] * self.unused
-        return ", ".join(told) + ("" if self.lengths == Case.lengths else f", {self.lengths}")
+        words = [self.over, self.model, f"keep {self.keep}", self.dtype]
+        words += ["trainable"] * self.trainable + ["halves"] * self.halves + ["unused"] * self.unused
+        return ", ".join(words) + ("" if self.lengths == Case.lengths else f", {self.lengths}")
 
 
 PLAIN = [

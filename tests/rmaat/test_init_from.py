@@ -70,8 +70,8 @@ def test_a_language_model_becomes_a_classifier(laws, tmp_path, capsys):
     for name, more in (("begun", ["--init-from", str(language.path)]), ("fresh", [])):
         command = ["train", "abc", "--data", str(tmp_path / "abc"), "--laws", str(tmp_path / "laws.json")]
         assert main([*command, "--out", str(tmp_path / name), *given, *more]) == 0
-        told = capsys.readouterr().out
-        assert (f"begun with the weights of {language.path}; anew: head, relative position\n" in told) == bool(more)
+        printed = capsys.readouterr().out
+        assert (f"begun with the weights of {language.path}; anew: head, relative position\n" in printed) == bool(more)
     begun, fresh = weights(tmp_path / "begun"), weights(tmp_path / "fresh")
     before = weights(language.path)
     for name, value in begun.items():
@@ -107,8 +107,8 @@ def test_what_does_not_fit_is_told_before_anything_is_written(first, listops, la
         ({}, listops, f"{listops}: {missing}"),
         ({}, tmp_path / "nowhere", f"{tmp_path / 'nowhere'}: {missing}"),
     ]
-    for settings, source, told in cases:
-        with pytest.raises(InputError, match=f"^{re.escape(told)}"):
+    for settings, source, message in cases:
+        with pytest.raises(InputError, match=f"^{re.escape(message)}"):
             train("listops", listops, laws, out, "rmaat", SMALL | settings, init_from=source)
         assert not out.exists()
     train("listops", listops, laws, out, "rmaat", SMALL, minutes=1e-9)

@@ -174,9 +174,9 @@ def test_a_full_disk_is_told_of_the_folder_that_was_asked_for(halves, monkeypatc
 def test_what_another_split_has_is_told(halves, capsys):
     halves.write_text(HALVES.replace("        writer.split", "        rows[0] = np.arange(20)\n        writer.split"))
     assert main(["data", "halves.py", "--out", "out"]) == 0
-    told = capsys.readouterr().out
-    assert "valid: 1 left out, since they stand in another split too\n" in told
-    assert "train: 1 left out, since they stand in another split too\n" in told
+    printed = capsys.readouterr().out
+    assert "valid: 1 left out, since they stand in another split too\n" in printed
+    assert "train: 1 left out, since they stand in another split too\n" in printed
 
 
 @pytest.mark.parametrize("label", [1, True, np.int8(1), np.bool_(True), np.array(1)], ids=repr)
@@ -283,7 +283,7 @@ def test_what_defines_no_task_is_told(name, text, message, tmp_path, monkeypatch
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "message"),
     [
         ("        rows = [", "        1 / 0\n        rows = [", ", line 15: ZeroDivisionError: division by zero"),
         ("        rows = [", "        raise SystemExit(3)\n        rows = [", ", line 15: SystemExit: 3"),
@@ -310,17 +310,17 @@ def test_what_defines_no_task_is_told(name, text, message, tmp_path, monkeypatch
         ("size: int", "made: object = object()\n    size: int", ": settings: cannot be kept as JSON (Unable to"),
     ],
 )
-def test_what_goes_wrong_while_data_are_made_is_told_and_nothing_is_left(old, new, told, halves):
+def test_what_goes_wrong_while_data_are_made_is_told_and_nothing_is_left(old, new, message, halves):
     assert old in HALVES
     halves.write_text(HALVES.replace(old, new))
-    with pytest.raises(InputError, match=f"^{re.escape('halves.py' + told.replace('ROW', ROW))}") as caught:
+    with pytest.raises(InputError, match=f"^{re.escape('halves.py' + message.replace('ROW', ROW))}") as caught:
         storage.prepare("halves.py", "out", tasks.find(halves).task.settings())
     assert "\n" not in str(caught.value)
     assert not Path("out").exists()
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (["data", "halves", "--out", "x"], "unknown task 'halves'; for the file here, write halves.py"),
         (["data", "nowhere.py", "--out", "x"], "nowhere.py: no such file; expected a task of your own (.py)"),
@@ -333,10 +333,10 @@ def test_what_goes_wrong_while_data_are_made_is_told_and_nothing_is_left(old, ne
         ),
     ],
 )
-def test_wrong_names_are_told(words, told, halves, laws, capsys):
+def test_wrong_names_are_told(words, message, halves, laws, capsys):
     laws.save("laws.json")
     assert main(words) == 2
     error = capsys.readouterr().err
-    assert error.startswith(f"rmaat: {told}")
+    assert error.startswith(f"rmaat: {message}")
     assert error.count("\n") == 1
     assert not Path("x").exists()

@@ -63,10 +63,10 @@ def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Verbs without a process of their own, most of whose time is the import of torch."""
 
     def rmaat(words: Sequence[str]) -> str | None:
-        told = io.StringIO()
-        with redirect_stdout(io.StringIO()), redirect_stderr(told):
+        errors = io.StringIO()
+        with redirect_stdout(io.StringIO()), redirect_stderr(errors):
             status = main(list(words))
-        return told.getvalue().splitlines()[-1] if status else None
+        return errors.getvalue().splitlines()[-1] if status else None
 
     monkeypatch.setattr(reproduction, "_rmaat", rmaat)
 
@@ -398,9 +398,9 @@ def test_runs_that_could_not_be_made_are_told_by_the_exit_status(place, tmp_path
     monkeypatch.setattr("rmaat.reproduce._rmaat", lambda words: "step 1: the loss is nan")
     words = ["--laws", str(place.laws), "--data", str(place.data), "--runs", str(tmp_path / "runs")]
     assert main(["reproduce", "lra", *words, "--tasks", "listops,text", "--out", str(tmp_path / "out.json")]) == 1
-    told = capsys.readouterr().out
-    assert "failed: step 1: the loss is nan" in told
-    assert "no data: make" in told
+    printed = capsys.readouterr().out
+    assert "failed: step 1: the loss is nan" in printed
+    assert "no data: make" in printed
     assert [row["task"] for row in json.loads((tmp_path / "out.json").read_text())["rows"]] == ["listops", "text"]
 
 

@@ -296,14 +296,14 @@ def test_a_stream_that_stops_listening_says_so_once(config, laws):
         stream.push(part, torch.tensor([6, 6 if t > 3 else 0]))
     with pytest.warns(
         StreamWarning, match=f"after {heard} segments less than 0.001 of a segment .* exponential law"
-    ) as told:
+    ) as caught:
         stream.push(part)
-    assert told[0].filename == __file__
+    assert caught[0].filename == __file__
     for _ in range(10):
         stream.push(part)
-    with pytest.warns(StreamWarning, match=f"after {heard} segments") as told:
+    with pytest.warns(StreamWarning, match=f"after {heard} segments") as caught:
         Stream(model, 2, torch.tensor([3, heard + 1]))
-    assert told[0].filename == __file__
+    assert caught[0].filename == __file__
     Stream(model, 2, heard)
     for rule in ("scale", "none"):
         Stream(made(config, laws, memory_rule=rule), 2, 10_000)

@@ -199,9 +199,9 @@ def test_resume_refuses_a_broken_checkpoint(finished, listops, laws, tmp_path):
     ):
         before = (newest / name).read_bytes()
         (newest / name).write_bytes(content)
-        with pytest.raises(InputError, match=message) as told:
+        with pytest.raises(InputError, match=message) as caught:
             train("listops", listops, laws, run, resume=True)
-        assert str(told.value).endswith("without the folder step-00000012 the run goes on from the one before")
+        assert str(caught.value).endswith("without the folder step-00000012 the run goes on from the one before")
         (newest / name).write_bytes(before)
 
 

@@ -59,11 +59,11 @@ def test_a_signal_ends_a_run_with_a_checkpoint(listops, laws, tmp_path, number):
     while process.poll() is None and len(read_metrics(run / "metrics.jsonl")) < 20:
         time.sleep(0.005)
     process.send_signal(number)
-    _, told = process.communicate()
+    _, error = process.communicate()
     step = last_step(run)
     assert process.returncode == 128 + number
     assert 20 <= step < 250
-    assert told == f"rmaat: {run}: stopped at step {step}; the same command with --resume goes on\n"
+    assert error == f"rmaat: {run}: stopped at step {step}; the same command with --resume goes on\n"
     assert main(["train", "listops", "--out", str(run), "--resume"]) == 0
     assert main(["train", "listops", *asked, "--out", str(whole)]) == 0
     assert same_weights(run, whole)
@@ -239,9 +239,9 @@ def test_a_full_disk_is_told_with_the_name_of_the_log(tmp_path):
             logs._stream = Path("/dev/full").open("a")  # noqa: SIM115 - `logs` closes it
             logs.add({"split": "train", "step": 1, "loss": 1.0, "accuracy": 0.5})
 
-    with pytest.raises(OSError, match="No space left on device") as told:
+    with pytest.raises(OSError, match="No space left on device") as caught:
         fill()
-    assert told.value.filename == "/dev/full"
+    assert caught.value.filename == "/dev/full"
 
 
 @pytest.mark.parametrize(
@@ -323,10 +323,10 @@ def test_checkpoints_are_counted_not_spelt(tmp_path):
 def test_too_little_memory_is_told_before_anything_is_written(listops, laws, tmp_path):
     """Under a curriculum, too, whose first steps would have had enough."""
     run, settings = tmp_path / "run", {**SMALL, "curriculum": (1,), "curriculum_steps": 6}
-    with pytest.raises(InputError, match="replay_mb: expected at least ") as told:
+    with pytest.raises(InputError, match="replay_mb: expected at least ") as caught:
         train("listops", listops, laws, run, "rmaat", {**settings, "replay_mb": 0.001})
     assert not run.exists()
-    least = float(str(told.value).split("at least ")[1].split()[0])
+    least = float(str(caught.value).split("at least ")[1].split()[0])
     assert train("listops", listops, laws, run, "rmaat", {**settings, "replay_mb": least}).finished
 
 
