@@ -124,6 +124,7 @@ def test_json_that_is_no_record(run, file, text):
     ("line", "message"),
     [
         ("[]", "expected an object, got"),
+        ('{"step": "x"}', "split: missing"),
         ('{"split": "train", "step": 1.5, "loss": 1, "accuracy": 0}', "step: expected a valid integer"),
         ('{"split": "train", "step": true, "loss": 1, "accuracy": 0}', "step: expected a valid integer"),
         ('{"split": "train", "step": 1, "loss": NaN, "accuracy": 0}', "loss: expected"),

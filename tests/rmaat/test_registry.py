@@ -176,6 +176,8 @@ def test_models_without_segments_say_what_they_lack(config, laws, name):
         ({"kept_segments": 2, "replay_mb": 5.0}, "replay_mb: chooses kept_segments, which is given"),
         ({"head": "language", "sigmoid": True}, "sigmoid: not with the head language"),
         ({"width": 10, "heads": 4}, "width: expected a multiple of heads = 4, got 10"),
+        ({"presynaptic_exponent": 5.0}, "presynaptic_exponent: expected less than or equal to 4"),
+        ({"presynaptic_exponent": "papers"}, "presynaptic_exponent: expected .* 'paper'"),
         ({"presynaptic_exponent": -0.1}, "presynaptic_exponent: expected greater than 0 or 'paper', got -0.1"),
     ],
 )
