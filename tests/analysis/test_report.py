@@ -196,7 +196,7 @@ def test_a_perfect_fit_is_told(tmp_path: Path) -> None:
     exact = bridge.fit_laws([astro_sim.simulate("ltp", cycles=8, burn_in=12)], draws=0)
     exact.save(tmp_path / "laws.json")
     text = shown(tmp_path, tmp_path / "laws.json")
-    assert "R² = 1 (to within 1e-9)" in text
+    assert "R²1 (to within 1e\N{MINUS SIGN}9)" in text
     assert "T = 16, 32 is extrapolated" in text
 
 

@@ -50,7 +50,7 @@ def test_predictions_are_the_models_in_the_order_of_the_split(runs, listops):
     assert (found[1] == storage.load(listops).splits["test"].labels).all()
     result = read_run(runs[0]).evaluation
     assert result is not None
-    assert (found[0] == found[1]).mean() == result["accuracy"]
+    assert (found[0] == found[1]).mean() == result.accuracy
 
 
 def test_other_splits_and_other_data_leave_them_alone(runs, listops, tmp_path):
