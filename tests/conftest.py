@@ -7,6 +7,7 @@ with any file or folder. What they give is read-only: it belongs to every test t
 import hashlib
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,9 @@ from astro_sim.dataset import content_digest
 
 settings.register_profile("rmaat", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("rmaat")
+
+# What a shell starts in its background ignores Ctrl-C, and so would the processes that tests start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 WORKER = os.environ.get("PYTEST_XDIST_WORKER")
 COMPILER = "codegen.cpp.extra_compile_args_gcc"
