@@ -330,7 +330,7 @@ def recall_longer() -> str:
 
 
 def memory_rules() -> str:
-    """ListOps as in the demo, by rule."""
+    """ListOps with a curriculum, by rule."""
     body: list[tuple[str, ...]] = []
     for rule in dict.fromkeys(row["rule"] for row in rows("memory-rules")):
         values = [row["accuracy"] for row in rows("memory-rules") if row["rule"] == rule]
