@@ -339,16 +339,13 @@ def readable(contents: dict[str, Any]) -> str:
 def _require_consistent(document: LawsDocument, family: families.Family) -> None:
     """Raise `InputError` where parts of the document contradict each other or the family."""
     law = document.retention
-    found = sorted(law.parameters)
-    expected = sorted(p.name for p in family.parameters)
-    if found != expected:
-        raise InputError(f"retention law {family.name!r}: expected parameters {expected}, got {found}")
+    values = {name: number.value for name, number in law.parameters.items()}
+    _require_parameters("retention law", family, values)
     for p in family.parameters:
-        number = law.parameters[p.name]
-        # Fitted as logarithms: a value at its bound comes back rounded.
-        if not p.low * (1 - 1e-9) <= number.value <= p.high * (1 + 1e-9):
-            raise InputError(f"{family.name} law: expected {p.name} in {p.low:g} to {p.high:g}, got {number.value:g}")
-        _require_unit(p.name, number, p.unit)
+        _require_unit(p.name, law.parameters[p.name], p.unit)
+    for tried in law.candidates:
+        if tried.family in families.NAMES:  # a family of one's own may be unknown where the file is read
+            _require_parameters("candidate", families.get(tried.family, tried.knots), tried.parameters)
     if list(family.knots) != law.knots:
         raise InputError(f"retention.knots: expected none of the family {family.name!r}, got {law.knots}")
     _require_unit("amplitude", law.amplitude, law.unit)
@@ -359,18 +356,27 @@ def _require_consistent(document: LawsDocument, family: families.Family) -> None
     ):
         if number is not None:
             _require_unit(name, number, unit)
-    for name, values in (("samples", law.samples), ("residuals", law.residuals), ("spread", law.spread)):
-        if values is not None and len(values) != law.fitted_cycles:
-            raise InputError(f"retention.{name}: expected {law.fitted_cycles}, one a cycle, got {len(values)}")
+    for name, column in (("samples", law.samples), ("residuals", law.residuals), ("spread", law.spread)):
+        if column is not None and len(column) != law.fitted_cycles:
+            raise InputError(f"retention.{name}: expected {law.fitted_cycles}, one a cycle, got {len(column)}")
     if law.draws is not None:
         lengths = {len(column) for column in law.draws.values.values()}
-        if sorted(law.draws.values) != sorted([*expected, "amplitude"]) or len(lengths) != 1:
-            raise InputError(f"retention.draws: expected {[*expected, 'amplitude']}, all of one length")
-    values = {name: number.value for name, number in law.parameters.items()}
+        if sorted(law.draws.values) != sorted([*values, "amplitude"]) or len(lengths) != 1:
+            raise InputError(f"retention.draws: expected {[*sorted(values), 'amplitude']}, all of one length")
     if law.concave != bool(family.concave(values)):
         raise InputError(f"retention.concave: {law.concave} contradicts the parameters")
     if law.identifiable != (law.converged and law.reached >= REACH):
         raise InputError(f"retention.identifiable: {law.identifiable} contradicts converged and reached")
+
+
+def _require_parameters(what: str, family: families.Family, values: dict[str, float]) -> None:
+    found, expected = sorted(values), sorted(p.name for p in family.parameters)
+    if found != expected:
+        raise InputError(f"{what} {family.name!r}: expected parameters {expected}, got {found}")
+    for p in family.parameters:
+        # Fitted as logarithms: a value at its bound comes back rounded.
+        if not p.low * (1 - 1e-9) <= values[p.name] <= p.high * (1 + 1e-9):
+            raise InputError(f"{family.name} law: expected {p.name} in {p.low:g} to {p.high:g}, got {values[p.name]:g}")
 
 
 def _require_unit(name: str, number: Number, unit: str) -> None:

@@ -67,6 +67,12 @@ FAULTS = [
     ("retention.unit", "1", "amplitude: expected the unit 1, got 'a.u.'", "reader"),
     ("spatial_decay.unit", "1/um", "spatial_decay: expected the unit 1/spacing, got '1/um'", "reader"),
     ("short_term.s.unit", "ms", "short_term.s: expected the unit s, got 'ms'", "reader"),
+    (
+        "retention.candidates.0.parameters.b",
+        DROP,
+        f"candidate {STRETCHED.removeprefix('retention law ')} ['tau']",
+        "reader",
+    ),
     ("retention.samples", [0.1] * 5, "retention.samples: expected 6, one a cycle, got 5", "reader"),
     ("retention.concave", False, "retention.concave: False contradicts the parameters", "reader"),
     (

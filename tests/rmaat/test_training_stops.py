@@ -67,7 +67,7 @@ def test_a_signal_ends_a_run_with_a_checkpoint(listops, laws, tmp_path, number):
     assert main(["train", "listops", "--out", str(run), "--resume"]) == 0
     assert main(["train", "listops", *asked, "--out", str(whole)]) == 0
     assert same_weights(run, whole)
-    assert [sitting["from_step"] for sitting in read_run(run).run.sittings] == [0, step]
+    assert [sitting.from_step for sitting in read_run(run).run.sittings] == [0, step]
 
 
 @pytest.fixture
