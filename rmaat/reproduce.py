@@ -25,7 +25,7 @@ from rmaat.config import MODELS, RMAATConfig
 from rmaat.records import RunRecord, is_run, last_step, packed, read_right, read_run
 from rmaat.settings import RunSettings, beyond, of_model
 from rmaat.signals import passed_on
-from rmaat.tasks.storage import load
+from rmaat.tasks.data_folder import load
 
 TASKS = ("listops", "text", "retrieval", "image", "pathfinder")
 PRESETS = {"small": "lra-small", "paper": "lra"}

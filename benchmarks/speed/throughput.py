@@ -23,8 +23,10 @@ from benchmarks.registry import Benchmark, require
 from benchmarks.speed.step import laws
 from rmaat.models.registry import build_model
 from rmaat.settings import RunSettings, of_model
-from rmaat.tasks import storage
+from rmaat.tasks import data_folder
+from rmaat.tasks.data_folder import DataFolder
 from rmaat.tasks.text import TextSettings
+from rmaat.tasks.writer import prepare
 from rmaat.training.loop import Loop
 from rmaat.training.processes import Processes
 
@@ -54,7 +56,7 @@ def reviews(folder: Path) -> None:
                 (folder / split / label / f"{number}_1.txt").write_bytes(generator.bytes(int(length)))
 
 
-def make(data: storage.Data, model: str, changes: dict[str, Any]) -> Loop:
+def make(data: DataFolder, model: str, changes: dict[str, Any]) -> Loop:
     """A training loop under the small preset."""
     asked = {**of_model(load_toml(PRESET), model, str(PRESET)), **changes, "device": "cpu"}
     settings = RunSettings.build(asked, 257, 2, "classify", 4_096)
@@ -103,8 +105,8 @@ def measure() -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         reviews(root / "aclImdb")
-        storage.prepare("text", root / "data", TextSettings(valid_share=0.01), source=root / "aclImdb")
-        data = storage.load(root / "data", "text")
+        prepare("text", root / "data", TextSettings(valid_share=0.01), source=root / "aclImdb")
+        data = data_folder.load(root / "data", "text")
         two = in_two_processes(root / "data", root / "before")
         loops = [make(data, model, changes) for _, model, changes in SETTINGS]
         rounds = [[turn(loop) for loop in loops] for _ in range(ROUNDS + 1)][1:]  # the first warms up

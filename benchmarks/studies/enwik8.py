@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from astro_sim.common.errors import InputError
 from benchmarks.registry import Benchmark, Kept, require
 from benchmarks.speed.step import laws
-from rmaat.tasks import storage
+from rmaat.tasks import data_folder
 from rmaat.training.evaluation import evaluate
 from rmaat.training.run import train
 
@@ -59,7 +59,7 @@ def run(model: str, data: Path) -> list[dict[str, Any]]:
 
 def table(order: int, data: Path) -> list[dict[str, Any]]:
     """What counts of bytes after the ``order`` bytes before say, made on as many bytes as the models see."""
-    opened = storage.load(data, "enwik8")
+    opened = data_folder.load(data, "enwik8")
     seen = np.asarray(opened.splits["train"].tokens[: STEPS * BATCH * 4_096])
     test = np.asarray(opened.splits["test"].tokens)
     counts = np.bincount(_codes(seen, order), minlength=256 ** (order + 1)).reshape(-1, 256)

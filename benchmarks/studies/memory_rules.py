@@ -12,8 +12,8 @@ import torch
 
 from benchmarks.registry import Benchmark, Kept, require
 from benchmarks.speed.step import laws
-from rmaat.tasks import storage
 from rmaat.tasks.listops import ListOpsSettings
+from rmaat.tasks.writer import prepare
 from rmaat.training.evaluation import evaluate
 from rmaat.training.run import train
 
@@ -53,7 +53,7 @@ def measure(kept: Kept) -> list[dict[str, Any]]:
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "listops"
-        storage.prepare("listops", data, DATA, seed=0)
+        prepare("listops", data, DATA, seed=0)
         return [kept(f"{rule} {seed}", partial(run, rule, seed, data)) for seed in SEEDS for rule in RULES]
 
 

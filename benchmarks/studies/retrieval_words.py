@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.registry import Benchmark, require
-from rmaat.tasks import storage
+from rmaat.tasks import data_folder
+from rmaat.tasks.data_folder import Split
 
 DATA = Path("data/lra/retrieval")  # rmaat data retrieval --source PATH --out data/lra/retrieval
 WORD = re.compile(rb"[a-z']+")
@@ -35,7 +36,7 @@ def common(pair: Pair, weight: Callable[[bytes], float] = lambda _: 1.0) -> floa
     return sum(map(weight, first & second)) / either if either else 0.0
 
 
-def rarity(split: storage.Split) -> Callable[[bytes], float]:
+def rarity(split: Split) -> Callable[[bytes], float]:
     """How surprising a word in a document is: -ln of the share of documents that have it; a new one counts as once."""
     counts = Counter(word for pair in split.symbols() for document in pair for word in words(document))
     return lambda word: log(2 * len(split) / max(counts[word], 1))
@@ -51,14 +52,14 @@ def cut(values: NDArray[np.float64], labels: NDArray[np.int64]) -> tuple[float, 
     return float(threshold), int(2 * steps[best] >= steps[-1])
 
 
-def accuracy(known: Callable[[Pair], float], train: storage.Split, test: storage.Split) -> float:
+def accuracy(known: Callable[[Pair], float], train: Split, test: Split) -> float:
     """Share of test pairs that the cut chosen on training pairs answers rightly."""
     threshold, above = cut(np.array([known(pair) for pair in train.symbols()]), np.asarray(train.labels))
     values = np.array([known(pair) for pair in test.symbols()])
     return float((np.where(values >= threshold, above, 1 - above) == test.labels).mean())
 
 
-def joints(split: storage.Split) -> Callable[[Pair], float]:
+def joints(split: Split) -> Callable[[Pair], float]:
     """How much likelier the last byte of one and the first of the other are in one text than in two."""
     counts = np.full((2, 256, 256), 0.5)  # half a count more, so that an unseen joint says nothing
     for pair, label in zip(split.symbols(), split.labels, strict=True):
@@ -77,7 +78,7 @@ def check() -> None:
 
 def measure(data: Path = DATA) -> list[dict[str, Any]]:
     """A row a number that is known of a pair."""
-    splits = storage.load(data, "retrieval").splits
+    splits = data_folder.load(data, "retrieval").splits
     train, test = splits["train"], splits["test"]
     weight = rarity(train)
     knows: dict[str, Callable[[Pair], float]] = {

@@ -30,7 +30,7 @@ def data(
     Example: rmaat data listops --out data/listops --set train=8000 --set valid=500 --set test=500
     """
     from astro_sim.common.settings import describe
-    from rmaat.tasks.storage import prepare
+    from rmaat.tasks.writer import prepare
 
     if settings:
         table(HEADER, describe(tasks.find(task).task.settings))

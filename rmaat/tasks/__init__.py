@@ -1,7 +1,8 @@
 """Tasks: one a file, each turns a source (or its own generator) into a data folder that training reads.
 
-A data folder holds memory-mapped arrays and a manifest (`rmaat.tasks.storage`); training never parses text. Files of
-one's own are named by their path (`rmaat.tasks.user_file`); their data folders are trained on without them.
+A data folder holds memory-mapped arrays and a manifest (`rmaat.tasks.data_folder`); `rmaat.tasks.writer` makes it, and
+training never parses text. Files of one's own are named by their path (`rmaat.tasks.user_file`); their data folders are
+trained on without them.
 """
 
 from importlib import import_module

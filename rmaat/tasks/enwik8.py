@@ -14,8 +14,8 @@ from astro_sim.common.files import instead_of
 from astro_sim.common.progress import track
 from astro_sim.common.settings import Settings, quantity
 from rmaat.tasks.sources import as_text, find_packed, unpack
-from rmaat.tasks.storage import Writer
 from rmaat.tasks.task import Task
+from rmaat.tasks.writer import Writer
 
 SPLIT = "Al-Rfou et al. 2018"
 NAME = "enwik8"

@@ -22,8 +22,8 @@ from astro_sim.common.progress import track
 from astro_sim.common.settings import Settings, quantity
 from rmaat.tasks.pictures import UnreadableError, decode
 from rmaat.tasks.sources import counted, find_packed, first_bytes, gather, kind_of, require_folder, unpack
-from rmaat.tasks.storage import Writer
 from rmaat.tasks.task import Task
+from rmaat.tasks.writer import Writer
 
 Pictures = tuple[NDArray[np.uint8], NDArray[np.uint8]]  # pixels (examples, pixels), labels (examples,)
 Found = tuple[Pictures, Pictures, str]  # to train, to test, what they are

@@ -16,10 +16,10 @@ from typing import Any
 from astro_sim.common.errors import InputError, quoted
 from astro_sim.common.progress import track
 from astro_sim.common.settings import Settings, quantity
-from rmaat.tasks.rows import tab_rows
 from rmaat.tasks.sources import find_packed, require_folder
-from rmaat.tasks.storage import Writer
 from rmaat.tasks.task import MOST_EXAMPLES, Task
+from rmaat.tasks.tsv import read_lines
+from rmaat.tasks.writer import Writer
 
 LRA = "Long Range Arena (arXiv 2011.04006)"
 SYMBOLS = (*"0123456789", "[MIN", "[MAX", "[MED", "[SM", "X")  # "]" is X in the release's own vocabulary
@@ -170,7 +170,7 @@ def read_tsv(path: Path) -> Iterator[tuple[bytes, int]]:
     InputError
         File and line, and what was expected there.
     """
-    empty, rows = True, tab_rows(path, FILES.values(), HEADER)
+    empty, rows = True, read_lines(path, FILES.values(), HEADER)
     for place, (where, (source, target)) in enumerate(rows):
         if place == 0:
             if (source, target) != tuple(name.encode() for name in HEADER):

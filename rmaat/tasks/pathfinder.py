@@ -22,8 +22,8 @@ from astro_sim.common.settings import Settings, quantity
 from rmaat.tasks import snakes
 from rmaat.tasks.pictures import UnreadableError, decode
 from rmaat.tasks.sources import as_text, gather, require_folder
-from rmaat.tasks.storage import Writer
 from rmaat.tasks.task import MOST_EXAMPLES, Task
+from rmaat.tasks.writer import Writer
 
 LRA = "Long Range Arena (arXiv 2011.04006)"
 WRITTEN = ("test", "valid", "train")  # nothing of the test split is trained on; see Writer

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from astro_sim.common.errors import InputError
 from astro_sim.common.settings import Settings, quantity
-from rmaat.tasks.storage import SPLITS, Writer
+from rmaat.tasks.data_folder import SPLITS
 from rmaat.tasks.task import MOST_EXAMPLES, Task
+from rmaat.tasks.writer import Writer
 
 VALUES, NOISE = 8, 16  # symbols: values from 0, then the mark, the query, and noise
 MARK, QUERY = VALUES, VALUES + 1

@@ -20,12 +20,12 @@ from random import Random
 from astro_sim.common.errors import InputError
 from astro_sim.common.progress import track
 from astro_sim.common.settings import Settings, quantity
-from rmaat.tasks.rows import tab_rows
 from rmaat.tasks.sources import find_packed, require_folder
-from rmaat.tasks.storage import Writer
 from rmaat.tasks.task import Task
 from rmaat.tasks.text import LABELS as SENTIMENTS
 from rmaat.tasks.text import held_out, read_review, reviews
+from rmaat.tasks.tsv import read_lines
+from rmaat.tasks.writer import Writer
 
 LRA = "LRA (arXiv 2011.04006)"
 # Split -> file; the test split first, so that nothing of it is trained on.
@@ -62,7 +62,7 @@ def read_tsv(path: Path, max_bytes: int) -> Iterator[Pair]:
         File and line, and what was expected there.
     """
     where = None
-    for where, fields in tab_rows(path, FILES.values(), FIELDS):
+    for where, fields in read_lines(path, FILES.values(), FIELDS):
         if fields[0] not in LABELS:
             got = fields[0][:20].decode(errors="backslashreplace")
             raise InputError(f"{where}: expected the label 0.0 or 1.0, got {got!r}")

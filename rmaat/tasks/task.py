@@ -26,8 +26,8 @@ class Task:
     classes : int or None
         None where each next symbol is asked for.
     prepare : callable
-        ``prepare(settings, source, seed, writer) -> content``: hand every split to a `storage.Writer`, and say in one
-        line what the data are.
+        ``prepare(settings, source, seed, writer) -> content``: hand every split to a
+        `rmaat.tasks.writer.Writer`, and say in one line what the data are.
     head : {"classify", "match", "language"}
         As in `rmaat.config.RMAATConfig`.
     generated_only : frozenset of str

@@ -13,8 +13,8 @@ from astro_sim.common.files import instead_of
 from astro_sim.common.progress import track
 from astro_sim.common.settings import Settings, quantity
 from rmaat.tasks.sources import as_text, gather, require_folder
-from rmaat.tasks.storage import Writer
 from rmaat.tasks.task import Task
+from rmaat.tasks.writer import Writer
 
 LABELS = {"neg": 0, "pos": 1}
 

@@ -21,8 +21,8 @@ from rmaat.models.registry import build_model
 from rmaat.models.weights import load_weights
 from rmaat.records import PREDICTIONS, WEIGHTS, RunRecord, read_run
 from rmaat.settings import TASK_DECIDES, TrainSettings
-from rmaat.tasks import storage
-from rmaat.tasks.storage import Split
+from rmaat.tasks import data_folder
+from rmaat.tasks.data_folder import SPLITS, DataFolder, Split
 from rmaat.training import checkpoint
 from rmaat.training.processes import Processes, device_of, started_processes
 
@@ -94,7 +94,7 @@ def evaluate(
     if not math.isfinite(loss):
         raise InputError(f"{record.path}: the loss on {split} is {loss}; the weights are not those of a sound run")
     if network.classifies:
-        first = storage.first_symbol_accuracy(opened.splits["train"], measured)
+        first = data_folder.first_symbol_accuracy(opened.splits["train"], measured)
         known = {"majority": measured.majority, "first_symbol": first}
     else:
         known = {"bits_per_token": loss / math.log(2), "majority": measured.likeliest_symbol}
@@ -146,10 +146,10 @@ def _warn_not_kept(error: Exception) -> None:
 def _trained_on(record: RunRecord, split: Split) -> int | None:
     """How many examples of other data are among those that a run was trained on; None where those are gone."""
     try:
-        own = storage.load(record.run.data.path, record.run.task)
+        own = data_folder.load(record.run.data.path, record.run.task)
     except InputError:
         return None
-    return storage.shared(split, own.splits["train"]) if own.manifest.digest == record.run.data.digest else None
+    return data_folder.shared(split, own.splits["train"]) if own.manifest.digest == record.run.data.digest else None
 
 
 def _write_predictions(path: Path, answers: NDArray[np.int64], labels: NDArray[np.int64]) -> None:
@@ -214,9 +214,9 @@ def inspect(
 
 def _open(
     run: str | Path, data: str | Path | None, split: str, device: str | None = None, weights: str | None = None
-) -> tuple[RunRecord, Model, storage.Data, int]:
+) -> tuple[RunRecord, Model, DataFolder, int]:
     """A run with its model, its data, and the step that its weights are of."""
-    require_known("split", split, storage.SPLITS)
+    require_known("split", split, SPLITS)
     if started_processes() > 1:
         raise InputError(f"expected one process to measure a run, got {started_processes()}; start it without torchrun")
     record = read_run(run)
@@ -237,7 +237,7 @@ def _open(
     folder = Path(data or record.run.data.path)
     if data is None and not folder.is_dir():
         raise InputError(f"{folder}: the run's data are not there any more; expected --data DIR, where they are now")
-    opened = storage.load(folder, record.run.task)
+    opened = data_folder.load(folder, record.run.task)
     config = record.run.config
     for name in TASK_DECIDES:  # a file of one's own may have made both, and changed in between
         if (found := getattr(opened.manifest, name)) != (own := getattr(config, name)):

@@ -20,7 +20,7 @@ from rmaat.models.base import Model
 from rmaat.models.weights import gathered, save_weights
 from rmaat.settings import TrainSettings
 from rmaat.signals import Asked, Stopped, until_asked
-from rmaat.tasks import storage
+from rmaat.tasks.data_folder import DataFolder, Split
 from rmaat.training import checkpoint
 from rmaat.training.batches import Batches
 from rmaat.training.evaluation import Batch, autocast, measure, tensors
@@ -41,7 +41,7 @@ class Loop:
     ----------
     network : Model
         On its device. With the setting ``parallel`` = "fsdp" and several processes it is sharded here.
-    data : storage.Data
+    data : DataFolder
     settings : TrainSettings
     run : Path
     laws_digest : str
@@ -58,7 +58,7 @@ class Loop:
     def __init__(
         self,
         network: Model,
-        data: storage.Data,
+        data: DataFolder,
         settings: TrainSettings,
         run: Path,
         laws_digest: str,
@@ -273,7 +273,7 @@ class Loop:
             counted = total if self.processes.main else [0.0] * len(total)
             self.state.sums = {**dict.fromkeys(CLOCKS, 0.0), **sums, **dict(zip(COUNTED, counted, strict=True))}
 
-    def _validate(self, split: storage.Split) -> dict[str, Any]:
+    def _validate(self, split: Split) -> dict[str, Any]:
         """Measure, and keep the weights if they are the best so far."""
         s, state, started = self.settings, self.state, time.perf_counter()
         loss, accuracy = measure(self.network, split, s, self.processes, s.validate_examples)

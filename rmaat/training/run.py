@@ -23,7 +23,8 @@ from rmaat.models.registry import build_model, count_parameters, get, without_ef
 from rmaat.models.weights import begin_with, load_weights, save_weights
 from rmaat.records import WEIGHTS, DataRecord, Origin, Run, RunRecord, Sitting, read_run
 from rmaat.settings import RunSettings, TrainSettings, flatten
-from rmaat.tasks import storage
+from rmaat.tasks import data_folder
+from rmaat.tasks.data_folder import DataFolder, Split
 from rmaat.training import checkpoint
 from rmaat.training.evaluation import autocast, tensors
 from rmaat.training.logs import event_writer
@@ -107,7 +108,7 @@ def train(
         model, data, laws = model or stored.model, data or stored.data.path, laws or before.laws
     if data is None or laws is None:
         raise InputError(f"{run}: expected {'data' if data is None else 'laws'}")
-    opened, model = storage.load(data, task), model or "rmaat"
+    opened, model = data_folder.load(data, task), model or "rmaat"
     if stored is None:
         require_free(run, instead="choose another folder, remove it, or go on with --resume")
     values = flatten(settings or {}, "settings")
@@ -169,7 +170,7 @@ def train(
     return read_run(run)
 
 
-def _require_fit(model: str, asked: RunSettings, data: storage.Data, longest: int) -> None:
+def _require_fit(model: str, asked: RunSettings, data: DataFolder, longest: int) -> None:
     """Refuse now what would fail, or be passed over, later."""
     if asked.training.tensorboard:
         event_writer()
@@ -179,7 +180,7 @@ def _require_fit(model: str, asked: RunSettings, data: storage.Data, longest: in
         raise InputError("patience: the data have no validation split")
 
 
-def _require_memory(network: Model, split: storage.Split, training: TrainSettings, processes: Processes) -> None:
+def _require_memory(network: Model, split: Split, training: TrainSettings, processes: Processes) -> None:
     """Refuse now a ``replay_mb`` that the largest step would refuse."""
     config = network.config
     if config.replay_mb is None or config.backward != "amrb" or not network.recurs:
@@ -275,7 +276,7 @@ def _finish(loop: Loop, end: str, run: Path, laws_digest: str) -> None:
     save_weights(network, run / WEIGHTS, laws_digest, step, main)
 
 
-def _data_record(data: storage.Data, longest: int, segment_length: int) -> DataRecord:
+def _data_record(data: DataFolder, longest: int, segment_length: int) -> DataRecord:
     manifest = data.manifest
     return DataRecord(
         path=str(data.path.resolve()),

@@ -12,7 +12,7 @@ from astro_sim.dataset import read
 from bridge.laws import Laws
 from rmaat.__main__ import main
 from rmaat.records import read_run
-from rmaat.tasks import storage
+from rmaat.tasks.writer import Writer
 from tests.cli.words import train
 
 
@@ -103,7 +103,7 @@ def test_a_real_process_exits_with_2_and_no_traceback(tmp_path):
 
 def test_kill_leaves_nothing_half_written(tmp_path, monkeypatch, capsys):
     before = signal.getsignal(signal.SIGTERM)
-    monkeypatch.setattr(storage.Writer, "finish", lambda _: signal.raise_signal(signal.SIGTERM))
+    monkeypatch.setattr(Writer, "finish", lambda _: signal.raise_signal(signal.SIGTERM))
     sizes = [word for name in ("train", "valid", "test") for word in ("--set", f"{name}=2")]
     assert main(["data", "listops", "--out", str(tmp_path / "listops"), *sizes]) == 128 + signal.SIGTERM
     assert list(tmp_path.iterdir()) == []

@@ -31,7 +31,7 @@ from astro_sim.common.errors import InputError
 from bridge.laws import Laws
 from rmaat.__main__ import main as rmaat
 from rmaat.records import checkpoints
-from rmaat.tasks import storage
+from rmaat.tasks import writer
 from rmaat.training.run import train
 from tests.rmaat.run_folders import same_weights, without_clock
 
@@ -51,7 +51,7 @@ def prepare(at: Path) -> None:
     ltp = astro_sim.simulate("ltp", cycles=8, interval=1.0)
     astro_sim.write(ltp, at / "ltp.nc")
     bridge.fit_laws(ltp, draws=0).save(at / "laws.json")
-    storage.prepare("listops", at / "data", {"train": 32, "valid": 8, "test": 8, "min_length": 4, "max_length": 40})
+    writer.prepare("listops", at / "data", {"train": 32, "valid": 8, "test": 8, "min_length": 4, "max_length": 40})
     _train(at, at / "whole")
 
 

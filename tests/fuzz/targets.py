@@ -36,8 +36,10 @@ from rmaat.models.registry import build_model
 from rmaat.models.weights import load_weights, read_tensors
 from rmaat.records import read_run
 from rmaat.settings import LawSettings, RunSettings, TrainSettings, flatten
-from rmaat.tasks import listops, storage
+from rmaat.tasks import listops
+from rmaat.tasks.data_folder import load
 from rmaat.tasks.retrieval import read_tsv as read_pairs
+from rmaat.tasks.writer import prepare
 from rmaat.training import checkpoint
 from rmaat.training.evaluation import evaluate
 from rmaat.training.processes import Processes
@@ -63,7 +65,7 @@ def valid(place: Path) -> Path:
     laws = bridge.fit_laws([ltp, astro_sim.simulate("spatial")], draws=5)
     laws.save(at / "laws.json")
     trees = {"train": 16, "valid": 4, "test": 4, "min_length": 4, "max_length": 24}
-    storage.prepare("listops", at / "data", trees)
+    prepare("listops", at / "data", trees)
     small = {"width": 8, "heads": 2, "depth": 1, "feedforward": 8, "segment_length": 8, "memory_tokens": 2}
     steps = {"steps": 4, "batch": 4, "checkpoint_every": 2, "log_every": 1, "validate_every": 2, "device": "cpu"}
     train("listops", at / "data", laws, at / "run", settings={**small, **steps})
@@ -280,7 +282,7 @@ def data_folder(random: Random, place: Path) -> None:
     path = random.choice(sorted(p for p in folder.iterdir() if p.suffix in (".json", ".npy")))
     content = path.read_bytes()
     path.write_bytes(damage.of_json(random, content) if path.suffix == ".json" else damage.of_bytes(random, content))
-    found, original = storage.load(folder, "listops"), storage.load(source, "listops")
+    found, original = load(folder, "listops"), load(source, "listops")
     require(found.splits.keys() <= original.splits.keys(), "splits that were not written")
     for name, split in found.splits.items():
         for one, other in zip((split.tokens, split.offsets, split.labels), _arrays(original.splits[name]), strict=True):

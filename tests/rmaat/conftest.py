@@ -12,8 +12,8 @@ from torch.multiprocessing.spawn import spawn
 
 from bridge.laws import Laws
 from rmaat.config import RMAATConfig
-from rmaat.tasks import storage
 from rmaat.tasks.listops import ListOpsSettings
+from rmaat.tasks.writer import prepare
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +38,7 @@ def listops(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small ListOps folder of short trees."""
     out = tmp_path_factory.mktemp("data") / "listops"
     settings = ListOpsSettings(train=64, valid=16, test=16, min_length=10, max_length=60)
-    storage.prepare("listops", out, settings, seed=1)
+    prepare("listops", out, settings, seed=1)
     return out
 
 

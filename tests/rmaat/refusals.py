@@ -8,7 +8,7 @@ import pytest
 
 from astro_sim.common.errors import InputError
 from astro_sim.common.settings import Settings
-from rmaat.tasks import storage
+from rmaat.tasks.writer import prepare
 
 
 def refuses(message: str, call: Callable[..., Any], /, *arguments: Any, **named: Any) -> str:
@@ -21,6 +21,6 @@ def refuses(message: str, call: Callable[..., Any], /, *arguments: Any, **named:
 
 def unreadable(task: str, source: Path | None, out: Path, settings: Settings | None = None) -> str:
     """Give the line that says why data are not made of a source, SOURCE in place of its path; nothing is written."""
-    message = refuses(".", storage.prepare, task, out, settings, source=source)
+    message = refuses(".", prepare, task, out, settings, source=source)
     assert not out.exists()
     return message.replace(f"{source}", "SOURCE")

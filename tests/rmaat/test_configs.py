@@ -10,12 +10,12 @@ from astro_sim.common.settings import load_toml, parse_assignments
 from rmaat.cli.demo import TRAINING
 from rmaat.config import MODELS
 from rmaat.settings import RunSettings, flatten, of_model
-from rmaat.tasks import storage
 from rmaat.tasks.enwik8 import Enwik8Settings
 from rmaat.tasks.image import ImageSettings
 from rmaat.tasks.pathfinder import PathfinderSettings
 from rmaat.tasks.retrieval import RetrievalSettings
 from rmaat.tasks.text import TextSettings
+from rmaat.tasks.writer import prepare
 from rmaat.training.run import train
 
 ROOT = Path(__file__).parents[2] / "configs"
@@ -29,7 +29,7 @@ def enwik8(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("enwik8")
     (root / "enwik8").write_bytes(b"".join(b"<mediawiki> word %d of text </mediawiki> " % n for n in range(60)))
     settings = Enwik8Settings(window=600, train=1200, valid=400, test=400)
-    storage.prepare("enwik8", root / "data", settings, source=root)
+    prepare("enwik8", root / "data", settings, source=root)
     return root / "data"
 
 
@@ -43,7 +43,7 @@ def text(tmp_path_factory) -> Path:
             folder.mkdir(parents=True)
             for number in range(8):
                 (folder / f"{number}.txt").write_text(f"{split}, {label} review number {number} " * (number + 1))
-    storage.prepare("text", root / "data", TextSettings(), source=root)
+    prepare("text", root / "data", TextSettings(), source=root)
     return root / "data"
 
 
@@ -68,13 +68,13 @@ def lra(listops, text, tmp_path_factory) -> dict[str, Path]:
         records = generator.integers(0, 256, (10, 3073), dtype=np.uint8)
         records[:, 0] = np.arange(10)
         (root / "cifar" / name).write_bytes(records.tobytes())
-    storage.prepare("image", root / "image", ImageSettings(valid=10), source=root / "cifar")
+    prepare("image", root / "image", ImageSettings(valid=10), source=root / "cifar")
     (root / "aan").mkdir()
     for name in ("train", "eval", "test"):
         rows = [f"{n % 2}.0\t{n}\t{n}\t{name} first {n}\t{name} second {n}" for n in range(8)]
         (root / "aan" / f"new_aan_pairs.{name}.tsv").write_text("\n".join(rows) + "\n")
-    storage.prepare("retrieval", root / "retrieval", RetrievalSettings(), source=root / "aan")
-    storage.prepare("pathfinder", root / "pathfinder", PathfinderSettings(train=8, valid=4, test=4))
+    prepare("retrieval", root / "retrieval", RetrievalSettings(), source=root / "aan")
+    prepare("pathfinder", root / "pathfinder", PathfinderSettings(train=8, valid=4, test=4))
     made = {name: root / name for name in ("image", "retrieval", "pathfinder")}
     return {"listops": listops, "text": text, **made}
 

@@ -9,7 +9,7 @@ from rmaat.models import diagnostics
 from rmaat.models.registry import MEMBERS, build_model
 from rmaat.models.streaming import Stream
 from rmaat.records import read_run
-from rmaat.tasks import storage
+from rmaat.tasks import data_folder
 from rmaat.training.evaluation import inspect
 from rmaat.training.run import train
 from tests.rmaat.refusals import refuses
@@ -131,7 +131,7 @@ def test_inspect_leaves_a_file_that_the_record_reads(listops, laws, tmp_path, ca
         found = inspect(run, examples=3)
         assert read_run(run).diagnostics.model_dump() == found
         assert found["examples"] == 3
-        segments = -(-int(storage.load(listops).splits["test"].lengths.max()) // 8)
+        segments = -(-int(data_folder.load(listops).splits["test"].lengths.max()) // 8)
         assert len(found["influence"]) == segments > 4
         assert all(value > 0 for value in found["influence"])
         if name == "rmaat":

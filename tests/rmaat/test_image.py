@@ -14,8 +14,9 @@ import pytest
 from PIL import ExifTags, Image
 
 from astro_sim.common.errors import InputError
-from rmaat.tasks import image, storage
+from rmaat.tasks import data_folder, image
 from rmaat.tasks.image import ImageSettings
+from rmaat.tasks.writer import prepare
 from tests.rmaat.refusals import refuses, unreadable
 
 SMALL = ImageSettings(valid=4)
@@ -56,8 +57,8 @@ def test_a_record_is_decoded_byte_for_byte(cifar, tmp_path):
     """A label, then 1,024 bytes each of red, green and blue, row after row."""
     red, green, blue = ([(step * i) % 256 for i in range(1024)] for step in (1, 3, 7))
     (cifar / image.TEST_BATCH).write_bytes(bytes([7, *red, *green, *blue]))
-    storage.prepare("image", tmp_path / "out", SMALL, source=cifar)
-    split = storage.load(tmp_path / "out", "image").splits["test"]
+    prepare("image", tmp_path / "out", SMALL, source=cifar)
+    split = data_folder.load(tmp_path / "out", "image").splits["test"]
 
     def exact(r, g, b):
         return (2989 * r + 5870 * g + 1140 * b) * 511 // 5_100_000  # in whole numbers; 237 colours round otherwise
@@ -70,7 +71,7 @@ def test_a_record_is_decoded_byte_for_byte(cifar, tmp_path):
 
 
 def test_binary_version_is_shared_out_by_digest(cifar, tmp_path):
-    manifest = storage.prepare("image", tmp_path / "a", SMALL, source=cifar)
+    manifest = prepare("image", tmp_path / "a", SMALL, source=cifar)
     assert {name: split.examples for name, split in manifest.splits.items()} == {"train": 16, "valid": 4, "test": 10}
     assert (manifest.classes, manifest.vocabulary, manifest.towers) == (10, 257, 1)
     assert manifest.content == (
@@ -79,12 +80,12 @@ def test_binary_version_is_shared_out_by_digest(cifar, tmp_path):
     assert manifest.splits["test"].labels == {str(label): 1 for label in range(10)}
     nested = tmp_path / "release" / "cifar-10-batches-bin"
     shutil.copytree(cifar, nested)
-    assert storage.prepare("image", tmp_path / "b", SMALL, source=nested.parent).digest == manifest.digest
+    assert prepare("image", tmp_path / "b", SMALL, source=nested.parent).digest == manifest.digest
     # Files in another order hold out the same pictures.
     for name, other in zip(image.BATCHES, reversed(image.BATCHES), strict=True):
         shutil.copy(cifar / name, nested / other)
-    storage.prepare("image", tmp_path / "c", SMALL, source=nested)
-    first, second = (storage.load(tmp_path / name).splits for name in "ac")
+    prepare("image", tmp_path / "c", SMALL, source=nested)
+    first, second = (data_folder.load(tmp_path / name).splits for name in "ac")
     assert texts(first["train"]) != texts(second["train"])
     for name in ("train", "valid", "test"):
         assert sorted(texts(first[name])) == sorted(texts(second[name]))
@@ -97,10 +98,10 @@ def test_nothing_of_the_test_split_is_trained_on(cifar, tmp_path):
     copied = (cifar / image.TEST_BATCH).read_bytes()[: image.RECORD]
     batch = cifar / image.BATCHES[2]
     batch.write_bytes(batch.read_bytes() + copied + b"\x05" + copied[1:])
-    manifest = storage.prepare("image", tmp_path / "out", SMALL, source=cifar)
+    manifest = prepare("image", tmp_path / "out", SMALL, source=cifar)
     counts = [(manifest.splits[name].examples, manifest.splits[name].left_out) for name in ("train", "valid", "test")]
     assert counts == [(16, 2), (4, 0), (10, 0)]
-    splits = storage.load(tmp_path / "out").splits
+    splits = data_folder.load(tmp_path / "out").splits
     assert not set(texts(splits["test"])) & set(texts(splits["train"]) + texts(splits["valid"]))
 
 
@@ -133,16 +134,16 @@ def fashion(tmp_path):
 
 
 def test_fashion_is_read_from_idx_files(fashion, tmp_path, monkeypatch):
-    manifest = storage.prepare("image", tmp_path / "a", SMALL, source=fashion)
+    manifest = prepare("image", tmp_path / "a", SMALL, source=fashion)
     assert manifest.content == "28 x 28 pictures in the files of Fashion-MNIST, but other ones"
     assert {name: split.examples for name, split in manifest.splits.items()} == {"train": 8, "valid": 4, "test": 5}
-    split = storage.load(tmp_path / "a").splits["test"]
+    split = data_folder.load(tmp_path / "a").splits["test"]
     assert split.tokens.tobytes() == (fashion / "t10k-images-idx3-ubyte").read_bytes()[16:]
     assert split.labels.tolist() == [0, 1, 2, 3, 4]
     assert split.lengths.tolist() == [784] * 5
     raw = gzip.decompress((fashion / "train-images-idx3-ubyte.gz").read_bytes())
     monkeypatch.setattr(image, "FASHION", hashlib.sha256(raw).hexdigest())
-    again = storage.prepare("image", tmp_path / "b", SMALL, source=fashion)
+    again = prepare("image", tmp_path / "b", SMALL, source=fashion)
     assert again.content == "Fashion-MNIST, 28 x 28"
     assert again.digest == manifest.digest
 
@@ -152,12 +153,12 @@ def test_fashion_is_read_from_idx_files(fashion, tmp_path, monkeypatch):
     [(".GZ", gzip.compress), ("", gzip.compress), (".xz", lzma.compress), (".bz2", bz2.compress)],
 )
 def test_idx_files_may_be_packed(fashion, tmp_path, ending, pack):
-    digest = storage.prepare("image", tmp_path / "before", SMALL, source=fashion).digest
+    digest = prepare("image", tmp_path / "before", SMALL, source=fashion).digest
     for name in ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"):
         raw = (fashion / name).read_bytes()
         (fashion / name).unlink()
         (fashion / f"{name}{ending}").write_bytes(pack(raw))
-    assert storage.prepare("image", tmp_path / "after", SMALL, source=fashion).digest == digest
+    assert prepare("image", tmp_path / "after", SMALL, source=fashion).digest == digest
 
 
 def draw(folder, names=image.CIFAR_CLASSES, ending="png"):
@@ -181,28 +182,28 @@ def pictures(tmp_path):
 
 def test_a_folder_a_class(tmp_path):
     drawn = draw(tmp_path / "png")
-    manifest = storage.prepare("image", tmp_path / "a", SMALL, source=tmp_path / "png")
+    manifest = prepare("image", tmp_path / "a", SMALL, source=tmp_path / "png")
     assert manifest.content.startswith("CIFAR-10 from PNG files, grey; a part of it: 20 of 50,000")
     assert {name: split.examples for name, split in manifest.splits.items()} == {"train": 16, "valid": 4, "test": 10}
-    split = storage.load(tmp_path / "a").splits["test"]
+    split = data_folder.load(tmp_path / "a").splits["test"]
     expected = [image.grey(drawn["test", name, 0]).tobytes() for name in image.CIFAR_CLASSES]
     assert texts(split) == expected
     assert split.labels.tolist() == list(range(10))
     # Grey already: taken as it is.
     values = np.arange(1024).reshape(32, 32).astype(np.uint8)
     Image.fromarray(values).save(tmp_path / "png" / "test" / "cat" / "0.png")
-    storage.prepare("image", tmp_path / "b", SMALL, source=tmp_path / "png")
-    assert texts(storage.load(tmp_path / "b").splits["test"])[3] == values.tobytes()
+    prepare("image", tmp_path / "b", SMALL, source=tmp_path / "png")
+    assert texts(data_folder.load(tmp_path / "b").splits["test"])[3] == values.tobytes()
     draw(tmp_path / "jpeg", ending="JPG")
-    lossy = storage.prepare("image", tmp_path / "c", SMALL, source=tmp_path / "jpeg")
+    lossy = prepare("image", tmp_path / "c", SMALL, source=tmp_path / "jpeg")
     assert lossy.content.startswith("CIFAR-10 from JPEG files (lossy stand-in), grey; a part of it")
     draw(tmp_path / "own", [f"class {number}" for number in range(10)])
-    own = storage.prepare("image", tmp_path / "d", SMALL, source=tmp_path / "own")
+    own = prepare("image", tmp_path / "d", SMALL, source=tmp_path / "own")
     assert own.content == "pictures of 10 classes from PNG files, grey"
 
 
 def test_what_is_no_picture_is_passed_over(pictures, tmp_path):
-    before = storage.prepare("image", tmp_path / "before", SMALL, source=pictures)
+    before = prepare("image", tmp_path / "before", SMALL, source=pictures)
     folder = pictures / "train" / "cat"
     for name in ("._0.png", ".2.png", "README.md", "Thumbs.db", "names.csv", "notes"):
         (folder / name).write_bytes(b"no picture")
@@ -210,7 +211,7 @@ def test_what_is_no_picture_is_passed_over(pictures, tmp_path):
         place.mkdir()
     (folder / "__MACOSX" / "0.png").write_bytes(b"no picture")
     (pictures / "train" / "._cat").write_bytes(b"no picture")
-    assert storage.prepare("image", tmp_path / "after", SMALL, source=pictures) == before
+    assert prepare("image", tmp_path / "after", SMALL, source=pictures) == before
 
 
 PIXEL = Image.new("RGB", (32, 32))

@@ -13,8 +13,8 @@ from rmaat import from_pretrained, save_pretrained, tasks
 from rmaat.__main__ import main
 from rmaat.models.registry import build_model
 from rmaat.records import START, read_run
-from rmaat.tasks import storage
 from rmaat.tasks.enwik8 import Enwik8Settings
+from rmaat.tasks.writer import prepare
 from rmaat.training.evaluation import evaluate
 from rmaat.training.run import train
 from tests.rmaat.run_folders import TINY, assignments, same, weights
@@ -58,12 +58,12 @@ def test_a_language_model_becomes_a_classifier(laws, tmp_path, capsys):
     """All but the head, and what belongs to rows that write memory, which a classifier has not."""
     (tmp_path / "enwik8").write_bytes(bytes(torch.randint(0, 250, (2_000,)).tolist()))
     settings = Enwik8Settings(window=40, train=1_600, valid=200, test=200)
-    storage.prepare("enwik8", tmp_path / "bytes", settings, source=tmp_path / "enwik8")
+    prepare("enwik8", tmp_path / "bytes", settings, source=tmp_path / "enwik8")
     words = "from astro_sim.common.settings import Settings\nfrom rmaat.tasks import Task\n"
     words += "def prepare(settings, source, seed, writer):\n    writer.split('train', [(b'abc' * 9, 1)] * 16)\n"
     words += "    return 'abc'\nTASK = Task('abc', Settings, 256, 2, prepare)\n"
     (tmp_path / "abc.py").write_text(words)
-    storage.prepare(tmp_path / "abc.py", tmp_path / "abc", tasks.find(tmp_path / "abc.py").task.settings())
+    prepare(tmp_path / "abc.py", tmp_path / "abc", tasks.find(tmp_path / "abc.py").task.settings())
     language = train("enwik8", tmp_path / "bytes", laws, tmp_path / "language", "rmaat", SMALL)
     laws.save(tmp_path / "laws.json")
     given = assignments(STILL)

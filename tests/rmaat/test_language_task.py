@@ -18,9 +18,10 @@ import pytest
 
 from astro_sim.common.errors import InputError
 from rmaat.records import checkpoints, read_run
-from rmaat.tasks import recall, storage
+from rmaat.tasks import data_folder, recall
 from rmaat.tasks.enwik8 import Enwik8Settings
 from rmaat.tasks.recall import RecallSettings
+from rmaat.tasks.writer import prepare
 from rmaat.training.evaluation import evaluate
 from rmaat.training.run import train
 from tests.rmaat.refusals import refuses, unreadable
@@ -35,12 +36,12 @@ TRAINING = {**TINY, "batch": 4, "steps": 4, "log_every": 2, "validate_every": 2,
 def enwik8(tmp_path_factory):
     root = tmp_path_factory.mktemp("enwik8")
     (root / "enwik8").write_bytes(DUMP)
-    storage.prepare("enwik8", root / "data", SMALL, source=root / "enwik8")
+    prepare("enwik8", root / "data", SMALL, source=root / "enwik8")
     return root / "data"
 
 
 def test_the_dump_is_cut_as_the_field_does(enwik8):
-    data = storage.load(enwik8, "enwik8")
+    data = data_folder.load(enwik8, "enwik8")
     assert {name: len(split) for name, split in data.splits.items()} == {"train": 20, "valid": 5, "test": 4}
     assert data.manifest.classes is None
     joined = b"".join(split.tokens.tobytes() for split in data.splits.values())
@@ -96,9 +97,9 @@ def encrypted(raw):
 def test_packed_dumps_are_the_same(enwik8, tmp_path, name, raw):
     (tmp_path / "._enwik8").write_bytes(b"a Mac's companion")
     (tmp_path / name).write_bytes(raw)
-    digest = storage.load(enwik8).manifest.digest
+    digest = data_folder.load(enwik8).manifest.digest
     for number, source in enumerate((tmp_path, tmp_path / name)):
-        assert storage.prepare("enwik8", tmp_path / f"data{number}", SMALL, source=source).digest == digest
+        assert prepare("enwik8", tmp_path / f"data{number}", SMALL, source=source).digest == digest
 
 
 ORDINARY = "expected enwik8, as it is or packed with gzip, bzip2, xz or zip"
@@ -143,7 +144,7 @@ def test_missing_dumps_are_told(tmp_path):
         (tmp_path / "nothing", f"{tmp_path / 'nothing'}: no such file; expected {packed}, or the folder of one"),
         (tmp_path, f"{tmp_path}: no enwik8 inside; expected {packed}"),
     ):
-        refuses(re.escape(message), storage.prepare, "enwik8", tmp_path / "out", SMALL, source=source)
+        refuses(re.escape(message), prepare, "enwik8", tmp_path / "out", SMALL, source=source)
 
 
 @pytest.mark.parametrize("model", ["rmaat", "transformer"])
@@ -227,14 +228,14 @@ def test_recall_puts_the_value_where_it_says():
 
 def test_recall_is_generated_into_a_data_folder(tmp_path):
     settings = RecallSettings(segment=8, segments=3, train=20, valid=4, test=4)
-    manifest = storage.prepare("recall", tmp_path / "a", settings, seed=5)
-    assert storage.prepare("recall", tmp_path / "b", settings, seed=5).digest == manifest.digest
-    assert storage.prepare("recall", tmp_path / "c", settings, seed=6).digest != manifest.digest
-    data = storage.load(tmp_path / "a", "recall")
+    manifest = prepare("recall", tmp_path / "a", settings, seed=5)
+    assert prepare("recall", tmp_path / "b", settings, seed=5).digest == manifest.digest
+    assert prepare("recall", tmp_path / "c", settings, seed=6).digest != manifest.digest
+    data = data_folder.load(tmp_path / "a", "recall")
     assert data.manifest.vocabulary == recall.SYMBOLS + 1
     assert (data.splits["train"].lengths == 24).all()
     with pytest.raises(InputError, match="1,000,000,000 sequences of 16,777,216 symbols do not fit into memory"):
-        storage.prepare("recall", tmp_path / "d", RecallSettings(segment=4096, segments=4096, train=10**9))
+        prepare("recall", tmp_path / "d", RecallSettings(segment=4096, segments=4096, train=10**9))
     with pytest.raises(InputError, match="recall: this task is generated; leave --source out"):
-        storage.prepare("recall", tmp_path / "d", settings, source=tmp_path)
+        prepare("recall", tmp_path / "d", settings, source=tmp_path)
     refuses("lag: expected less than segments = 3, got 3", RecallSettings, segments=3, lag=3)

@@ -15,7 +15,9 @@ from astro_sim.common.settings import Settings
 from rmaat import tasks
 from rmaat.__main__ import main
 from rmaat.records import read_run
-from rmaat.tasks import Task, storage
+from rmaat.tasks import Task, data_folder
+from rmaat.tasks.data_folder import SPLITS, Split
+from rmaat.tasks.writer import Writer, prepare
 from rmaat.training.evaluation import evaluate
 from rmaat.training.run import train
 from tests.rmaat.refusals import refuses
@@ -72,7 +74,7 @@ def test_the_folder_is_trained_on_and_measured_without_the_file(halves, laws, tm
     assert main(["train", "halves.py", "--laws", "laws.json", "--out", "run", *settings]) == 0
     assert main(["evaluate", "run"]) == 0
     assert main(["inspect", "run"]) == 0
-    manifest = storage.load("data/halves").manifest
+    manifest = data_folder.load("data/halves").manifest
     assert (manifest.vocabulary, manifest.classes, manifest.settings) == (301, 2, {"size": 16})
     assert manifest.own_source == sha256(HALVES.encode()).hexdigest()
 
@@ -88,9 +90,9 @@ def test_any_symbols_come_back(tmp_path_factory, symbols, data):
     folder = tmp_path_factory.mktemp("data")
     row = st.lists(st.integers(0, symbols - 1) | st.just(symbols - 1), min_size=1, max_size=5)
     rows = data.draw(st.lists(st.tuples(row, st.integers(0, 1)), min_size=1, max_size=4))
-    writer = storage.Writer(folder, task(symbols))
+    writer = Writer(folder, task(symbols))
     writer.split("train", rows)
-    split = storage.Split("train", *(np.load(folder / f"train.{part}.npy") for part in storage.PARTS))
+    split = Split("train", *(np.load(folder / f"train.{part}.npy") for part in data_folder.PARTS))
     size = 1 if symbols <= 256 else 2 if symbols <= 65_536 else 4
     assert split.tokens.dtype.itemsize == size
     ids, lengths, labels = split.batch(np.arange(len(rows)))
@@ -99,7 +101,7 @@ def test_any_symbols_come_back(tmp_path_factory, symbols, data):
 
 
 def test_bytes_and_whole_numbers_are_the_same_example(tmp_path):
-    writer = storage.Writer(tmp_path, task(200))
+    writer = Writer(tmp_path, task(200))
     writer.split("test", [(b"ab", 0)])
     writer.split("train", [([97, 98], 1), (np.array([97, 98, 99], np.int16), 0)])
     assert (writer.splits["train"].examples, writer.splits["train"].left_out) == (1, 1)
@@ -121,7 +123,7 @@ def prepare(settings, source, seed, writer):
 TASK = Task("one example", Settings, 300, {classes}, prepare, head={head!r})
 """
     (tmp_path / "ones.py").write_text(source)
-    manifest = storage.prepare("ones.py", "ones", Settings())
+    manifest = prepare("ones.py", "ones", Settings())
     assert (manifest.head, manifest.towers) == (head, 2 if head == "match" else 1)
     record = train("ones", "ones", laws, "run", "rmaat", SMALL)
     assert record.finished
@@ -131,13 +133,13 @@ TASK = Task("one example", Settings, 300, {classes}, prepare, head={head!r})
 def test_data_that_another_version_of_the_file_made_are_not_measured(halves, laws, tmp_path):
     """If they have other classes or symbols; else they are other data, which may be measured."""
     settings = tasks.find(halves).task.settings
-    storage.prepare(halves, "first", settings())
+    prepare(halves, "first", settings())
     train("halves", "first", laws, "run", "rmaat", SMALL)
     halves.write_text(HALVES.replace("SYMBOLS = 300", "SYMBOLS = 200"))
-    storage.prepare(halves, "fewer", settings())
+    prepare(halves, "fewer", settings())
     refuses(r"^fewer: has vocabulary 201, the run was trained with 301$", evaluate, "run", "fewer")
     halves.write_text(HALVES + "\n")
-    storage.prepare(halves, "same", settings(), seed=1)
+    prepare(halves, "same", settings(), seed=1)
     assert evaluate("run", "same")["trained_on"] == 0
 
 
@@ -145,9 +147,9 @@ def test_a_task_that_goes_elsewhere_leaves_its_folder_where_it_was_asked_for(hal
     (tmp_path / "elsewhere").mkdir()
     goes = HALVES.replace("for name in", "os.chdir('/')\n    for name in")
     halves.write_text(f"import os\nos.chdir('elsewhere')\n{goes}")
-    manifest = storage.prepare("halves.py", "out", {"size": 9}, seed=1)
+    manifest = prepare("halves.py", "out", {"size": 9}, seed=1)
     assert Path.cwd() == tmp_path
-    assert storage.load(tmp_path / "out").manifest == manifest
+    assert data_folder.load(tmp_path / "out").manifest == manifest
     assert not [*(tmp_path / "elsewhere").iterdir()]
     assert {path.name for path in tmp_path.iterdir()} == {"elsewhere", "halves.py", "out"}
 
@@ -155,8 +157,8 @@ def test_a_task_that_goes_elsewhere_leaves_its_folder_where_it_was_asked_for(hal
 def test_a_split_that_a_task_gives_up_leaves_nothing(halves):
     halves.write_text(HALVES.replace("    generator", "    try:\n        writer.split('valid', [([1], 0), (5, 5)])\n"
                                      "    except ValueError:\n        pass\n    generator"))  # fmt: skip
-    storage.prepare(halves, "out")
-    assert {path.name.split(".")[0] for path in Path("out").iterdir()} == {"manifest", *storage.SPLITS}
+    prepare(halves, "out")
+    assert {path.name.split(".")[0] for path in Path("out").iterdir()} == {"manifest", *SPLITS}
 
 
 def test_what_another_split_has_is_told(halves, capsys):
@@ -168,16 +170,16 @@ def test_what_another_split_has_is_told(halves, capsys):
 
 
 def test_labels_of_numpy_are_labels(tmp_path):
-    writer = storage.Writer(tmp_path, task(3))
+    writer = Writer(tmp_path, task(3))
     writer.split("train", [([2], label) for label in (1, True, np.int8(1), np.bool_(True), np.array(1))])
     assert np.load(tmp_path / "train.labels.npy").tolist() == [1] * 5
 
 
 def test_other_counts_are_other_data(halves):
     """Though their arrays are the same; and counts may be NumPy's."""
-    first = storage.prepare(halves, "first")
+    first = prepare(halves, "first")
     halves.write_text(HALVES.replace("Halves, SYMBOLS, 2", "Halves, np.int64(301), np.int16(2)"))
-    second = storage.prepare(halves, "second")
+    second = prepare(halves, "second")
     assert second.splits == first.splits
     assert second.vocabulary == 302
     assert second.digest != first.digest
@@ -201,7 +203,7 @@ def test_settings_that_are_names_may_begin_with_a_digit(halves):
     halves.write_text("from pathlib import Path\nfrom typing import Literal\n" + text)
     given = ["--set", "words=20news/words.txt", "--set", "kind=13b"]
     assert main(["data", "halves.py", "--out", "out", *given]) == 0
-    assert storage.load("out").manifest.settings == {"words": "20news/words.txt", "kind": "13b", "size": 24}
+    assert data_folder.load("out").manifest.settings == {"words": "20news/words.txt", "kind": "13b", "size": 24}
 
 
 def test_baselines_of_many_symbols_and_classes_need_little_memory(tmp_path):
@@ -210,22 +212,22 @@ def test_baselines_of_many_symbols_and_classes_need_little_memory(tmp_path):
     first, labels = generator.integers(0, 5, 90), generator.integers(0, 3, 90)
 
     def split(first, labels):
-        return storage.Split("x", first.astype(np.uint32), np.arange(len(first) + 1), labels)
+        return Split("x", first.astype(np.uint32), np.arange(len(first) + 1), labels)
 
     counts = np.zeros((6, 3))
     np.add.at(counts, (first[:50], labels[:50]), 1)
     table = (counts.argmax(1)[first[40:]] == labels[40:]).mean()
     stretch = 2**29
     train, test = (split(first[part] * stretch, labels[part] * stretch) for part in (slice(50), slice(40, 90)))
-    assert storage.first_symbol_accuracy(train, test) == table
+    assert data_folder.first_symbol_accuracy(train, test) == table
     assert test.majority == np.bincount(labels[40:]).max() / 50
     assert test.likeliest_symbol == np.bincount(first[40:]).max() / 50
     unknown = split(np.array([3_000_000_007, 7]), np.array([0, 1]))
-    assert storage.first_symbol_accuracy(train, unknown) == 0.5  # an unseen symbol is given the first class
+    assert data_folder.first_symbol_accuracy(train, unknown) == 0.5  # an unseen symbol is given the first class
 
 
 def test_the_run_and_its_report_say_which_file_made_the_data(halves, laws):
-    storage.prepare(halves, "halves")
+    prepare(halves, "halves")
     train("halves", "halves", laws, "run", "rmaat", SMALL)
     evaluate("run")
     source = sha256(HALVES.encode()).hexdigest()
@@ -301,7 +303,7 @@ def test_what_goes_wrong_while_data_are_made_is_told_and_nothing_is_left(old, ne
     assert old in HALVES
     halves.write_text(HALVES.replace(old, new))
     with pytest.raises(InputError, match=f"^{re.escape('halves.py' + message.replace('ROW', ROW))}") as caught:
-        storage.prepare("halves.py", "out", tasks.find(halves).task.settings())
+        prepare("halves.py", "out", tasks.find(halves).task.settings())
     assert "\n" not in str(caught.value)
     assert not Path("out").exists()
 

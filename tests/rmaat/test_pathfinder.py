@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from analysis import figures
 from astro_sim.common.errors import InputError
-from rmaat.tasks import snakes, storage
+from rmaat.tasks import data_folder, snakes
 from rmaat.tasks.pathfinder import PathfinderSettings
+from rmaat.tasks.writer import prepare
 from tests.rmaat.refusals import refuses, unreadable
 
 KINDS = [(size, contours) for size in snakes.SCALES for contours in snakes.PADDLES]
@@ -185,18 +186,18 @@ def test_unequal_distances_would_tell_the_label(monkeypatch):
 
 
 def test_generated_splits(tmp_path):
-    manifest = storage.prepare("pathfinder", tmp_path / "out", SMALL, seed=5)
+    manifest = prepare("pathfinder", tmp_path / "out", SMALL, seed=5)
     assert {name: split.examples for name, split in manifest.splits.items()} == {"train": 30, "valid": 10, "test": 10}
     assert manifest.vocabulary == 257
     assert manifest.classes == 2
     assert manifest.origin == "generated"
-    split = storage.load(tmp_path / "out", "pathfinder").splits["valid"]
+    split = data_folder.load(tmp_path / "out", "pathfinder").splits["valid"]
     assert (split.lengths == 1024).all()
     picture = snakes.draw(5, 10 + 3, 32, "curv_baseline")  # behind the ten of the test split
     ids, _, labels = split.batch(np.array([3]))
     assert (ids[0].reshape(32, 32) - 1 == picture.pixels).all()
     assert labels.tolist() == [picture.label]
-    more = storage.prepare("pathfinder", tmp_path / "more", SMALL.replace(train=40), seed=5)
+    more = prepare("pathfinder", tmp_path / "more", SMALL.replace(train=40), seed=5)
     assert more.splits["test"] == manifest.splits["test"]
     assert more.splits["valid"] == manifest.splits["valid"]
     assert more.splits["train"].digest != manifest.splits["train"].digest
@@ -240,7 +241,7 @@ def release(tmp_path):
 
 def read(release, out, **settings):
     source = release.parents[1]
-    return storage.prepare("pathfinder", out, PathfinderSettings(contours="curv_baseline", **settings), source=source)
+    return prepare("pathfinder", out, PathfinderSettings(contours="curv_baseline", **settings), source=source)
 
 
 def read_refused(release, tmp_path, **settings):
@@ -253,7 +254,7 @@ def test_the_release_is_read_byte_for_byte(release, tmp_path):
     assert manifest.content == "files of the LRA release"
     assert manifest.origin == "converted"
     assert manifest.splits["train"].labels == {"0": 8, "1": 8}
-    found = storage.load(tmp_path / "out", "pathfinder").splits
+    found = data_folder.load(tmp_path / "out", "pathfinder").splits
     order = [(folder, number) for folder in (9, 10) for number in range(10)]  # 9 before 10, though not by name
     for name, part in (("train", order[:16]), ("valid", order[16:18]), ("test", order[18:])):
         expected = np.concatenate([pixels_of(*each).reshape(-1) for each in part])
@@ -264,7 +265,7 @@ def test_the_release_is_read_byte_for_byte(release, tmp_path):
 def test_the_release_is_found_from_every_level(release, tmp_path):
     settings = PathfinderSettings(contours="curv_baseline")
     digests = {
-        storage.prepare("pathfinder", tmp_path / f"out{level}", settings, source=source).digest
+        prepare("pathfinder", tmp_path / f"out{level}", settings, source=source).digest
         for level, source in enumerate(release.parents[:4])
     }
     assert len(digests) == 1

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 import analysis
 from analysis.comparison import statistics
 from rmaat.records import packed, read_run, unpacked
-from rmaat.tasks import storage
+from rmaat.tasks import data_folder
 from rmaat.tasks.enwik8 import Enwik8Settings
 from rmaat.tasks.listops import ListOpsSettings
+from rmaat.tasks.writer import prepare
 from rmaat.training import evaluation
 from rmaat.training.evaluation import evaluate, tensors
 from rmaat.training.run import train
@@ -47,7 +48,7 @@ def test_predictions_are_the_models_in_the_order_of_the_split(runs, listops):
     found = kept(runs[0])
     assert found.dtype == np.uint8
     assert found[0].tolist() == alone
-    assert (found[1] == storage.load(listops).splits["test"].labels).all()
+    assert (found[1] == data_folder.load(listops).splits["test"].labels).all()
     result = read_run(runs[0]).evaluation
     assert result is not None
     assert (found[0] == found[1]).mean() == result.accuracy
@@ -57,7 +58,7 @@ def test_other_splits_and_other_data_leave_them_alone(runs, listops, tmp_path):
     before = (runs[0] / "predictions.npy").read_bytes()
     evaluate(runs[0], split="valid")
     settings = ListOpsSettings(train=8, valid=4, test=6, min_length=10, max_length=40)
-    storage.prepare("listops", tmp_path / "other", settings, seed=9)
+    prepare("listops", tmp_path / "other", settings, seed=9)
     evaluate(runs[0], tmp_path / "other")
     assert (runs[0] / "predictions.npy").read_bytes() == before
 
@@ -66,7 +67,7 @@ def test_language_models_keep_none(laws, tmp_path):
     dump = tmp_path / "enwik8"
     dump.write_bytes(np.random.default_rng(0).integers(32, 127, 4000).astype(np.uint8).tobytes())
     settings = Enwik8Settings(window=100, train=3000, valid=400, test=400)
-    storage.prepare("enwik8", tmp_path / "data", settings, source=dump)
+    prepare("enwik8", tmp_path / "data", settings, source=dump)
     train("enwik8", tmp_path / "data", laws, tmp_path / "run", settings=SMALL)
     assert "bits_per_token" in evaluate(tmp_path / "run")
     assert not (tmp_path / "run" / "predictions.npy").exists()

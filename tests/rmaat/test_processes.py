@@ -21,8 +21,8 @@ import bridge
 from bridge.laws import Laws
 from rmaat.records import read_run
 from rmaat.settings import TrainSettings
-from rmaat.tasks import storage
 from rmaat.tasks.enwik8 import Enwik8Settings
+from rmaat.tasks.writer import prepare
 from rmaat.training.loop import Loop
 from rmaat.training.run import train
 from tests.rmaat.run_folders import TINY, assignments
@@ -89,7 +89,7 @@ def data(listops: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, P
     root = tmp_path_factory.mktemp("data")
     (root / "enwik8").write_bytes(torch.randint(32, 127, (4000,)).to(torch.uint8).numpy().tobytes())
     settings = Enwik8Settings(window=70, train=3_000, valid=450, test=400)
-    storage.prepare("enwik8", root / "data", settings, source=root / "enwik8")
+    prepare("enwik8", root / "data", settings, source=root / "enwik8")
     return {"listops": listops, "enwik8": root / "data"}
 
 

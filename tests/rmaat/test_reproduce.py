@@ -22,8 +22,9 @@ from rmaat import reproduce as reproduction
 from rmaat.__main__ import main
 from rmaat.records import last_step, read_metrics, read_right, read_run, unpacked
 from rmaat.reproduce import BASE, PRESETS, TASKS, Place, Plan, ablations, longest, lra, reproduce
-from rmaat.tasks import storage
+from rmaat.tasks import data_folder
 from rmaat.tasks.listops import ListOpsSettings
+from rmaat.tasks.writer import prepare
 from tests.rmaat.refusals import refuses
 
 TINY = """
@@ -74,7 +75,7 @@ def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
 def replace_data(place: Place, train: int) -> None:
     shutil.rmtree(place.data / "listops")
     settings = ListOpsSettings(train=train, valid=8, test=8, min_length=10, max_length=60)
-    storage.prepare("listops", place.data / "listops", settings, seed=7)
+    prepare("listops", place.data / "listops", settings, seed=7)
 
 
 def test_the_table_has_every_model_on_every_task_and_seed():
@@ -115,7 +116,7 @@ def test_every_ablation_is_a_setting_that_its_model_takes(place, laws):
 
 def test_the_longest_example_is_known_where_data_are_there(place):
     assert longest(("listops", "text"), place.data) == {
-        "listops": max(s.longest for s in storage.load(place.data / "listops").manifest.splits.values())
+        "listops": max(s.longest for s in data_folder.load(place.data / "listops").manifest.splits.values())
     }
 
 
@@ -138,7 +139,7 @@ def test_runs_are_stopped_resumed_measured_and_not_run_again(place, tmp_path):
     assert table["what"] == "lra tiny"
     assert table["rows"] == [json.loads(json.dumps(second))]
     assert second["settings"]["memory_rule"] == "scale"  # of the table [rmaat]
-    assert second["data"]["digest"] == storage.load(place.data / "listops").manifest.digest
+    assert second["data"]["digest"] == data_folder.load(place.data / "listops").manifest.digest
     assert second["data"]["content"] == "generated with the grammar of LRA"
     assert (second["examples"], second["steps"], second["over_preset"]) == (16, 6, {})
     assert second["tokens"] > 0

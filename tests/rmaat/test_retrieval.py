@@ -9,9 +9,10 @@ from random import Random
 import numpy as np
 import pytest
 
-from rmaat.tasks import retrieval, storage
+from rmaat.tasks import data_folder, retrieval
 from rmaat.tasks.retrieval import FILES, RetrievalSettings, halves
 from rmaat.tasks.text import TextSettings
+from rmaat.tasks.writer import prepare
 from rmaat.training.evaluation import evaluate
 from rmaat.training.run import train
 from tests.rmaat.refusals import unreadable
@@ -50,11 +51,11 @@ def release(tmp_path):
 
 
 def test_official_files_are_read_byte_for_byte(release, tmp_path):
-    manifest = storage.prepare("retrieval", tmp_path / "a", RetrievalSettings(), source=release)
+    manifest = prepare("retrieval", tmp_path / "a", RetrievalSettings(), source=release)
     assert manifest.content == "pairs in the format of the LRA release"
     assert (manifest.classes, manifest.vocabulary, manifest.towers) == (2, 257, 2)
     assert manifest.splits["train"].labels == {"0": 2, "1": 2}
-    splits = storage.load(tmp_path / "a", "retrieval").splits
+    splits = data_folder.load(tmp_path / "a", "retrieval").splits
     assert pairs(splits["train"]) == [
         (b'one, "quoted" text', b"another text", 0),
         (b"caf\xc3\xa9 \xff", b"  b'spaces  kept' ", 1),
@@ -70,15 +71,15 @@ def test_official_files_are_read_byte_for_byte(release, tmp_path):
     assert labels.tolist() == [1, 0]
     for number, source in enumerate((release.parent, release.parent.parent)):  # the levels above
         out = tmp_path / f"level {number}"
-        assert storage.prepare("retrieval", out, RetrievalSettings(), source=source).digest == manifest.digest
+        assert prepare("retrieval", out, RetrievalSettings(), source=source).digest == manifest.digest
     for file in release.iterdir():  # lines may end as on Windows
         file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
-    assert storage.prepare("retrieval", tmp_path / "b", RetrievalSettings(), source=release).digest == manifest.digest
+    assert prepare("retrieval", tmp_path / "b", RetrievalSettings(), source=release).digest == manifest.digest
 
 
 def test_the_whole_release_is_called_so(release, tmp_path, monkeypatch):
     monkeypatch.setattr(retrieval, "RELEASED", {"test": 2, "valid": 1, "train": 4})
-    manifest = storage.prepare("retrieval", tmp_path / "out", RetrievalSettings(), source=release)
+    manifest = prepare("retrieval", tmp_path / "out", RetrievalSettings(), source=release)
     assert manifest.content == "files of the LRA release"
 
 
@@ -86,7 +87,7 @@ def test_no_test_pair_is_trained_on(release, tmp_path):
     """A test pair among the training pairs is left out, in either order and whatever its label, and counted."""
     with (release / "new_aan_pairs.train.tsv").open("ab") as stream:
         stream.write(b"1.0\tE1\tF1\ttest one\ttest two\n0.0\tF2\tE1\ttest three\ttest one\n")
-    manifest = storage.prepare("retrieval", tmp_path / "out", RetrievalSettings(), source=release)
+    manifest = prepare("retrieval", tmp_path / "out", RetrievalSettings(), source=release)
     counts = [(manifest.splits[name].examples, manifest.splits[name].left_out) for name in ("train", "valid", "test")]
     assert counts == [(4, 2), (1, 0), (2, 0)]
 
@@ -145,11 +146,11 @@ def test_missing_files_are_named(release, tmp_path):
 )
 def test_files_that_are_no_plain_text_are_told(release, tmp_path, change, message):
     """A byte-order mark of UTF-8 is no part of the first field."""
-    digest = storage.prepare("retrieval", tmp_path / "before", source=release).digest
+    digest = prepare("retrieval", tmp_path / "before", source=release).digest
     file = release / "new_aan_pairs.eval.tsv"
     raw = file.read_bytes()
     file.write_bytes(codecs.BOM_UTF8 + raw)
-    assert storage.prepare("retrieval", tmp_path / "after", source=release).digest == digest
+    assert prepare("retrieval", tmp_path / "after", source=release).digest == digest
     file.write_bytes(change(raw))
     assert refused(release, tmp_path).startswith(f"SOURCE/new_aan_pairs.eval.tsv: {message}")
     for each in FILES.values():
@@ -204,9 +205,9 @@ def origins(document, texts):
 
 
 def test_stand_in_pairs_each_half_once_and_gives_nothing_away(imdb, tmp_path):
-    manifest = storage.prepare("retrieval", tmp_path / "out", RetrievalSettings(valid_share=0.3), source=imdb)
+    manifest = prepare("retrieval", tmp_path / "out", RetrievalSettings(valid_share=0.3), source=imdb)
     assert manifest.content == "pairs of halves of IMDB reviews (stand-in for the AAN pairs)"
-    splits = storage.load(tmp_path / "out").splits
+    splits = data_folder.load(tmp_path / "out").splits
     assert manifest.splits["test"].labels == {"0": 24, "1": 24}
     sentiments = {"neg": Counter(), "pos": Counter()}
     for name, split in splits.items():
@@ -230,11 +231,11 @@ def test_stand_in_pairs_each_half_once_and_gives_nothing_away(imdb, tmp_path):
 
 
 def test_stand_in_holds_out_the_reviews_that_text_holds_out(imdb, tmp_path):
-    storage.prepare("retrieval", tmp_path / "pairs", RetrievalSettings(valid_share=0.3), source=tmp_path)
-    storage.prepare("text", tmp_path / "text", TextSettings(valid_share=0.3), source=tmp_path)
-    held_out = storage.load(tmp_path / "text").splits["valid"]
+    prepare("retrieval", tmp_path / "pairs", RetrievalSettings(valid_share=0.3), source=tmp_path)
+    prepare("text", tmp_path / "text", TextSettings(valid_share=0.3), source=tmp_path)
+    held_out = data_folder.load(tmp_path / "text").splits["valid"]
     texts = [bytes(held_out.tokens[a:b]) for a, b in zip(held_out.offsets[:-1], held_out.offsets[1:], strict=True)]
-    found = pairs(storage.load(tmp_path / "pairs").splits["valid"])
+    found = pairs(data_folder.load(tmp_path / "pairs").splits["valid"])
     assert len(found) >= 8
     assert len(texts) - 6 <= len(found) <= len(texts)
     assert all(origins(document, texts) for first, second, _ in found for document in (first, second))
@@ -242,36 +243,34 @@ def test_stand_in_holds_out_the_reviews_that_text_holds_out(imdb, tmp_path):
 
 def test_stand_in_does_not_depend_on_the_order_of_files(imdb, tmp_path):
     settings = RetrievalSettings()
-    manifests = [
-        storage.prepare("retrieval", tmp_path / str(seed), settings, source=imdb, seed=seed) for seed in (0, 1)
-    ]
+    manifests = [prepare("retrieval", tmp_path / str(seed), settings, source=imdb, seed=seed) for seed in (0, 1)]
     assert manifests[0].digest != manifests[1].digest
     for folder in imdb.glob("*/*"):
         for file in folder.glob("*.txt"):
             file.rename(folder / f"{99 - int(file.name[:2])}_7.txt")
-    assert storage.prepare("retrieval", tmp_path / "again", settings, source=imdb).digest == manifests[0].digest
+    assert prepare("retrieval", tmp_path / "again", settings, source=imdb).digest == manifests[0].digest
 
 
 def test_copies_of_test_reviews_are_left_out_of_training(imdb, tmp_path):
     """Whatever pairs their halves would stand in; copies within a split count once, short reviews not at all."""
     settings = RetrievalSettings(valid_share=0.0)
-    before = storage.prepare("retrieval", tmp_path / "a", settings, source=imdb)
+    before = prepare("retrieval", tmp_path / "a", settings, source=imdb)
     copied = (imdb / "test" / "neg" / "03_1.txt").read_bytes()
     (imdb / "train" / "pos" / "90_1.txt").write_bytes(copied)
     (imdb / "train" / "neg" / "90_1.txt").write_bytes(copied)
     (imdb / "train" / "neg" / "91_1.txt").write_bytes((imdb / "train" / "neg" / "03_1.txt").read_bytes())
     (imdb / "train" / "neg" / "92_1.txt").write_bytes(b"too short " * 9)
     (imdb / "train" / "neg" / "93_1.txt").write_bytes(b"nospace" * 20)
-    after = storage.prepare("retrieval", tmp_path / "b", settings, source=imdb)
+    after = prepare("retrieval", tmp_path / "b", settings, source=imdb)
     assert after.splits["train"] == before.splits["train"].model_copy(update={"left_out": 2})
     assert after.splits["test"] == before.splits["test"]
 
 
 def test_hidden_files_are_no_reviews(imdb, tmp_path):
-    before = storage.prepare("retrieval", tmp_path / "before", source=imdb)
+    before = prepare("retrieval", tmp_path / "before", source=imdb)
     for number in range(8):  # enough to be paired
         (imdb / "train" / "pos" / f"._0{number}_1.txt").write_text(f"companion {number} of a Mac's " * 10)
-    assert storage.prepare("retrieval", tmp_path / "after", source=imdb) == before
+    assert prepare("retrieval", tmp_path / "after", source=imdb) == before
 
 
 def test_stand_in_names_what_is_missing(imdb, tmp_path):
@@ -291,7 +290,7 @@ def test_stand_in_names_what_is_missing(imdb, tmp_path):
 
 @pytest.fixture
 def data(imdb, tmp_path):
-    storage.prepare("retrieval", tmp_path / "data", RetrievalSettings(valid_share=0.3, max_bytes=150), source=imdb)
+    prepare("retrieval", tmp_path / "data", RetrievalSettings(valid_share=0.3, max_bytes=150), source=imdb)
     return tmp_path / "data"
 
 

@@ -18,9 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from astro_sim.common.errors import InputError
-from rmaat.tasks import listops, retrieval, storage
+from rmaat.tasks import data_folder, listops, retrieval
 from rmaat.tasks.listops import ListOpsSettings, evaluate, from_source, to_source
 from rmaat.tasks.text import TextSettings
+from rmaat.tasks.writer import Writer, prepare
 from tests.rmaat.refusals import refuses, unreadable
 
 SMALL = ListOpsSettings(train=40, valid=10, test=10, min_length=10, max_length=60)
@@ -132,11 +133,9 @@ def test_statistics_of_the_official_grammar():
 
 
 def test_generation_is_seeded_and_free_of_duplicates(tmp_path):
-    manifests = [
-        storage.prepare("listops", tmp_path / name, SMALL, seed=seed) for name, seed in (("a", 1), ("b", 1), ("c", 2))
-    ]
+    manifests = [prepare("listops", tmp_path / name, SMALL, seed=seed) for name, seed in (("a", 1), ("b", 1), ("c", 2))]
     assert manifests[0].digest == manifests[1].digest != manifests[2].digest
-    data = storage.load(tmp_path / "a", "listops")
+    data = data_folder.load(tmp_path / "a", "listops")
     rows = [
         bytes(split.tokens[split.offsets[i] : split.offsets[i + 1]])
         for split in data.splits.values()
@@ -147,7 +146,7 @@ def test_generation_is_seeded_and_free_of_duplicates(tmp_path):
 
 def test_official_files_are_read_as_they_are(tmp_path):
     """Generating writes the release's files; converting them gives the same arrays."""
-    made = storage.prepare("listops", tmp_path / "made", SMALL)
+    made = prepare("listops", tmp_path / "made", SMALL)
     official = tmp_path / "lra" / "listops-1000"
     official.mkdir(parents=True)
     for name in listops.FILES.values():
@@ -155,7 +154,7 @@ def test_official_files_are_read_as_they_are(tmp_path):
     first, second = (official / "basic_val.tsv").read_text().splitlines()[:2]
     assert first == "Source\tTarget"
     assert second.startswith("( ( (")
-    read = storage.prepare("listops", tmp_path / "read", ListOpsSettings(), source=tmp_path / "lra")
+    read = prepare("listops", tmp_path / "read", ListOpsSettings(), source=tmp_path / "lra")
     assert read.splits == made.splits
     assert read.origin == "converted"
     official.parent.rename(tmp_path / "lra_release")
@@ -163,10 +162,10 @@ def test_official_files_are_read_as_they_are(tmp_path):
     (tmp_path / "lra_release").rename(tmp_path / "above" / "lra_release")
     for place in ("above", "above/lra_release", "above/lra_release/listops-1000"):
         out = tmp_path / f"read-{place.count(chr(47))}"
-        assert storage.prepare("listops", out, ListOpsSettings(), source=tmp_path / place).digest == made.digest
+        assert prepare("listops", out, ListOpsSettings(), source=tmp_path / place).digest == made.digest
     assert read.settings == {}
     with pytest.raises(InputError, match="train: without effect where files are converted; leave it out"):
-        storage.prepare("listops", tmp_path / "out", ListOpsSettings(train=3), source=tmp_path / "above")
+        prepare("listops", tmp_path / "out", ListOpsSettings(train=3), source=tmp_path / "above")
 
 
 @pytest.mark.parametrize(
@@ -211,7 +210,7 @@ def test_a_mark_is_taken_off_and_other_encodings_are_told(tmp_path, change, mess
     source.mkdir()
     for name in listops.FILES.values():
         (source / name).write_bytes(codecs.BOM_UTF8 + good.replace(b"4", str(len(name) % 10).encode()))
-    manifest = storage.prepare("listops", tmp_path / "marked", source=source)
+    manifest = prepare("listops", tmp_path / "marked", source=source)
     assert manifest.splits["test"].examples == 1
     (source / "basic_val.tsv").write_bytes(change(good))
     refusal = unreadable("listops", source, tmp_path / "out").removeprefix("SOURCE/basic_val.tsv").removeprefix(": ")
@@ -219,16 +218,16 @@ def test_a_mark_is_taken_off_and_other_encodings_are_told(tmp_path, change, mess
     assert len(refusal) < 300
     (source / "basic_val.tsv").rename(source / "basic_val.tsv.gz")
     with pytest.raises(InputError, match=r"basic_val.tsv: no such file, but basic_val.tsv.gz; unpack it; expected"):
-        storage.prepare("listops", tmp_path / "out", source=source)
+        prepare("listops", tmp_path / "out", source=source)
 
 
 def test_missing_header_and_files_are_named(tmp_path):
     (tmp_path / "lra").mkdir()
     with pytest.raises(InputError, match=r"basic_test.tsv: no such file; expected basic_train.tsv, basic_val.tsv"):
-        storage.prepare("listops", tmp_path / "out", ListOpsSettings(), source=tmp_path / "lra")
+        prepare("listops", tmp_path / "out", ListOpsSettings(), source=tmp_path / "lra")
     (tmp_path / "lra" / "basic_test.tsv").write_text("( ( [MIN 3 ) ] )\t3\n")
     with pytest.raises(InputError, match="line 1: expected the header 'Source<tab>Target'"):
-        storage.prepare("listops", tmp_path / "out", ListOpsSettings(), source=tmp_path / "lra")
+        prepare("listops", tmp_path / "out", ListOpsSettings(), source=tmp_path / "lra")
 
 
 def test_listops_settings_are_checked():
@@ -253,24 +252,24 @@ def reviews(root):
 
 def test_text_is_read_byte_for_byte(tmp_path):
     root = reviews(tmp_path / "aclImdb")
-    manifest = storage.prepare("text", tmp_path / "out", TextSettings(valid_share=0.0), source=root)
+    manifest = prepare("text", tmp_path / "out", TextSettings(valid_share=0.0), source=root)
     assert manifest.splits["train"].labels == {"0": 3, "1": 3}
     assert manifest.splits["valid"].examples == 0
-    split = storage.load(tmp_path / "out", "text").splits["test"]
+    split = data_folder.load(tmp_path / "out", "text").splits["test"]
     ids, lengths, labels = split.batch(np.arange(6))
     texts = [bytes((row[:n] - 1).astype(np.uint8)) for row, n in zip(ids, lengths, strict=True)]
     assert texts[0] == "test neg 0 caf\u00e9<br />".encode()
     assert texts[5] == "test pos 2 caf\u00e9<br />".encode()
     assert labels.tolist() == [0, 0, 0, 1, 1, 1]
-    cut = storage.prepare("text", tmp_path / "cut", TextSettings(max_bytes=4), source=tmp_path)
+    cut = prepare("text", tmp_path / "cut", TextSettings(max_bytes=4), source=tmp_path)
     assert cut.splits["test"].longest == 4
 
 
 def test_validation_reviews_are_held_out_by_their_text(tmp_path):
     root = reviews(tmp_path / "aclImdb")
     shutil.copy(root / "train" / "pos" / "0_1.txt", root / "train" / "pos" / "9_1.txt")
-    storage.prepare("text", tmp_path / "out", TextSettings(valid_share=0.8), source=root)
-    splits = storage.load(tmp_path / "out").splits
+    prepare("text", tmp_path / "out", TextSettings(valid_share=0.8), source=root)
+    splits = data_folder.load(tmp_path / "out").splits
     train, valid = (
         [bytes(split.tokens[a:b]) for a, b in zip(split.offsets[:-1], split.offsets[1:], strict=True)]
         for split in (splits["train"], splits["valid"])
@@ -287,14 +286,14 @@ def test_nothing_of_the_test_split_is_trained_on(tmp_path):
     copied = (root / "test" / "neg" / "1_1.txt").read_bytes()
     (root / "train" / "pos" / "7_1.txt").write_bytes(copied)
     settings = TextSettings(valid_share=0.0)
-    manifest = storage.prepare("text", tmp_path / "out", settings, source=root)
+    manifest = prepare("text", tmp_path / "out", settings, source=root)
     counts = [(manifest.splits[name].examples, manifest.splits[name].left_out) for name in ("train", "valid", "test")]
     assert counts == [(6, 1), (0, 0), (6, 0)]
-    assert copied not in storage.load(tmp_path / "out").splits["train"].tokens.tobytes()
+    assert copied not in data_folder.load(tmp_path / "out").splits["train"].tokens.tobytes()
 
 
 def test_a_pair_is_the_same_in_either_order(tmp_path):
-    writer = storage.Writer(tmp_path, retrieval.TASK)
+    writer = Writer(tmp_path, retrieval.TASK)
     writer.split("test", [((b"one", b"two"), 1)])
     writer.split("train", [((b"two", b"one"), 1), ((b"onet", b"wo"), 0), ((b"three", b"f"), 0)])
     assert writer.splits["train"].examples == 2
@@ -312,29 +311,29 @@ def test_a_full_disk_leaves_the_data_that_were_there(listops, tmp_path, monkeypa
         saved.append(file)
         save(file, array)
 
-    monkeypatch.setattr(storage.np, "save", full)
+    monkeypatch.setattr(data_folder.np, "save", full)
     shutil.copytree(listops, tmp_path / "earlier")
     with pytest.raises(OSError, match="No space left on device") as caught:
-        storage.prepare("listops", tmp_path / "out", SMALL)
+        prepare("listops", tmp_path / "out", SMALL)
     assert caught.value.filename == str(tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["earlier"]
-    assert storage.load(tmp_path / "earlier").manifest.task == "listops"
+    assert data_folder.load(tmp_path / "earlier").manifest.task == "listops"
 
 
 def test_what_is_no_review_is_passed_over(tmp_path):
     """A Mac's companions and an editor's drafts, folders, what tells of the data, and what a system leaves behind."""
     root = reviews(tmp_path / "aclImdb")
-    before = storage.prepare("text", tmp_path / "before", source=root)
+    before = prepare("text", tmp_path / "before", source=root)
     folder = root / "train" / "pos"
     for name in ("._0_1.txt", ".1_7.txt", "README", "README.txt", "LICENSE.md", "Thumbs.db", "desktop.ini"):
         (folder / name).write_bytes(b"no review")
     for name in ("__MACOSX", "x.txt"):
         (folder / name).mkdir()
     (folder / "__MACOSX" / "0_1.txt").write_bytes(b"no review")
-    assert storage.prepare("text", tmp_path / "after", source=root) == before
+    assert prepare("text", tmp_path / "after", source=root) == before
     (folder / "0_1.txt").rename(folder / "0_1.TXT")
     (folder / "0_1.TXT").write_bytes(codecs.BOM_UTF8 + (folder / "0_1.TXT").read_bytes())
-    assert storage.prepare("text", tmp_path / "again", source=root) == before
+    assert prepare("text", tmp_path / "again", source=root) == before
 
 
 def put(name, raw):
@@ -366,7 +365,7 @@ def put(name, raw):
 def test_no_review_is_left_out_unsaid(tmp_path, task, change, message):
     root = reviews(tmp_path / "aclImdb")
     change(root / "train" / "pos")
-    refuses(re.escape(message), storage.prepare, task, tmp_path / "out", source=root)
+    refuses(re.escape(message), prepare, task, tmp_path / "out", source=root)
     assert [path.name for path in tmp_path.iterdir()] == ["aclImdb"]
 
 
@@ -377,7 +376,7 @@ def test_what_cannot_be_read_is_told_as_such(tmp_path, hidden):
     (root / hidden).chmod(0)
     try:
         with pytest.raises(PermissionError, match=re.escape(f"Permission denied: '{root / hidden}'")):
-            storage.prepare("text", tmp_path / "out", source=root)
+            prepare("text", tmp_path / "out", source=root)
     finally:
         (root / hidden).chmod(0o700)
 
@@ -401,8 +400,8 @@ def test_text_names_what_is_missing(tmp_path):
 
 def test_data_folder_is_checked(listops, tmp_path):
     missing = "no data folder .manifest.json is missing.; make it with: rmaat data listops"
-    refuses(missing, storage.load, tmp_path, "listops")
-    refuses("holds the task 'listops', expected 'text'", storage.load, listops, "text")
+    refuses(missing, data_folder.load, tmp_path, "listops")
+    refuses("holds the task 'listops', expected 'text'", data_folder.load, listops, "text")
     copy, labels = tmp_path / "copy", np.load(listops / "test.labels.npy")
     for name, content, message in (
         ("train.tokens", (listops / "train.tokens.npy").read_bytes()[:-50], "not a readable array, perhaps truncated"),
@@ -418,7 +417,7 @@ def test_data_folder_is_checked(listops, tmp_path):
             file.write_bytes(content)
         elif content is not None:
             np.save(file, content)
-        refuses(message, storage.load, copy)
+        refuses(message, data_folder.load, copy)
 
 
 def test_arrays_that_are_none_are_told(listops, tmp_path):
@@ -452,7 +451,7 @@ def test_arrays_that_are_none_are_told(listops, tmp_path):
     ):
         file.write_bytes(changed)
         with pytest.raises(InputError, match=message) as caught:
-            storage.load(copy)
+            data_folder.load(copy)
         assert "\n" not in str(caught.value)
 
 
@@ -496,7 +495,7 @@ def test_manifests_are_checked(listops, tmp_path, change, message):
         inside[last] = value
     (copy / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(InputError, match=re.escape(message)) as caught:
-        storage.load(copy, "listops")
+        data_folder.load(copy, "listops")
     told = str(caught.value).replace(str(copy), "copy")
     assert len(told) < 300
     assert "\n" not in told
@@ -508,11 +507,11 @@ def test_brackets_within_brackets_are_told(listops, tmp_path):
     brackets = "[" * 100_000 + "]" * 100_000
     text = (copy / "manifest.json").read_text().replace('"settings": {', f'"settings": {{"a": {brackets},')
     (copy / "manifest.json").write_text(text)
-    refuses("manifest.json: not a data manifest: maximum recursion depth exceeded", storage.load, copy)
+    refuses("manifest.json: not a data manifest: maximum recursion depth exceeded", data_folder.load, copy)
 
 
 def test_batches_of_a_split_are_padded_with_zero(listops):
-    split = storage.load(listops).splits["train"]
+    split = data_folder.load(listops).splits["train"]
     ids, lengths, labels = split.batch(np.array([3, 0, 5]))
     assert ids.shape == (3, lengths.max())
     for row, index, length in zip(ids, (3, 0, 5), lengths, strict=True):

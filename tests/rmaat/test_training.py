@@ -18,7 +18,8 @@ from rmaat.__main__ import main
 from rmaat.models.classifier import SequenceClassifier
 from rmaat.records import read_metrics, read_run
 from rmaat.settings import TrainSettings, flatten
-from rmaat.tasks import storage
+from rmaat.tasks import data_folder
+from rmaat.tasks.data_folder import Split
 from rmaat.training.batches import Batches
 from rmaat.training.evaluation import evaluate, measure
 from rmaat.training.loop import Loop
@@ -153,7 +154,7 @@ def test_evaluate_measures_the_whole_split(finished, listops):
     assert (
         read_run(finished).evaluation.model_dump(exclude_none=True) == result
     )  # another split does not overwrite the test result
-    train_split, test_split = (storage.load(listops).splits[name] for name in ("train", "test"))
+    train_split, test_split = (data_folder.load(listops).splits[name] for name in ("train", "test"))
     table = {}
     for symbol in range(15):
         labels = train_split.labels[train_split.tokens[train_split.offsets[:-1]] == symbol]
@@ -295,8 +296,8 @@ def test_laws_settings_that_make_no_sense_are_refused(listops, laws, tmp_path):
 
 def test_measuring_a_part_of_a_sorted_split_sees_every_label(listops, laws):
     """As Text's reviews are sorted: all of one label first."""
-    order = np.argsort(storage.load(listops).splits["train"].labels, kind="stable")
-    split = storage.load(listops).splits["train"]
+    order = np.argsort(data_folder.load(listops).splits["train"].labels, kind="stable")
+    split = data_folder.load(listops).splits["train"]
     seen = []
 
     class Recorder(torch.nn.Module):
@@ -308,7 +309,7 @@ def test_measuring_a_part_of_a_sorted_split_sees_every_label(listops, laws):
 
     offsets = np.concatenate([[0], np.cumsum(split.lengths[order])])
     tokens = np.concatenate([split.tokens[split.offsets[i] : split.offsets[i + 1]] for i in order])
-    ordered = storage.Split("train", tokens, offsets, split.labels[order])
+    ordered = Split("train", tokens, offsets, split.labels[order])
     loss, accuracy = measure(Recorder(), ordered, TrainSettings(batch=8), Processes("cpu"), most=32)
     assert len(seen) == 32
     assert loss == pytest.approx(np.log(10))
@@ -380,7 +381,7 @@ def test_weight_decay_acts_on_matrices_alone(listops, laws):
     from rmaat.models.registry import build_model
 
     network = build_model("rmaat", RMAATConfig(vocabulary=16, classes=10, depth=1), laws)
-    data = storage.load(listops)
+    data = data_folder.load(listops)
     loop = Loop(network, data, TrainSettings(), Path("unused"), "", Processes("cpu"))
     decayed = {id(p) for p in loop.optimizer.param_groups[0]["params"]}
     names = {name for name, p in network.named_parameters() if id(p) in decayed}

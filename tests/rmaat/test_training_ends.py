@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from astro_sim.common.errors import InputError
 from rmaat.__main__ import main
 from rmaat.records import read_run
-from rmaat.tasks import storage
+from rmaat.tasks import data_folder
 from rmaat.training import checkpoint, logs
 from rmaat.training.evaluation import evaluate
 from rmaat.training.loop import Loop
@@ -157,7 +157,7 @@ def test_the_front_door_says_that_time_was_up(listops, laws, tmp_path, capsys):
 def test_a_summary_counts_what_was_seen(whole, listops):
     """Twelve steps of eight of the 64 examples: an epoch and a half."""
     record = whole
-    lengths = storage.load(listops).splits["train"].lengths
+    lengths = data_folder.load(listops).splits["train"].lengths
     rows = [row for row in record.metrics if row["split"] == "train"]
     assert record.summary.tokens == sum(row["tokens"] for row in rows)
     assert lengths.sum() < record.summary.tokens < 2 * lengths.sum()

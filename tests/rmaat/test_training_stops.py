@@ -18,8 +18,10 @@ from rmaat import signals
 from rmaat.__main__ import main
 from rmaat.records import last_step, read_metrics, read_run
 from rmaat.settings import TrainSettings, beyond
-from rmaat.tasks import storage
+from rmaat.tasks import data_folder
+from rmaat.tasks.data_folder import Split
 from rmaat.tasks.listops import ListOpsSettings
+from rmaat.tasks.writer import prepare
 from rmaat.training import evaluation
 from rmaat.training.evaluation import evaluate, inspect, measure
 from rmaat.training.logs import Logs
@@ -124,8 +126,8 @@ def test_a_run_says_where_it_went_on(listops, laws, tmp_path, monkeypatch):
 
 def test_what_a_run_lacks_is_told_before_its_folder_is_made(listops, laws, tmp_path):
     bare, out = tmp_path / "bare", tmp_path / "run"
-    storage.prepare("listops", bare, ListOpsSettings(train=16, valid=0, test=4, min_length=10, max_length=60))
-    longest = max(split.longest for split in storage.load(listops).manifest.splits.values())
+    prepare("listops", bare, ListOpsSettings(train=16, valid=0, test=4, min_length=10, max_length=60))
+    longest = max(split.longest for split in data_folder.load(listops).manifest.splits.values())
     for data, model, changes, message in (
         (listops, "transformer", {"max_length": 30},
          f"max_length: expected at least {longest}, the longest example, got 30"),
@@ -188,7 +190,7 @@ def test_a_schedule_longer_than_the_run_is_told(listops, laws, tmp_path, capsys)
 
 def test_validation_holds_no_more_at_once_than_training(finished, listops, monkeypatch):
     network = evaluation._open(finished, None, "valid")[1]
-    split, sizes = storage.load(listops).splits["valid"], []
+    split, sizes = data_folder.load(listops).splits["valid"], []
     tensors = evaluation.tensors
     monkeypatch.setattr(
         evaluation, "tensors", lambda split, chosen: sizes.append(len(chosen)) or tensors(split, chosen)
@@ -202,16 +204,16 @@ def test_validation_holds_no_more_at_once_than_training(finished, listops, monke
 def test_examples_of_other_data_that_were_trained_on_are_counted(listops, laws, tmp_path, capsys):
     """Generated from one seed, a smaller test split lies among the trees that a larger one trains on."""
     small = tmp_path / "small"
-    storage.prepare("listops", small, ListOpsSettings(train=16, valid=4, test=12, min_length=10, max_length=60), seed=1)
+    prepare("listops", small, ListOpsSettings(train=16, valid=4, test=12, min_length=10, max_length=60), seed=1)
     own = tmp_path / "own"
     settings = ListOpsSettings(train=26, valid=8, test=8, min_length=10, max_length=60)
-    storage.prepare("listops", own, settings, seed=1)
+    prepare("listops", own, settings, seed=1)
     done = train("listops", own, laws, tmp_path / "run", settings=SMALL)
     assert "trained_on" not in evaluate(done.path, device="cpu")
     found = evaluate(done.path, small)
     trees = [
         {data.tokens[a:b].tobytes() for a, b in zip(data.offsets[:-1], data.offsets[1:], strict=True)}
-        for data in (storage.load(small).splits["test"], storage.load(own).splits["train"])
+        for data in (data_folder.load(small).splits["test"], data_folder.load(own).splits["train"])
     ]
     assert found["trained_on"] == len(trees[0] & trees[1]) == 6
     assert main(["evaluate", str(done.path), "--data", str(small), "--device", "cpu"]) == 0
@@ -226,10 +228,10 @@ def test_shared_examples_are_found_whatever_the_order_of_a_pair():
     def split(*pairs):
         parts = [part for pair in pairs for part in pair]
         offsets = np.cumsum([0, *map(len, parts)])
-        return storage.Split("test", np.frombuffer(b"".join(parts), np.uint8), offsets, np.zeros(len(pairs), int), 2)
+        return Split("test", np.frombuffer(b"".join(parts), np.uint8), offsets, np.zeros(len(pairs), int), 2)
 
     a, b = split((b"one", b"two"), (b"on", b"etwo"), (b"x", b"y")), split((b"two", b"one"), (b"y", b"z"))
-    assert storage.shared(a, b) == storage.shared(b, a) == 1
+    assert data_folder.shared(a, b) == data_folder.shared(b, a) == 1
 
 
 def test_a_full_disk_is_told_with_the_name_of_the_log(tmp_path):
@@ -342,7 +344,7 @@ def test_data_that_moved_are_found_from_then_on(listops, laws, tmp_path):
 
 def test_other_data_are_looked_at_and_not_kept(run, tmp_path, capsys):
     settings = ListOpsSettings(train=8, valid=4, test=6, min_length=10, max_length=40)
-    storage.prepare("listops", tmp_path / "other", settings, seed=9)
+    prepare("listops", tmp_path / "other", settings, seed=9)
     inspect(run)
     own = (run / "diagnostics.json").read_bytes()
     assert main(["inspect", str(run), "--data", str(tmp_path / "other")]) == 0
