@@ -44,7 +44,7 @@ def lra(
 
     Example: rmaat reproduce lra --laws laws.json --models rmaat,rmt --tasks listops,text --seeds 3
     """
-    from rmaat.reproduce import TASKS, lra
+    from rmaat.plans import TASKS, lra
 
     plans = lra(_list(tasks) or TASKS, _list(models), seeds)
     place, over = _place(laws, data, runs, out, preset, set_)
@@ -70,7 +70,7 @@ def ablations(
     Example: rmaat reproduce ablations --laws laws.json --only "rmaat,no H_astro" --set steps=500
     """
     from bridge.laws import Laws
-    from rmaat.reproduce import BASE, TASKS, ablations, longest
+    from rmaat.plans import BASE, TASKS, ablations, longest
 
     place, over = _place(laws, data, runs, out, preset, set_)
     asked = _list(tasks)
@@ -95,7 +95,7 @@ def _place(
 ) -> tuple[Any, dict[str, Any]]:
     """Where things lie, and the settings over the preset's; what is wrong with them is told before anything starts."""
     from bridge.laws import Laws
-    from rmaat.reproduce import PRESETS, Place
+    from rmaat.plans import PRESETS, Place
     from rmaat.settings import flatten
 
     require_suffix(out, ".json")
@@ -110,18 +110,25 @@ def _place(
 def _go(
     plans: Any, place: Any, out: Path, what: str, minutes: float | None, over: dict[str, Any], replace: bool
 ) -> None:
-    from rmaat.reproduce import reproduce, unreached
+    from rmaat.plans import unreached
+    from rmaat.reproduce import reproduce
 
     rows = []
     for row in reproduce(plans, place, out, what, minutes, over, replace):
-        accuracy = "-" if row.get("accuracy") is None else f"{row['accuracy']:.3f}"
-        print(f"{row['task']}, {row['name']}, seed {row['seed']}: {row['state']}, accuracy {accuracy}", flush=True)
-        time = "-" if row.get("seconds") is None else f"{row['seconds'] / 60:.1f}"
-        rows.append((row["task"], row["name"], row["seed"], row["state"], accuracy, time))
+        rows.append(row)
+        print(f"{row.task}, {row.name}, seed {row.seed}: {row.state}, accuracy {_accuracy(row)}", flush=True)
     print()
-    table(("task", "what", "seed", "state", "accuracy", "minutes"), rows)
+    minutes_of = [(row, "-" if row.seconds is None else f"{row.seconds / 60:.1f}") for row in rows]
+    table(
+        ("task", "what", "seed", "state", "accuracy", "minutes"),
+        [(row.task, row.name, row.seed, row.state, _accuracy(row), spent) for row, spent in minutes_of],
+    )
     for line in unreached(plans, place, over):
         print(line)
-    print(f"{out}: {sum(row[3] == 'finished' for row in rows)} of {len(rows)} runs finished")
-    if any(row[3].startswith(("failed", "no data")) for row in rows):
+    print(f"{out}: {sum(row.finished for row in rows)} of {len(rows)} runs finished")
+    if any(row.state.startswith(("failed", "no data")) for row in rows):
         raise typer.Exit(1)
+
+
+def _accuracy(row: Any) -> str:
+    return "-" if row.accuracy is None else f"{row.accuracy:.3f}"

@@ -85,6 +85,11 @@ class Manifest(BaseModel):
             return "language"
         return "match" if self.towers == 2 else "classify"
 
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest sequence of all splits."""
+        return max(split.longest for split in self.splits.values())
+
 
 def symbol_type(symbols: int) -> np.dtype[np.unsignedinteger]:
     """The smallest type that so many distinct symbols, stored from 0, fit into."""

@@ -115,7 +115,7 @@ def train(
     if stored is not None:
         values = {**stored.asked, **values}
     manifest = opened.manifest
-    longest = max(split.longest for split in manifest.splits.values())
+    longest = manifest.longest
     asked = RunSettings.build(values, manifest.vocabulary, manifest.classes, manifest.head, longest)
     training = asked.training
     _require_fit(model, asked, opened, longest)

@@ -20,8 +20,9 @@ from astro_sim.common.files import alone
 from bridge.laws import Laws
 from rmaat import reproduce as reproduction
 from rmaat.__main__ import main
+from rmaat.plans import BASE, PRESETS, TASKS, Place, Plan, ablations, longest, lra
 from rmaat.records import last_step, read_metrics, read_right, read_run, unpacked
-from rmaat.reproduce import BASE, PRESETS, TASKS, Place, Plan, ablations, longest, lra, reproduce
+from rmaat.reproduce import reproduce
 from rmaat.tasks import data_folder
 from rmaat.tasks.listops import ListOpsSettings
 from rmaat.tasks.writer import prepare
@@ -105,11 +106,10 @@ def test_ablations_differ_from_the_base_in_what_they_say(laws):
 def test_every_ablation_is_a_setting_that_its_model_takes(place, laws):
     """Built as training builds them, with nothing left without effect."""
     from rmaat.models.registry import build_model, without_effect
-    from rmaat.reproduce import _settings
     from rmaat.settings import RunSettings
 
     for plan in ablations(("listops",), 1, laws, {"listops": 59}, {"listops": place.preset("listops", BASE)}):
-        asked = RunSettings.build(_settings(plan, place, {}), 16, 10)
+        asked = RunSettings.build(place.settings(plan, {}), 16, 10)
         build_model(plan.model, asked.model, asked.laws.apply(laws))
         assert without_effect(plan.model, asked.model) == []
 
@@ -124,29 +124,29 @@ def test_runs_are_stopped_resumed_measured_and_not_run_again(place, tmp_path):
     """A sitting too short to train, one that finishes, and one that finds nothing left to do."""
     plans, out = lra(("listops",), ("rmaat",), 1), tmp_path / "lra.json"
     (first,) = reproduce(plans, place, out, "lra tiny", minutes=1e-9)
-    assert first["state"] == "stopped at step 0"
-    assert first["accuracy"] is None
+    assert first.state == "stopped at step 0"
+    assert first.accuracy is None
     (second,) = reproduce(plans, place, out, "lra tiny")
-    assert second["state"] == "finished"
+    assert second.state == "finished"
     weights = place.runs / "listops" / "rmaat-0" / "model.safetensors"
     written = weights.stat().st_mtime_ns
     (third,) = reproduce(plans, place, out, "lra tiny")
     assert weights.stat().st_mtime_ns == written
     assert third == second
-    np.testing.assert_array_equal(unpacked(second["right"], second["examples"]), read_right(read_run(weights.parent)))
-    assert first["right"] is None
+    np.testing.assert_array_equal(unpacked(second.right, second.examples), read_right(read_run(weights.parent)))
+    assert first.right is None
     table = json.loads(out.read_text())
     assert table["what"] == "lra tiny"
-    assert table["rows"] == [json.loads(json.dumps(second))]
-    assert second["settings"]["memory_rule"] == "scale"  # of the table [rmaat]
-    assert second["data"]["digest"] == data_folder.load(place.data / "listops").manifest.digest
-    assert second["data"]["content"] == "generated with the grammar of LRA"
-    assert (second["examples"], second["steps"], second["over_preset"]) == (16, 6, {})
-    assert second["tokens"] > 0
-    assert second["seconds"] > 0
-    assert second["memory_mb"] > 50
-    assert second["machine"]["threads"]
-    assert "path" not in second["data"]
+    assert table["rows"] == [second.dump()]
+    assert second.settings["memory_rule"] == "scale"  # of the table [rmaat]
+    assert second.data["digest"] == data_folder.load(place.data / "listops").manifest.digest
+    assert second.data["content"] == "generated with the grammar of LRA"
+    assert (second.examples, second.steps, second.over_preset) == (16, 6, {})
+    assert second.tokens > 0
+    assert second.seconds > 0
+    assert second.memory_mb > 50
+    assert second.machine["threads"]
+    assert "path" not in second.data
 
 
 @pytest.mark.usefixtures("in_this_process")
@@ -154,10 +154,10 @@ def test_a_finished_row_stands_without_its_run_folder(place, tmp_path, other_law
     """As on another machine: the row of the same settings, data and laws is kept, any other is run."""
     plans, out = [Plan("listops", "rmaat", 0, "flat", {"laws.perturbed": "flat"})], tmp_path / "lra.json"
     (first,) = reproduce(plans, place, out, "lra tiny")
-    assert first["state"] == "finished"
+    assert first.state == "finished"
     shutil.rmtree(place.runs)
     (again,) = reproduce(plans, place, out, "lra tiny")
-    assert again == json.loads(json.dumps(first))
+    assert again == first
     assert not place.runs.exists()
 
     def is_run_for(change, made) -> bool:
@@ -171,7 +171,7 @@ def test_a_finished_row_stands_without_its_run_folder(place, tmp_path, other_law
         (row,) = reproduce(plans, change, out, "lra tiny", replace=True)
         ran = place.runs.exists()
         shutil.rmtree(place.runs, ignore_errors=True)
-        assert row["state"] == "finished"
+        assert row.state == "finished"
         return ran
 
     assert not is_run_for(place, None)
@@ -196,16 +196,16 @@ def test_a_change_that_changes_nothing_is_not_run_again(place, tmp_path):
         Plan("listops", "rmaat", 0, "as it is", {"segment_length": 16}),
         Plan("listops", "rmaat", 0, "short", {"segment_length": 8}),
     ]
-    whole, same, short = reproduce(plans, place, tmp_path / "t.json", "ablations tiny")
-    assert same == {**whole, "name": "as it is", "changes": {"segment_length": 16}, "run": "listops/as-it-is-0",
-                    "same_as": "listops/rmaat-0"}  # fmt: skip
-    assert "same_as" not in short
+    base, same, short = reproduce(plans, place, tmp_path / "t.json", "ablations tiny")
+    about = {"name": "as it is", "changes": {"segment_length": 16}, "run": "listops/as-it-is-0"}
+    assert same.dump() == {**base.dump(), **about, "same_as": "listops/rmaat-0"}
+    assert short.same_as is None
     assert {path.name for path in (place.runs / "listops").iterdir()} == {"rmaat-0", "short-0"}
     found = analysis.compare([tmp_path / "t.json"])
     assert [arm.name for arm in found.arms] == [BASE, "short"]
     assert found.left_out[0].endswith("row 2 (listops, as it is, seed 0): the same run as listops/rmaat-0")
     (alone,) = reproduce(plans[1:2], place, tmp_path / "alone.json", "ablations tiny")
-    assert "same_as" not in alone
+    assert alone.same_as is None
 
 
 @pytest.mark.usefixtures("in_this_process")
@@ -213,7 +213,7 @@ def test_what_is_finished_is_not_lost_nor_mistaken(place, tmp_path, other_laws):
     """A trial of other steps, other laws, data that went away or were made anew, a run folder that is broken."""
     plans, out, trial = lra(("listops",), ("rmaat",), 1), tmp_path / "lra.json", {"steps": 2}
     (row,) = reproduce(plans, place, out, "lra tiny", over=trial)
-    assert (row["state"], row["steps"], row["over_preset"]) == ("finished", 2, trial)
+    assert (row.state, row.steps, row.over_preset) == ("finished", 2, trial)
     table = out.read_text()
     other_laws.save(tmp_path / "other.json")
     other = Place(place.data, place.runs, tmp_path / "other.json", place.configs)
@@ -224,22 +224,22 @@ def test_what_is_finished_is_not_lost_nor_mistaken(place, tmp_path, other_laws):
         (elsewhere, trial, "no data: make "),
     ):
         (row,) = reproduce(plans, change, out, "lra tiny", over=over, replace=True)
-        assert state in row["state"]
+        assert state in row.state
         assert json.loads(out.read_text())["rows"] == json.loads(table)["rows"]
         new = tmp_path / "new.json"
         if change is not elsewhere:
             (row,) = reproduce(plans, change, new, "lra tiny", over=over)
-            assert state in row["state"]
+            assert state in row.state
             new.unlink()
     replace_data(place, train=9)
     (row,) = reproduce(plans, place, tmp_path / "other.json.json", "lra tiny", over=trial)
-    assert row["state"].endswith("trained on other data than " + str(place.data / "listops") + " holds")
+    assert row.state.endswith("trained on other data than " + str(place.data / "listops") + " holds")
     (place.runs / "listops" / "rmaat-0" / "metrics.jsonl").write_text("nonsense\n")
     rows = list(
         reproduce(lra(("listops",), ("rmaat", "rmt"), 1), place, tmp_path / "other.json.json", "lra tiny", over=trial)
     )
-    assert "metrics.jsonl, line 1: not JSON" in rows[0]["state"]
-    assert rows[1]["state"] == "finished"
+    assert "metrics.jsonl, line 1: not JSON" in rows[0].state
+    assert rows[1].state == "finished"
 
 
 @pytest.mark.slow
@@ -271,11 +271,11 @@ def test_a_run_that_was_stopped_is_told_so(place, tmp_path, monkeypatch):
 
     ends_with(143)
     (row,) = reproduce(plans, place, out, "lra tiny")
-    assert row["state"] == "stopped at step 0"
+    assert row.state == "stopped at step 0"
     monkeypatch.undo()
     ends_with(7)
     (row,) = reproduce(plans, place, out, "lra tiny")
-    assert row["state"] == "failed: told"
+    assert row.state == "failed: told"
     monkeypatch.undo()
     ends_with(130)
     with pytest.raises(KeyboardInterrupt):
@@ -289,7 +289,8 @@ def test_what_ends_reproduce_ends_its_run(place, tmp_path, number):
     over = {"steps": 100_000, "log_every": 1, "checkpoint_every": 100_000, "validate_every": 100_000}
     code = f"""
 from pathlib import Path, PosixPath
-from rmaat.reproduce import Place, Plan, reproduce
+from rmaat.plans import Place, Plan
+from rmaat.reproduce import reproduce
 list(reproduce({plans!r}, {place!r}, Path({str(tmp_path / "lra.json")!r}), "lra tiny", over={over!r}))
 """
     process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
@@ -310,9 +311,9 @@ def test_rows_of_other_plans_stay_and_failures_are_told(place, tmp_path, monkeyp
         Plan("listops", "rmaat", 0, "wild", {"learning_rate": 1e3, "clip": 1e30, "warmup": 0, "weight_decay": 1e3}),
     ]
     no_data, failed = reproduce(plans, place, out, "lra tiny")
-    assert no_data["state"] == f"no data: make {place.data / 'text'} with rmaat data text"
-    assert failed["state"].startswith("failed: rmaat: step ")
-    assert "try a smaller learning_rate" in failed["state"]
+    assert no_data.state == f"no data: make {place.data / 'text'} with rmaat data text"
+    assert failed.state.startswith("failed: rmaat: step ")
+    assert "try a smaller learning_rate" in failed.state
     again = list(reproduce(plans[:1], place, out, "lra tiny"))
     assert len(again) == 1
     assert [row["name"] for row in json.loads(out.read_text())["rows"]] == ["rmaat", "wild"]
@@ -328,11 +329,11 @@ def test_settings_over_the_preset_go_on_top(place, tmp_path):
     plans, out = [Plan("listops", "rmaat", 0, "2 rows", {"memory_tokens": 2})], tmp_path / "out.json"
     over = {"memory_tokens": 3, "laws.perturbed": "flat"}
     (row,) = reproduce(plans, place, out, "lra tiny", over={**over, "steps": 2})
-    assert (row["settings"]["steps"], row["settings"]["memory_tokens"]) == (2, 2)
-    assert row["over_preset"] == {**over, "steps": 2}
+    assert (row.settings["steps"], row.settings["memory_tokens"]) == (2, 2)
+    assert row.over_preset == {**over, "steps": 2}
     shutil.rmtree(place.runs)
     (again,) = reproduce(plans, place, out, "lra tiny", over={**over, "steps": "2", "compile": "False"})
-    assert (again["state"], again["seconds"]) == ("finished", row["seconds"])
+    assert (again.state, again.seconds) == ("finished", row.seconds)
     assert not place.runs.exists()
 
 
@@ -355,6 +356,8 @@ def test_what_is_wrong_is_told_before_anything_runs(place, tmp_path):
     for table in ({}, {"rows": {}}, {"rows": [1]}, {"rows": [{"run": "a"}]}):
         out.write_text(json.dumps({"schema_version": 1, "what": "lra tiny", **table}))
         refused(r"out\.json: expected 'rows', each with 'run' and 'state'$")
+    out.write_text(json.dumps({"schema_version": 1, "what": "lra tiny", "rows": [{"run": "a", "state": "finished"}]}))
+    refused(r"out\.json, row 1: task: missing; name: missing; ")
     for text, message in (
         ("[rmat]\nmemory_rule = 'scale'\n", r"text.toml: unknown table \[rmat\]"),
         ("[rmt]\nmemory_rle = 'scale'\n", "text.toml: unknown setting 'memory_rle'"),
@@ -368,9 +371,9 @@ def test_a_trial_does_not_pass_for_the_presets_run(place, tmp_path):
     """Neither its run folder nor its row, where it changed what the preset leaves at the default."""
     plans = lra(("listops",), ("rmaat",), 1)
     (trial,) = reproduce(plans, place, tmp_path / "trial.json", "lra tiny", over={"weight_decay": 0.5})
-    assert trial["settings"]["weight_decay"] == 0.5
+    assert trial.settings["weight_decay"] == 0.5
     (row,) = reproduce(plans, place, tmp_path / "real.json", "lra tiny")
-    assert "a run with weight_decay = 0.5, the table asks for 0.01; remove it" in row["state"]
+    assert "a run with weight_decay = 0.5, the table asks for 0.01; remove it" in row.state
     with pytest.raises(InputError, match=r"was made with weight_decay = 0\.5, not 0\.01; choose another --out"):
         list(reproduce(plans, place, tmp_path / "trial.json", "lra tiny"))
 
@@ -403,6 +406,15 @@ def test_runs_that_could_not_be_made_are_told_by_the_exit_status(place, tmp_path
     assert "failed: step 1: the loss is nan" in printed
     assert "no data: make" in printed
     assert [row["task"] for row in json.loads((tmp_path / "out.json").read_text())["rows"]] == ["listops", "text"]
+
+
+@pytest.mark.parametrize("name", ["lra", "ablations"])
+def test_the_tables_of_the_project_stay_what_they_are(name):
+    path = Path(__file__).parents[2] / "results" / f"{name}.json"
+    table = json.loads(path.read_text())
+    rows = reproduction.read_rows(path, table["what"])
+    assert list(rows) == [row["run"] for row in table["rows"]]
+    assert [row.dump() for row in rows.values()] == table["rows"]
 
 
 def test_presets_are_folders_with_a_file_a_task():
