@@ -263,7 +263,7 @@ def _run(
         asked=settings,
         **{name: getattr(record.run, name) for name in TAKEN},
         data={**record.run.data.model_dump(exclude={"path"}), "settings": manifest.settings},
-        settings={**record.run.settings.model_dump(), **record.run.config.model_dump()},
+        settings=record.run.settings.model_dump(mode="json") | record.run.config.model_dump(mode="json"),
         right=None if right is None else packed(right),
         # All None where it is not measured, or not finished, yet.
         **{name: getattr(record.evaluation, name, None) for name in MEASURED},
