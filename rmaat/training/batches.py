@@ -3,8 +3,13 @@
 from functools import lru_cache
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from rmaat.tasks.data_folder import Split
+
+Batch = tuple[Tensor, Tensor, Tensor]  # tokens, lengths, labels
 POOL = 32  # batches that are shuffled and sorted by length together
 
 
@@ -42,3 +47,15 @@ class Batches:
             pool = pool[np.argsort(self.lengths[pool], kind="stable")]
             batches += [pool[i : i + self.size] for i in range(0, len(pool), self.size)]
         return [batches[i] for i in generator.permutation(len(batches))]
+
+
+def tensors(split: Split, indices: NDArray[np.int64]) -> Batch:
+    """Tokens, lengths and labels of some examples, on the CPU."""
+    tokens, lengths, labels = (torch.from_numpy(array) for array in split.batch(indices))
+    return tokens, lengths, labels
+
+
+def placed(batch: Batch, device: torch.device) -> Batch:
+    """A batch on a device, which need not have it yet when this returns."""
+    tokens, lengths, labels = (tensor.to(device, non_blocking=True) for tensor in batch)
+    return tokens, lengths, labels

@@ -9,7 +9,7 @@ A checkpoint is a folder that appears whole or not at all; the newest two are ke
 """
 
 import shutil
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Literal
 
@@ -34,8 +34,9 @@ from rmaat.training.processes import Processes
 KEPT = 2
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 SCHEMA_VERSION = 2
-# What the sums over a run hold once a line was logged; a share of the places and of the segments is told at the end.
-TOTALS = frozenset({"tokens", "places", "segments", "idle_segments", "seconds", "waited", "memory_mb"})
+SUMMED = ("tokens", "places", "segments", "idle_segments", "seconds", "waited")  # over a run, from line to line
+# What its totals hold once a line was logged; shares of the places and of the segments are formed at the end.
+TOTALS = frozenset({*SUMMED, "memory_mb"})
 
 
 class StoredState(Record):
@@ -70,8 +71,8 @@ class State:
         Since the last logged line.
     totals : dict of str to float
         Since the beginning.
-    best : dict of str to float, or None
-        The best validation so far: ``step``, ``loss``, ``accuracy``.
+    best : Best or None
+        The best validation so far.
     misses : int
         Validations since then.
     """
@@ -79,7 +80,7 @@ class State:
     step: int = 0
     sums: dict[str, float] = field(default_factory=dict)
     totals: dict[str, float] = field(default_factory=dict)
-    best: dict[str, float] | None = None
+    best: Best | None = None
     misses: int = 0
 
 
@@ -112,14 +113,14 @@ def save(
         write_weights(weights, temporary / WEIGHTS, laws_digest, state.step)
         with whole_file(temporary / "optimizer.safetensors") as file:
             write_tensors(moments, file, {})
-        stored = StoredState(laws_digest=laws_digest, optimizer_tensors=len(moments), **asdict(state))
+        stored = StoredState(laws_digest=laws_digest, optimizer_tensors=len(moments), **vars(state))
         write_json(temporary / "state.json", stored.model_dump())
     folders = checkpoints(run)
     for old in folders[:-KEPT]:
         shutil.rmtree(old)
-    named = [_read_state(folder, laws_digest).best for folder in folders[-KEPT:]]
-    wanted = {best_weights(run, best.step) for best in named if best is not None}
-    for old in set((run / "checkpoints").glob("best-*.safetensors")) - wanted:
+    bests = [_read_state(folder, laws_digest).best for folder in folders[-KEPT:]]
+    named = {best_weights(run, best.step) for best in bests if best is not None}
+    for old in set((run / "checkpoints").glob("best-*.safetensors")) - named:
         old.unlink()
 
 
@@ -146,7 +147,7 @@ def restore(
     except InputError as error:
         then = "goes on from the one before" if len(folders) > 1 else "begins anew"
         raise InputError(f"{error}; without the folder {folders[-1].name} the run {then}") from None
-    return State(**stored.model_dump(include=set(State.__dataclass_fields__)))
+    return State(**{part.name: getattr(stored, part.name) for part in fields(State)})
 
 
 def _read_state(folder: Path, laws_digest: str) -> StoredState:
@@ -177,18 +178,18 @@ def _load_moments(
     if "random.cpu" not in moments or len(moments) != count or not moments.keys() - random <= known:
         raise InputError(f"{file}: not the optimiser state of this model")
     for name, parameter in model.named_parameters():
-        found = {key: moments[f"{name}.{key}"] for key in MOMENTS if f"{name}.{key}" in moments}
-        if not found:
+        own = {key: moments[f"{name}.{key}"] for key in MOMENTS if f"{name}.{key}" in moments}
+        if not own:
             continue
-        fits = len(found) == len(MOMENTS) and all(
-            found[key].shape == parameter.shape and found[key].dtype == parameter.dtype for key in MOMENTS[1:]
+        fits = len(own) == len(MOMENTS) and all(
+            own[key].shape == parameter.shape and own[key].dtype == parameter.dtype for key in MOMENTS[1:]
         )
         # Of none, or not a number, the first step would make weights that are not numbers either.
-        if not (fits and found["step"].shape == () and float(found["step"]) >= 1):
+        if not (fits and own["step"].shape == () and float(own["step"]) >= 1):
             raise InputError(f"{file}: the moments of {name!r} do not fit the model")
         # AdamW counts its steps on the CPU, and keeps the moments where the parameter is.
         optimizer.state[parameter] = {
-            key: value if key == "step" else placed_like(value, parameter) for key, value in found.items()
+            key: value if key == "step" else placed_like(value, parameter) for key, value in own.items()
         }
     # A process that was not there before keeps the random state it began with.
     mine = "" if processes.main else f".{processes.rank}"

@@ -22,11 +22,10 @@ from rmaat.models.weights import load_weights
 from rmaat.records import PREDICTIONS, WEIGHTS, RunRecord, read_run
 from rmaat.settings import TASK_DECIDES, TrainSettings
 from rmaat.tasks import data_folder
-from rmaat.tasks.data_folder import SPLITS, DataFolder, Split
+from rmaat.tasks.data_folder import SPLITS, DataFolder, Split, first_symbol_accuracy, shared
 from rmaat.training import checkpoint
+from rmaat.training.batches import placed, tensors
 from rmaat.training.processes import Processes, device_of, started_processes
-
-Batch = tuple[Tensor, Tensor, Tensor]
 
 
 class NotKeptWarning(UserWarning):
@@ -88,13 +87,13 @@ def evaluate(
     own = opened.manifest.digest == record.run.data.digest
     file = record.path / (records.EVALUATION if split == "test" else f"evaluation.{split}.json")
     keeps = own and weights is None
-    kept = keeps and _can_keep(record.path / PREDICTIONS, file)
+    writable = keeps and _succeeds(lambda: [require_writable(path) for path in (record.path / PREDICTIONS, file)])
     answers = np.zeros(len(measured), dtype=np.int64) if network.classifies else None
     loss, accuracy = measure(network, measured, settings, Processes(device or settings.device), answers=answers)
     if not math.isfinite(loss):
         raise InputError(f"{record.path}: the loss on {split} is {loss}; the weights are not those of a sound run")
     if network.classifies:
-        first = data_folder.first_symbol_accuracy(opened.splits["train"], measured)
+        first = first_symbol_accuracy(opened.splits["train"], measured)
         known = {"majority": measured.majority, "first_symbol": first}
     else:
         known = {"bits_per_token": loss / math.log(2), "majority": measured.likeliest_symbol}
@@ -115,32 +114,17 @@ def evaluate(
             _write_predictions(record.path / PREDICTIONS, answers, measured.labels)
         write_json(file, result)
 
-    return result if not keeps or (kept and _keep(write)) else {**result, "kept": False}
+    return result if not keeps or (writable and _succeeds(write)) else {**result, "kept": False}
 
 
-def _can_keep(*files: Path) -> bool:
-    """Whether files can be written; a warning where not, before the work that would fill them."""
+def _succeeds(act: Callable[[], object]) -> bool:
+    """Whether a result can be written; a warning where not: a folder of somebody else, a disk that is full by now."""
     try:
-        for file in files:
-            require_writable(file)
+        act()
     except (OSError, InputError) as error:
-        _warn_not_kept(error)
+        warnings.warn(f"the result is returned, and not kept: {brief(error)}", NotKeptWarning, stacklevel=3)
         return False
     return True
-
-
-def _keep(write: Callable[[], None]) -> bool:
-    """Write a result that has taken long to find; a warning where that fails (a disk that is full by now)."""
-    try:
-        write()
-    except (OSError, InputError) as error:
-        _warn_not_kept(error)
-        return False
-    return True
-
-
-def _warn_not_kept(error: Exception) -> None:
-    warnings.warn(f"the result is returned, and not kept: {brief(error)}", NotKeptWarning, stacklevel=4)
 
 
 def _trained_on(record: RunRecord, split: Split) -> int | None:
@@ -149,7 +133,7 @@ def _trained_on(record: RunRecord, split: Split) -> int | None:
         own = data_folder.load(record.run.data.path, record.run.task)
     except InputError:
         return None
-    return data_folder.shared(split, own.splits["train"]) if own.manifest.digest == record.run.data.digest else None
+    return shared(split, own.splits["train"]) if own.manifest.digest == record.run.data.digest else None
 
 
 def _write_predictions(path: Path, answers: NDArray[np.int64], labels: NDArray[np.int64]) -> None:
@@ -195,10 +179,10 @@ def inspect(
         raise InputError(f"examples: expected at least 1, got {examples}")
     record, network, opened, _ = _open(run, data, split, device)
     keeps = opened.manifest.digest == record.run.data.digest
-    kept = keeps and _can_keep(record.path / records.DIAGNOSTICS)
+    file = record.path / records.DIAGNOSTICS
+    writable = keeps and _succeeds(lambda: require_writable(file))
     chosen = np.argsort(-opened.splits[split].lengths, kind="stable")[:examples]
-    place = next(network.parameters()).device
-    tokens, lengths = (part.to(place) for part in tensors(opened.splits[split], chosen)[:2])
+    tokens, lengths, _ = placed(tensors(opened.splits[split], chosen), next(network.parameters()).device)
     result = {
         "schema_version": records.DIAGNOSTICS_VERSION,
         "split": split,
@@ -208,8 +192,8 @@ def inspect(
     }
     if not all(map(math.isfinite, [*result["influence"], *(result["memory_norm"] or ())])):
         raise InputError(f"{record.path}: what is found is not finite; the weights are not those of a sound run")
-    written = kept and _keep(lambda: write_json(record.path / records.DIAGNOSTICS, result))
-    return result if not keeps or written else {**result, "kept": False}
+    kept = writable and _succeeds(lambda: write_json(file, result))
+    return result if not keeps or kept else {**result, "kept": False}
 
 
 def _open(
@@ -279,8 +263,7 @@ def measure(
             together = order[start : start + size]
             mine = together[processes.rank :: processes.count]
             # A sharded model is run by all or by none, so one that has no example left takes another's, uncounted.
-            tokens, lengths, labels = tensors(split, mine if len(mine) else together[:1])
-            batch = tokens.to(processes.device), lengths.to(processes.device), labels.to(processes.device)
+            batch = placed(tensors(split, mine if len(mine) else together[:1]), processes.device)
             with autocast(settings, processes.device):
                 sums, of = network.loss_and_hits(*batch, None if answers is None else answer)
             if len(mine):
@@ -295,9 +278,3 @@ def measure(
 def autocast(settings: TrainSettings, device: torch.device) -> torch.autocast:
     """Where products are formed in the precision of the settings."""
     return torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bfloat16")
-
-
-def tensors(split: Split, indices: np.ndarray) -> Batch:
-    """Tokens, lengths and labels of some examples, on the CPU."""
-    tokens, lengths, labels = (torch.from_numpy(part) for part in split.batch(indices))
-    return tokens, lengths, labels

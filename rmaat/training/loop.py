@@ -18,12 +18,13 @@ from astro_sim.common.progress import Progress
 from rmaat.attention.mixer import Projection
 from rmaat.models.base import Model
 from rmaat.models.weights import gathered, save_weights
+from rmaat.records import Best
 from rmaat.settings import TrainSettings
 from rmaat.signals import Asked, Stopped, until_asked
 from rmaat.tasks.data_folder import DataFolder, Split
 from rmaat.training import checkpoint
-from rmaat.training.batches import Batches
-from rmaat.training.evaluation import Batch, autocast, measure, tensors
+from rmaat.training.batches import Batch, Batches, placed, tensors
+from rmaat.training.evaluation import autocast, measure
 from rmaat.training.logs import Logs
 from rmaat.training.processes import Processes
 
@@ -65,7 +66,7 @@ class Loop:
         processes: Processes,
         tell: Callable[[str], None] | None = None,
     ) -> None:
-        self.tell, self._told = tell, (0, 0.0)  # step and time of the last line
+        self.tell, self._last_line = tell, (0, 0.0)  # its step and time
         self.network, self.settings, self.run_folder, self.processes = network, settings, run, processes
         self.train, self.valid = data.splits["train"], data.splits.get("valid")
         self.laws_digest, self.segment_length = laws_digest, network.config.segment_length
@@ -111,7 +112,7 @@ class Loop:
         if not self.processes.main:
             self.state.sums, self.state.totals = {}, {}  # the main process has those of all
         self.network.train()
-        self._told = self.state.step, time.monotonic()
+        self._last_line = self.state.step, time.monotonic()
         with (
             until_asked() as asked,
             Logs(self.run_folder, self.state.step, s.tensorboard, self.processes.main) as logs,
@@ -146,9 +147,9 @@ class Loop:
         started = time.perf_counter()
         parts = next(batches)
         waited = time.perf_counter() - started
-        found = self.step(state.step, parts)
-        found |= {"seconds": time.perf_counter() - started, "waited": waited}
-        state.sums = {name: state.sums.get(name, 0.0) + value for name, value in found.items()}
+        counted = self.step(state.step, parts)
+        counted |= {"seconds": time.perf_counter() - started, "waited": waited}
+        state.sums = {name: state.sums.get(name, 0.0) + value for name, value in counted.items()}
         state.step += 1
         last = state.step == s.steps
         logged = last or state.step % s.log_every == 0
@@ -159,7 +160,7 @@ class Loop:
             self._tell(row)
             if self._out_of_patience and not logged:
                 logs.add(self._train_row())  # the last one, before any checkpoint is written
-        return found
+        return counted
 
     @property
     def _out_of_patience(self) -> bool:
@@ -181,8 +182,7 @@ class Loop:
             loss, right = sums.detach().tolist()
             for name, value in zip(COUNTED, (loss, right, count, *self._places(batch)), strict=True):
                 counted[name] += value
-        norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip)
-        norm = float(gathered(norm))
+        norm = float(gathered(nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip)))
         for name, value in (("loss", counted["loss"] / total), ("norm of the gradient", norm)):
             if not math.isfinite(value):
                 raise InputError(f"step {step + 1}: the {name} is {value}; try a smaller learning_rate")
@@ -197,51 +197,45 @@ class Loop:
             def batches() -> Iterator[list[Batch]]:
                 coming: Future[list[Batch]] = pool.submit(self._parts, self.state.step)
                 for step in range(self.state.step, self.settings.steps):
-                    found = coming.result()
+                    parts = coming.result()
                     coming = pool.submit(self._parts, step + 1)
-                    yield [self._there(batch) for batch in found]
+                    yield [placed(batch, self.processes.device) for batch in parts]
 
             yield batches()
-
-    def _there(self, batch: Batch) -> Batch:
-        tokens, lengths, labels = (part.to(self.processes.device, non_blocking=True) for part in batch)
-        return tokens, lengths, labels
 
     def _parts(self, step: int) -> list[Batch]:
         """This process's share of a step's examples, in parts, cut to what the stage of the curriculum shows."""
         chosen = self.batches.at(step)[self.processes.rank :: self.processes.count]
-        found = []
+        parts = []
         for place in range(self.settings.accumulate):
             tokens, lengths, labels = tensors(self.train, chosen[place :: self.settings.accumulate])
             if shown := self._shown(step):
                 most = shown * self.segment_length
                 tokens, lengths = tokens[..., :most], lengths.clamp(max=most)
-            found.append((tokens, lengths, labels))
-        return found
-
-    def _lengths(self, step: int) -> np.ndarray:
-        """Of the examples of a step in all processes, as they are shown."""
-        lengths, shown = self.batches.lengths[self.batches.at(step)], self._shown(step)
-        return lengths if shown is None else np.minimum(lengths, shown * self.segment_length)
+            parts.append((tokens, lengths, labels))
+        return parts
 
     def _answers(self, step: int) -> int:
-        """What the loss of a step is the mean over: examples, or tokens of a language model."""
-        return self.network.answers(self._lengths(step))
+        """What the loss of a step is the mean over, in all processes: examples, or tokens of a language model."""
+        lengths = self.batches.lengths[self.batches.at(step)]
+        if shown := self._shown(step):
+            lengths = np.minimum(lengths, shown * self.segment_length)
+        return self.network.answers(lengths)
 
     def _places(self, batch: Batch) -> tuple[int, int, int, int]:
         """Tokens, places of the padded batch, segments, and how many of those hold nothing but padding."""
         lengths = batch[1].flatten()
         longest = int(lengths.max())
-        each = -(-longest // self.segment_length)
+        segments = -(-longest // self.segment_length) * len(lengths)
         held = int((-(-lengths // self.segment_length)).sum())
-        return int(lengths.sum()), longest * len(lengths), each * len(lengths), each * len(lengths) - held
+        return int(lengths.sum()), longest * len(lengths), segments, segments - held
 
     def _train_row(self) -> dict[str, Any]:
         """What happened since the last row, over all processes; the sums start anew."""
         self._meet()
         sums, step = self.state.sums, self.state.step
         totals = self.state.totals
-        for name in ("tokens", "places", "segments", "idle_segments", "seconds", "waited"):
+        for name in checkpoint.SUMMED:
             totals[name] = totals.get(name, 0.0) + sums[name]
         totals["memory_mb"] = max(totals.get("memory_mb", 0.0), peak := peak_megabytes(self.processes.device))
         self.state.sums = {}
@@ -279,26 +273,25 @@ class Loop:
         loss, accuracy = measure(self.network, split, s, self.processes, s.validate_examples)
         if not math.isfinite(loss):
             raise InputError(f"step {state.step}: the validation loss is {loss}; try a smaller learning_rate")
-        found = {"step": state.step, "loss": loss, "accuracy": accuracy}
-        merit = self.network.merit
-        best = state.best
-        if best is None or merit(loss, accuracy) > merit(best["loss"], best["accuracy"]):
-            state.best, state.misses = found, 0
+        merit, best = self.network.merit, state.best
+        if best is None or merit(loss, accuracy) > merit(best.loss, best.accuracy):
+            state.best, state.misses = Best(step=state.step, loss=loss, accuracy=accuracy), 0
             if s.select == "best":
                 path = checkpoint.best_weights(self.run_folder, state.step)
                 save_weights(self.network, path, self.laws_digest, state.step, self.processes.main)
         elif self._shown(state.step - 1) is None:  # while a curriculum shows beginnings alone, nothing has run out
             state.misses += 1
-        return {"split": split.name, **found, "seconds": time.perf_counter() - started}
+        seconds = time.perf_counter() - started
+        return {"split": split.name, "step": state.step, "loss": loss, "accuracy": accuracy, "seconds": seconds}
 
     def _tell(self, row: dict[str, Any]) -> None:
         if self.tell is None:
             return
-        (before, then), now, s = self._told, time.monotonic(), self.settings
-        left = (now - then) / (row["step"] - before) * (s.steps - row["step"]) / 60
-        self._told = row["step"], now
-        found = f"loss {row['loss']:.3f}, accuracy {row['accuracy']:.3f}"
-        self.tell(f"step {row['step']:,} of {s.steps:,}: {row['split']} {found}; about {left:.0f} minutes left")
+        (before, then), now, steps = self._last_line, time.monotonic(), self.settings.steps
+        left = (now - then) / (row["step"] - before) * (steps - row["step"]) / 60
+        self._last_line = row["step"], now
+        measured = f"{row['split']} loss {row['loss']:.3f}, accuracy {row['accuracy']:.3f}"
+        self.tell(f"step {row['step']:,} of {steps:,}: {measured}; about {left:.0f} minutes left")
 
     def _save(self, logs: Logs) -> None:
         logs.sync()
@@ -306,11 +299,12 @@ class Loop:
         checkpoint.save(self.run_folder, self.network, self.optimizer, self.state, self.laws_digest, self.processes)
         self._saved = self.state.step
 
-    def _note(self, found: dict[str, float]) -> str:
+    def _note(self, counted: dict[str, float]) -> str:
         """For the progress line: what this process saw in the last step."""
-        told = f"loss {found['loss'] / found['count']:.3f}, accuracy {found['right'] / found['count']:.1%}"
-        speed = self.processes.count * found["tokens"] / found["seconds"]
-        return f"{told}, {speed:,.0f} tokens/s, {peak_megabytes(self.processes.device):,.0f} MB"
+        loss, accuracy = (counted[name] / counted["count"] for name in ("loss", "right"))
+        speed = self.processes.count * counted["tokens"] / counted["seconds"]
+        memory = peak_megabytes(self.processes.device)
+        return f"loss {loss:.3f}, accuracy {accuracy:.1%}, {speed:,.0f} tokens/s, {memory:,.0f} MB"
 
     def _shown(self, step: int) -> int | None:
         """Segments that the curriculum's stage shows; None: all."""

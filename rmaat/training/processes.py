@@ -53,8 +53,10 @@ class Processes:
             try:
                 state = PartialState(cpu=self.device.type == "cpu")
             except ValueError as error:
-                told = "the variables of torchrun in the environment do not fit together"
-                raise InputError(f"{told} ({brief(error)}); start it with torchrun, or remove them") from None
+                raise InputError(
+                    f"the variables of torchrun in the environment do not fit together ({brief(error)}); start it with "
+                    "torchrun, or remove them"
+                ) from None
             assert state.device is not None
             self.rank, self.count, self.device = state.process_index, state.num_processes, torch.device(state.device)
         self._sharded = False
@@ -112,16 +114,16 @@ class Processes:
 
     def largest(self, value: int) -> int:
         """The largest of what the processes say."""
-        return max(int(each) for each in self.gather(torch.tensor([value]))) if self.count > 1 else value
+        return max(map(int, self.gather(torch.tensor([value]))))
 
     def gather(self, value: Tensor) -> list[Tensor]:
         """A tensor of every process, on the CPU."""
         if self.count == 1:
             return [value.cpu()]
         here = value.to(self.device)
-        found = [torch.empty_like(here) for _ in range(self.count)]
-        distributed.all_gather(found, here)
-        return [each.cpu() for each in found]
+        everywhere = [torch.empty_like(here) for _ in range(self.count)]
+        distributed.all_gather(everywhere, here)
+        return [tensor.cpu() for tensor in everywhere]
 
     def wait(self) -> None:
         """Until all are here."""

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -21,12 +21,13 @@ from rmaat.models.base import Model
 from rmaat.models.memory import RULES
 from rmaat.models.registry import build_model, count_parameters, get, without_effect
 from rmaat.models.weights import begin_with, load_weights, save_weights
-from rmaat.records import WEIGHTS, DataRecord, Origin, Run, RunRecord, Sitting, read_run
+from rmaat.records import WEIGHTS, DataRecord, Origin, Run, RunRecord, Sitting, Summary, read_run
 from rmaat.settings import RunSettings, TrainSettings, flatten
 from rmaat.tasks import data_folder
 from rmaat.tasks.data_folder import DataFolder, Split
 from rmaat.training import checkpoint
-from rmaat.training.evaluation import autocast, tensors
+from rmaat.training.batches import placed, tensors
+from rmaat.training.evaluation import autocast
 from rmaat.training.logs import event_writer
 from rmaat.training.loop import Loop
 from rmaat.training.processes import Processes, denormals_dropped
@@ -122,10 +123,10 @@ def train(
     if stored is None or laws.digest != stored.laws_digest:  # else they are the run's own
         laws = asked.laws.apply(laws)
     processes = Processes(training.device)
+    here = _sitting(processes)
     torch.manual_seed(training.seed)
     network = build_model(model, asked.model, laws).to(processes.device)
     parameters, position = count_parameters(network)
-    here = _circumstances(processes)
     new = Run(
         task=task,
         model=model,
@@ -139,8 +140,10 @@ def train(
         parameters=parameters + position,
         position_parameters=position,
         init_from=_start(network, run, stored, init_from),
-        **here,
-        sittings=[Sitting(from_step=0, **here)],
+        commit=here.commit,
+        versions=here.versions,
+        machine=here.machine,
+        sittings=[here],
     )
     if stored is not None:
         _require_same(run, stored, new)
@@ -161,8 +164,10 @@ def train(
         if stored is not None and processes.main:
             checkpoint.tidy(run)
             data_record = stored.data.model_copy(update={"path": new.data.path})
-            sittings = [*stored.sittings, _another_sitting(run, stored, here)]
-            write_json(run / records.RUN, stored.model_copy(update={"data": data_record, "sittings": sittings}).dump())
+            _warn_of_other_bits(run, stored.sittings[-1], here)
+            here = here.model_copy(update={"from_step": records.last_step(run)})
+            resumed = stored.model_copy(update={"data": data_record, "sittings": [*stored.sittings, here]})
+            write_json(run / records.RUN, resumed.dump())
         processes.wait()
         if (end := loop.run(minutes)) != "minutes":
             _finish(loop, end, run, laws.digest)
@@ -188,11 +193,10 @@ def _require_memory(network: Model, split: Split, training: TrainSettings, proce
     order = np.argsort(-split.lengths, kind="stable")
     size = -(-min(training.batch, len(order)) // (processes.count * training.accumulate))
     # The longest, with a short one where there is room for it, so that padding has its part in what a segment keeps.
-    tokens, lengths, labels = tensors(split, np.concatenate([order[: max(1, size - 1)], order[-1:]])[:size])
-    batch = tokens.to(processes.device), lengths.to(processes.device), labels.to(processes.device)
+    batch = tensors(split, np.concatenate([order[: max(1, size - 1)], order[-1:]])[:size])
     devices = [processes.device] if processes.device.type == "cuda" else []
     with torch.random.fork_rng(devices), autocast(training, processes.device):
-        network.train().loss_and_hits(*batch)
+        network.train().loss_and_hits(*placed(batch, processes.device))
 
 
 def _start(network: Model, run: Path, stored: Run | None, init_from: str | Path | None) -> Origin | None:
@@ -214,27 +218,31 @@ def _start(network: Model, run: Path, stored: Run | None, init_from: str | Path 
     return Origin(path=str(given.resolve()), digest=str(digest), task=task, anew=anew)
 
 
-def _circumstances(processes: Processes) -> dict[str, Any]:
-    """Code and machine of a sitting."""
-    return {
-        "commit": commit(),
-        "versions": versions("rmaat", "torch", "numpy", "safetensors"),
-        "machine": _machine(processes),
+def _sitting(processes: Processes) -> Sitting:
+    """Code and machine of this sitting, as of one that begins a run."""
+    device = processes.device
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
+    machine = {
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "device": f"{device.type}: {name}",
+        "threads": str(torch.get_num_threads()),
+        "processes": str(processes.count),
     }
+    packages = versions("rmaat", "torch", "numpy", "safetensors")
+    return Sitting(commit=commit(), versions=packages, machine=machine, from_step=0)
 
 
-def _another_sitting(run: Path, stored: Run, here: Mapping[str, Any]) -> Sitting:
-    """One sitting more; a warning where the run will not be that of a single sitting."""
-    last = stored.sittings[-1].model_dump()
+def _warn_of_other_bits(run: Path, last: Sitting, here: Sitting) -> None:
+    """A warning where the run will not be that of a single sitting."""
     for part, names in EXACT.items():
         for name in names:
-            was, now = (circumstances[part].get(name) for circumstances in (last, here))
+            was, now = (getattr(sitting, part).get(name) for sitting in (last, here))
             if was != now:
                 warnings.warn(
                     f"{run}: begun with {name} {was}, goes on with {now}; its end will differ in the last bits",
                     stacklevel=3,
                 )
-    return Sitting(from_step=records.last_step(run), **here)
 
 
 def _without_effect(model: str, built: RMAATConfig, asked: RunSettings, given: Mapping[str, Any]) -> list[str]:
@@ -245,12 +253,12 @@ def _without_effect(model: str, built: RMAATConfig, asked: RunSettings, given: M
     return sorted([*idle, *(["laws.perturbed"] if asked.laws.perturbed is not None and not keeps_law else [])])
 
 
-def _finish(loop: Loop, end: str, run: Path, laws_digest: str) -> None:
+def _finish(loop: Loop, end: Literal["steps", "patience"], run: Path, laws_digest: str) -> None:
     """The weights that the run ends with, the laws of a run that trained them, and a summary."""
     network, state, main = loop.network, loop.state, loop.processes.main
     step = state.step
     if loop.settings.select == "best" and state.best is not None:
-        step = int(state.best["step"])
+        step = state.best.step
         load_weights(network, checkpoint.best_weights(run, step), laws_digest)
     retention = network.trainable_law
     trained = None if retention is None else retention.trained()
@@ -258,20 +266,19 @@ def _finish(loop: Loop, end: str, run: Path, laws_digest: str) -> None:
         if trained is not None:
             trained.save(run / records.TRAINED_LAWS)
         totals = state.totals
-        summary = {
-            "schema_version": records.SUMMARY_VERSION,
-            "end": end,
-            "steps": state.step,
-            "weights_of_step": step,
-            "best": state.best,
-            "tokens": int(totals["tokens"]),
-            "padding": 1.0 - totals["tokens"] / totals["places"],
-            "idle_segments": totals["idle_segments"] / totals["segments"],
-            "seconds": totals["seconds"],
-            "waited": totals["waited"],
-            "memory_mb": totals["memory_mb"],
-        }
-        write_json(run / records.SUMMARY, summary)
+        summary = Summary(
+            end=end,
+            steps=state.step,
+            weights_of_step=step,
+            best=state.best,
+            tokens=int(totals["tokens"]),
+            padding=1.0 - totals["tokens"] / totals["places"],
+            idle_segments=totals["idle_segments"] / totals["segments"],
+            seconds=totals["seconds"],
+            waited=totals["waited"],
+            memory_mb=totals["memory_mb"],
+        )
+        write_json(run / records.SUMMARY, summary.model_dump())
     # Last, since it says that the run is finished.
     save_weights(network, run / WEIGHTS, laws_digest, step, main)
 
@@ -288,18 +295,6 @@ def _data_record(data: DataFolder, longest: int, segment_length: int) -> DataRec
         longest=longest,
         segments=-(-longest // segment_length),
     )
-
-
-def _machine(processes: Processes) -> dict[str, str]:
-    device = processes.device
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
-    return {
-        "system": f"{platform.system()} {platform.machine()}",
-        "python": platform.python_version(),
-        "device": f"{device.type}: {name}",
-        "threads": str(torch.get_num_threads()),
-        "processes": str(processes.count),
-    }
 
 
 def _require_same(run: Path, stored: Run, asked: Run) -> None:

@@ -17,7 +17,8 @@ from rmaat.tasks.enwik8 import Enwik8Settings
 from rmaat.tasks.listops import ListOpsSettings
 from rmaat.tasks.writer import prepare
 from rmaat.training import evaluation
-from rmaat.training.evaluation import evaluate, tensors
+from rmaat.training.batches import tensors
+from rmaat.training.evaluation import evaluate
 from rmaat.training.run import train
 from tests.rmaat.run_folders import TINY
 

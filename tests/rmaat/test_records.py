@@ -238,12 +238,12 @@ def test_a_run_that_cannot_be_written_to_is_measured_and_said_so_before(run, mon
         raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr(evaluation, "require_writable", read_only)
-    for place, work in ((evaluation, "_warn_not_kept"), (evaluation, "measure"), (diagnostics, "look")):
+    for place, work in ((evaluation, "_succeeds"), (evaluation, "measure"), (diagnostics, "look")):
         monkeypatch.setattr(place, work, noted(order, work, getattr(place, work)))
     with pytest.warns(NotKeptWarning, match="the result is returned, and not kept: .*Permission denied"):
         found = look(run)
     assert found == {**expected, "kept": False}
-    assert order == ["_warn_not_kept", "measure" if look is evaluate else "look"]
+    assert order == ["_succeeds", "measure" if look is evaluate else "look"]
     assert files(run) == before
 
 
