@@ -19,21 +19,21 @@ from typing import Annotated, Any, Literal
 import torch
 from huggingface_hub import HfApi, ModelCard, ModelCardData, snapshot_download
 from huggingface_hub.errors import HFValidationError
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field
 from torch import Tensor
 
 from astro_sim.common.errors import InputError, brief
 from astro_sim.common.files import read_json, versions, whole_file, write_json
-from astro_sim.common.settings import explain
 from bridge.laws import Laws
 from rmaat.config import RMAATConfig
 from rmaat.models.base import Model
 from rmaat.models.registry import build_model, get
 from rmaat.models.weights import load_weights, save_weights
+from rmaat.records import LAWS, WEIGHTS, Record
 
 SCHEMA_VERSION = 1
 MODEL_TYPE = "rmaat"
-CONFIG, WEIGHTS, LAWS = "config.json", "model.safetensors", "laws.json"
+CONFIG = "config.json"
 NO_LAWS = "none"  # stands where weights name their laws
 DOWNLOAD = {"revision", "token", "cache_dir", "force_download", "local_files_only"}
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
@@ -47,10 +47,10 @@ DTYPES: dict[torch.dtype, Dtype] = {
 }
 
 
-class Description(BaseModel):
+class Description(Record):
     """What stands in config.json."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(strict=True)
 
     model_type: Literal["rmaat"] = MODEL_TYPE
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -230,13 +230,13 @@ def _describe(model: Model) -> Description:
     )
 
 
-def require_described(found: Mapping[str, Tensor], described: Mapping[str, Tensor], name: str) -> None:
+def require_described(state: Mapping[str, Tensor], described: Mapping[str, Tensor], name: str) -> None:
     """Refuse to save weights that could not be loaded again as what they are.
 
     Parameters
     ----------
-    found : mapping
-        State of the model as it is.
+    state : mapping
+        Of the model as it is.
     described : mapping
         State of a model that is made anew as config.json will say, on whatever device.
     name : str
@@ -249,17 +249,17 @@ def require_described(found: Mapping[str, Tensor], described: Mapping[str, Tenso
         (on the meta device), or that share memory (tied weights).
     """
     mend = "expected the model as its configuration describes it, without parametrisations, adapters or resized parts"
-    if names := sorted(found.keys() ^ described.keys()):
-        here = "has" if names[0] in found else "lacks"
+    if names := sorted(state.keys() ^ described.keys()):
+        here = "has" if names[0] in state else "lacks"
         raise InputError(f"weights: {name!r} {here} {brief(names[0])!r}; {mend}")
-    for key, value in found.items():
+    for key, value in state.items():
         if value.shape != described[key].shape:
             got, wanted = [*value.shape], [*described[key].shape]
             raise InputError(f"weights: {key!r} has the shape {got}, {wanted} is described; {mend}")
         if value.is_meta:
             raise InputError(f"weights: {key!r} is on the meta device and has no values")
     # A shard of a weight has memory of its own.
-    spans = sorted((v.data_ptr(), v.data_ptr() + v.nbytes, key) for key, v in found.items() if type(v) is Tensor)
+    spans = sorted((v.data_ptr(), v.data_ptr() + v.nbytes, key) for key, v in state.items() if type(v) is Tensor)
     for (_, end, one), (start, _, other) in pairwise(spans):
         if start < end:
             raise InputError(
@@ -285,9 +285,9 @@ def refuse_pickles(folder: Path) -> None:
     """Say what is wrong where a pickle stands for the weights, under its own name or under theirs."""
     weights = folder / WEIGHTS
     if not weights.is_file():
-        found = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in PICKLES)
-        if found:
-            raise InputError(f"{folder / found[0]}: a pickle can run code when it is read; only safetensors are read")
+        pickles = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICKLES)
+        if pickles:
+            raise InputError(f"{pickles[0]}: a pickle can run code when it is read; only safetensors are read")
         return
     with weights.open("rb") as stream:
         head = stream.read(9)
@@ -297,24 +297,18 @@ def refuse_pickles(folder: Path) -> None:
 
 
 def _read_description(path: Path) -> Description:
-    """Read config.json."""
     raw = read_json(path, "model configuration")
     if not isinstance(raw, dict) or raw.get("model_type") != MODEL_TYPE:
-        found = raw.get("model_type") if isinstance(raw, dict) else raw
-        raise InputError(f"{path}: not the configuration of a model of {MODEL_TYPE} (model_type {brief(found)!r})")
+        type_ = raw.get("model_type") if isinstance(raw, dict) else raw
+        raise InputError(f"{path}: not the configuration of a model of {MODEL_TYPE} (model_type {brief(type_)!r})")
     if "transformers_version" in raw:
         raise InputError(
             f"{path}: written through transformers; expected AutoModelForSequenceClassification.from_pretrained, after "
             "import rmaat.huggingface"
         )
-    if raw.get("schema_version") != SCHEMA_VERSION:
-        raise InputError(
-            f"{path}: model schema {brief(raw.get('schema_version'))}; this version reads {SCHEMA_VERSION}"
-        )
-    try:
-        return Description.model_validate(raw)
-    except ValidationError as error:
-        raise InputError(f"{path}: {explain(error, Description)}") from None
+    if (version := raw.get("schema_version")) != SCHEMA_VERSION:
+        raise InputError(f"{path}: model schema {brief(version)}; this version reads {SCHEMA_VERSION}")
+    return Description.parse(raw, str(path))
 
 
 def _read_laws(folder: Path, digest: str | None) -> Laws | None:

@@ -203,9 +203,9 @@ class RMAATForSequenceClassification(PreTrainedModel):
         for name, value, least in (("tokens", new_num_tokens, 2), ("pad_to_multiple_of", pad_to_multiple_of, 1)):
             if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < least):
                 raise InputError(f"{name}: expected a whole number from {least}, got {brief(value)}")
-        found = super().resize_token_embeddings(new_num_tokens, pad_to_multiple_of, mean_resizing)
-        assert isinstance(found, nn.Embedding)
-        return found
+        embedding = super().resize_token_embeddings(new_num_tokens, pad_to_multiple_of, mean_resizing)
+        assert isinstance(embedding, nn.Embedding)
+        return embedding
 
     def _init_weights(self, module: nn.Module) -> None:
         """Constants alone: the loader leaves empty tensors in place of what no file holds. Weights are all loaded, or
@@ -231,7 +231,7 @@ class RMAATForSequenceClassification(PreTrainedModel):
             raise InputError("use_safetensors: False would read a pickle; only safetensors are read")
         if where is not None and Path(where).is_dir():
             refuse_pickles(Path(where))
-        told = kwargs.pop("output_loading_info", False)
+        with_info = kwargs.pop("output_loading_info", False)
         # Other shapes are let through there to be refused here, in one line.
         kwargs.update(use_safetensors=True, ignore_mismatched_sizes=True, output_loading_info=True)
         try:
@@ -244,10 +244,10 @@ class RMAATForSequenceClassification(PreTrainedModel):
             ("missing_keys", "missing"),
             ("unexpected_keys", "unknown to the model"),
         ):
-            if found := info.get(key):
-                names = sorted(each if isinstance(each, str) else each[0] for each in found)
+            if tensors := info.get(key):
+                names = sorted(tensor if isinstance(tensor, str) else tensor[0] for tensor in tensors)
                 raise InputError(f"{where}: tensors {what}: {', '.join(names)}")
-        return (model, info) if told else model
+        return (model, info) if with_info else model
 
     def save_pretrained(self, save_directory: str | PathLike[str], *arguments: Any, **named: Any) -> None:
         """Write config.json and model.safetensors, as in `transformers`.

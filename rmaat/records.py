@@ -386,9 +386,9 @@ def packed(right: NDArray[np.bool_]) -> str:
 def unpacked(text: Any, examples: int) -> NDArray[np.bool_]:
     """What `packed` wrote; raises `InputError` where ``text`` is not that of so many examples."""
     try:
-        found = np.frombuffer(base64.b64decode(text, validate=True), dtype=np.uint8)
+        bits = np.frombuffer(base64.b64decode(text, validate=True), dtype=np.uint8)
     except (TypeError, ValueError, binascii.Error):
         raise InputError("expected base64") from None
-    if len(found) != -(-examples // 8):
-        raise InputError(f"expected the bits of {examples} examples, got {len(found)} bytes")
-    return np.unpackbits(found, count=examples).astype(bool)
+    if len(bits) != -(-examples // 8):
+        raise InputError(f"expected the bits of {examples} examples, got {len(bits)} bytes")
+    return np.unpackbits(bits, count=examples).astype(bool)

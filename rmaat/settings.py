@@ -76,12 +76,12 @@ class LawSettings(Settings):
 def beyond(training: TrainSettings) -> str | None:
     """What of the schedule a run of so few steps never comes to, in a line; None if it comes to all."""
     stages = len(training.curriculum) * training.curriculum_steps
-    found = []
+    longer = []
     if training.warmup >= training.steps:
-        found.append(f"warmup of {training.warmup} steps")
+        longer.append(f"warmup of {training.warmup} steps")
     if training.curriculum and stages >= training.steps:
-        found.append(f"curriculum of {stages} steps, so that no example is shown whole")
-    return f"longer than the {training.steps} steps of a run: {'; '.join(found)}" if found else None
+        longer.append(f"curriculum of {stages} steps, so that no example is shown whole")
+    return f"longer than the {training.steps} steps of a run: {'; '.join(longer)}" if longer else None
 
 
 TABLES: dict[str, type[Settings]] = {"model": RMAATConfig, "training": TrainSettings, "laws": LawSettings}

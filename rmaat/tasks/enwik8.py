@@ -33,12 +33,12 @@ class Enwik8Settings(Settings):
 
 def read_bytes(source: Path, most: int) -> bytes:
     """The first ``most`` bytes of the dump, from the file itself, packed or not, or from the folder that holds it."""
-    found = find_packed(source, NAME) if source.is_dir() else source
-    if found is None:
+    file = find_packed(source, NAME) if source.is_dir() else source
+    if file is None:
         raise InputError(f"{source}: no enwik8 inside; expected {EXPECTED}")
-    if not found.is_file():
-        raise InputError(f"{found}: {instead_of('file', found)}; expected {EXPECTED}, or the folder of one")
-    return as_text(unpack(found, NAME, most + len(codecs.BOM_UTF8)), found)[:most]
+    if not file.is_file():
+        raise InputError(f"{file}: {instead_of('file', file)}; expected {EXPECTED}, or the folder of one")
+    return as_text(unpack(file, NAME, most + len(codecs.BOM_UTF8)), file)[:most]
 
 
 def prepare(settings: Enwik8Settings, source: Path | None, seed: int, writer: Writer) -> str:
@@ -46,21 +46,19 @@ def prepare(settings: Enwik8Settings, source: Path | None, seed: int, writer: Wr
     if source is None:
         raise InputError("enwik8: expected --source PATH, the file enwik8 (or packed); it cannot be generated")
     sizes = {"train": settings.train, "valid": settings.valid, "test": settings.test}
-    data = read_bytes(source, sum(sizes.values()))
-    if len(data) < sum(sizes.values()):
-        raise InputError(
-            f"{source}: expected at least {sum(sizes.values()):,} bytes for these splits, got {len(data):,}"
-        )
+    end = sum(sizes.values())
+    data = read_bytes(source, end)
+    if len(data) < end:
+        raise InputError(f"{source}: expected at least {end:,} bytes for these splits, got {len(data):,}")
 
     def windows(part: memoryview, name: str) -> Iterator[tuple[bytes, int]]:
         starts = range(0, len(part), settings.window)
         for start in track(starts, f"enwik8, {name}", len(starts)):
             yield bytes(part[start : start + settings.window]), 0
 
-    place, view = sum(sizes.values()), memoryview(data)
     for name, size in reversed(sizes.items()):
-        place -= size
-        writer.split(name, windows(view[place : place + size], name))
+        writer.split(name, windows(memoryview(data)[end - size : end], name))
+        end -= size
     return "the dump's first bytes"
 
 

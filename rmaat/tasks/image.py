@@ -26,7 +26,7 @@ from rmaat.tasks.task import Task
 from rmaat.tasks.writer import Writer
 
 Pictures = tuple[NDArray[np.uint8], NDArray[np.uint8]]  # pixels (examples, pixels), labels (examples,)
-Found = tuple[Pictures, Pictures, str]  # to train, to test, what they are
+Contents = tuple[Pictures, Pictures, str]  # to train, to test, what they are
 
 CLASSES = 10
 SIDE = 32  # pixels, of CIFAR-10
@@ -90,10 +90,10 @@ def read_batch(path: Path) -> Pictures:
     return grey(np.moveaxis(records[:, 1:].reshape(len(records), 3, -1), 1, -1)), labels
 
 
-def read_batches(root: Path) -> Found:
+def read_batches(root: Path) -> Contents:
     """Read the binary version of CIFAR-10."""
     parts = [read_batch(root / name) for name in BATCHES]
-    pixels, labels = (np.concatenate(each) for each in zip(*parts, strict=True))
+    pixels, labels = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     return (pixels, labels), read_batch(root / TEST_BATCH), "CIFAR-10, binary version, grey"
 
 
@@ -117,9 +117,10 @@ def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
     return np.frombuffer(raw, dtype=np.uint8, offset=start).reshape(sizes)
 
 
-def read_fashion(root: Path) -> Found:
+def read_fashion(root: Path) -> Contents:
     """Read the idx files of Fashion-MNIST, or of pictures like them."""
-    found, mark = [], ""
+    splits: list[Pictures] = []
+    fingerprint = ""
     for names in IDX_FILES.values():
         files = [_idx_file(root, name) for name in names]
         pictures, labels = read_idx(files[0], 3), read_idx(files[1], 1)
@@ -131,19 +132,19 @@ def read_fashion(root: Path) -> Found:
         if len(labels) != len(pictures):
             raise InputError(f"{files[1]}: expected {len(pictures):,} labels, one a picture, got {len(labels):,}")
         _check_labels(labels, files[1], "label")
-        if not found:
+        if not splits:
             header = bytes((0, 0, 8, 3)) + struct.pack(">3I", *pictures.shape)
-            mark = hashlib.sha256(header + pictures.tobytes()).hexdigest()
-        found.append((pictures.reshape(len(pictures), -1), labels))
+            fingerprint = hashlib.sha256(header + pictures.tobytes()).hexdigest()
+        splits.append((pictures.reshape(len(pictures), -1), labels))
     known = "Fashion-MNIST, 28 x 28"
     other = "28 x 28 pictures in the files of Fashion-MNIST, but other ones"
-    return found[0], found[1], known if mark == FASHION else other
+    return splits[0], splits[1], known if fingerprint == FASHION else other
 
 
 def _idx_file(root: Path, name: str) -> Path:
-    if (found := find_packed(root, name)) is None:
+    if (file := find_packed(root, name)) is None:
         raise InputError(f"{root / name}: no such file, nor with .gz; expected images and labels of train and of t10k")
-    return found
+    return file
 
 
 def _check_labels(labels: NDArray[np.uint8], path: Path, unit: str) -> None:
@@ -152,7 +153,7 @@ def _check_labels(labels: NDArray[np.uint8], path: Path, unit: str) -> None:
         raise InputError(f"{path}, {unit} {place + 1}: expected a label from 0 to {CLASSES - 1}, got {labels[place]}")
 
 
-def read_folders(root: Path) -> Found:
+def read_folders(root: Path) -> Contents:
     """Read pictures that lie in a folder a class; the classes are numbered in the order of their names.
 
     What is no picture, such as a list of names, is passed over; a picture that is not read, be it of another format or
@@ -162,21 +163,20 @@ def read_folders(root: Path) -> Found:
     if len(names) != CLASSES:
         raise InputError(f"{root / 'train'}: expected a folder for each of {CLASSES} classes, got {len(names)}")
     if (others := _classes(root / "test")) != names:
-        odd = sorted(set(names) ^ set(others))
-        odd = brief(", ".join(odd))
+        odd = brief(", ".join(sorted(set(names) ^ set(others))))
         raise InputError(f"{root / 'test'}: expected the same classes as in train/; not in both: {odd}")
-    found, formats = [], set()
+    splits: list[Pictures] = []
+    formats = set()
     for split in ("train", "test"):
         files = [(file, label) for label, name in enumerate(names) for file in _files(root / split / name)]
         pixels = np.empty((len(files), SIDE * SIDE), dtype=np.uint8)
-        for row, (file, _) in zip(pixels, track(files, f"image, {split}", len(files)), strict=True):
-            picture, kind = read_picture(file)
-            row[:] = picture
-            formats.add(kind)
-        found.append((pixels, np.array([label for _, label in files], dtype=np.uint8)))
+        for place, (file, _) in enumerate(track(files, f"image, {split}", len(files))):
+            pixels[place], format_ = read_picture(file)
+            formats.add(format_)
+        splits.append((pixels, np.array([label for _, label in files], dtype=np.uint8)))
     what = "CIFAR-10" if tuple(names) == CIFAR_CLASSES else f"pictures of {CLASSES} classes"
     how = "PNG files" if formats == {"PNG"} else "JPEG files (lossy stand-in)"
-    return found[0], found[1], f"{what} from {how}, grey"
+    return splits[0], splits[1], f"{what} from {how}, grey"
 
 
 def _classes(folder: Path) -> list[str]:
@@ -219,7 +219,7 @@ def read_picture(path: Path) -> tuple[NDArray[np.uint8], str]:
     return pixels.reshape(-1), picture.format
 
 
-def recognise(source: Path) -> tuple[Callable[[Path], Found], Path] | None:
+def recognise(source: Path) -> tuple[Callable[[Path], Contents], Path] | None:
     """How to read what lies in ``source``, and the folder to read; None if it is nothing known."""
     for folder in (source, source / "cifar-10-batches-bin"):
         if any((folder / name).is_file() for name in (*BATCHES, TEST_BATCH)):
@@ -291,11 +291,11 @@ def prepare(settings: ImageSettings, source: Path | None, seed: int, writer: Wri
     sizes = (len(train[1]), len(test[1]))
     if content.startswith("CIFAR-10") and sizes != CIFAR_SIZES:
         content += "; a part of it: " + " and ".join(
-            f"{size:,} of {whole:,} to {name}"
-            for size, whole, name in zip(sizes, CIFAR_SIZES, ("train", "test"), strict=True)
+            f"{size:,} of {released:,} to {name}"
+            for size, released, name in zip(sizes, CIFAR_SIZES, ("train", "test"), strict=True)
         )
 
-    marks = [[hashlib.sha256(row.tobytes()).digest() for row in pixels] for pixels, _ in (train, test)]
+    marks = [[hashlib.sha256(picture.tobytes()).digest() for picture in pixels] for pixels, _ in (train, test)]
     held_out = hold_out(marks[0], set(marks[1]), settings.valid)
     everything = np.ones(len(test[1]), dtype=bool)
     for name, (pixels, labels), chosen in (

@@ -9,9 +9,10 @@ operation written as nested pairs in parentheses.
 """
 
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, TextIO
 
 from astro_sim.common.errors import InputError, quoted
 from astro_sim.common.progress import track
@@ -170,9 +171,9 @@ def read_tsv(path: Path) -> Iterator[tuple[bytes, int]]:
     InputError
         File and line, and what was expected there.
     """
-    empty, rows = True, read_lines(path, FILES.values(), HEADER)
-    for place, (where, (source, target)) in enumerate(rows):
-        if place == 0:
+    empty = True
+    for number, (where, (source, target)) in enumerate(read_lines(path, FILES.values(), HEADER), start=1):
+        if number == 1:
             if (source, target) != tuple(name.encode() for name in HEADER):
                 raise InputError(f"{where}: expected the header 'Source<tab>Target'")
             continue
@@ -198,23 +199,22 @@ def prepare(settings: ListOpsSettings, source: Path | None, seed: int, writer: W
     """Convert the release's files in ``source``, or generate splits and write them in the release's format too."""
     if source is not None:
         require_folder(source, f"the folder of {', '.join(FILES.values())} of the LRA release")
-        root = next((source / each for each in FOLDERS if find_packed(source / each, FILES["train"])), source)
+        folders = (source / folder for folder in FOLDERS)
+        root = next((folder for folder in folders if find_packed(folder, FILES["train"])), source)
         for split in reversed(FILES):
             writer.split(split, read_tsv(root / FILES[split]))
         return "files of the LRA release"
     trees = generate(settings, seed)
+
+    def written(tsv: TextIO, split: str, count: int) -> Iterator[tuple[bytes, int]]:
+        for codes, value in track(islice(trees, count), f"listops, {split}", count):
+            tsv.write(f"{to_source(codes)}\t{value}{END_OF_LINE}")
+            yield codes, value
+
     for split, name in FILES.items():
-        count = getattr(settings, split)
         with (writer.folder / name).open("w", encoding="utf-8", newline="\n") as tsv:
             tsv.write("\t".join(HEADER) + END_OF_LINE)
-
-            def rows(count: int = count, tsv: Any = tsv, split: str = split) -> Iterator[tuple[bytes, int]]:
-                for _ in track(range(count), f"listops, {split}", count):
-                    codes, value = next(trees)
-                    tsv.write(f"{to_source(codes)}\t{value}{END_OF_LINE}")
-                    yield codes, value
-
-            writer.split(split, rows())
+            writer.split(split, written(tsv, split, getattr(settings, split)))
     return "generated with the grammar of LRA"
 
 

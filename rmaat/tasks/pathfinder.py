@@ -164,13 +164,13 @@ def read_picture(line: Line, size: int) -> bytes:
     if not (raw := path.read_bytes()):
         raise UnreadableError(f"{path}: empty (0 bytes), expected a PNG; {hint}")
     try:
-        found = decode(raw, ("PNG",), size)
+        picture = decode(raw, ("PNG",), size)
     except UnreadableError as error:
         raise UnreadableError(f"{path}: not a readable PNG, perhaps broken off; {hint} ({error})") from None
-    if found.pixels is None or found.mode != "L":
-        got = f"{found.width} x {found.height} of mode {found.mode}"
+    if picture.pixels is None or picture.mode != "L":
+        got = f"{picture.width} x {picture.height} of mode {picture.mode}"
         raise InputError(f"{path}: expected {size} x {size} pixels of 8 bit grayscale (L), got {got}")
-    return found.pixels.tobytes()
+    return picture.pixels.tobytes()
 
 
 TASK = Task(

@@ -72,7 +72,7 @@ def prepare(settings: RecallSettings, source: Path | None, seed: int, writer: Wr
         raise InputError("recall: this task is generated; leave --source out")
     lag = settings.segments - 1 if settings.lag is None else settings.lag
 
-    def rows(place: int, count: int) -> Iterator[tuple[bytes, int]]:
+    def examples(place: int, count: int) -> Iterator[tuple[bytes, int]]:
         generator = np.random.default_rng([seed, place])
         try:
             symbols, labels = sequences(generator, count, settings.segment, settings.segments, lag)
@@ -81,11 +81,11 @@ def prepare(settings: RecallSettings, source: Path | None, seed: int, writer: Wr
             raise InputError(
                 f"{count:,} sequences of {length:,} symbols do not fit into memory; ask for fewer"
             ) from None
-        for row, label in zip(symbols, labels, strict=True):
-            yield row.tobytes(), int(label)
+        for sequence, label in zip(symbols, labels, strict=True):
+            yield sequence.tobytes(), int(label)
 
     for place, name in enumerate(SPLITS):
-        writer.split(name, rows(place, getattr(settings, name)))
+        writer.split(name, examples(place, getattr(settings, name)))
     return "generated"
 
 

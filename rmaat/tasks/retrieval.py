@@ -23,7 +23,7 @@ from astro_sim.common.settings import Settings, quantity
 from rmaat.tasks.sources import find_packed, require_folder
 from rmaat.tasks.task import Task
 from rmaat.tasks.text import LABELS as SENTIMENTS
-from rmaat.tasks.text import held_out, read_review, reviews
+from rmaat.tasks.text import find, held_out, read_review, reviews
 from rmaat.tasks.tsv import read_lines
 from rmaat.tasks.writer import Writer
 
@@ -108,7 +108,7 @@ def prepare_stand_in(settings: RetrievalSettings, root: Path, seed: int, writer:
     """Make pairs of the reviews below ``root``, which holds train/ and test/."""
     listed = {split: reviews(root, split) for split in ("test", "train")}
     random, tested = Random(seed), set()
-    found: dict[str, dict[bytes, int]] = {name: {} for name in FILES}  # text -> sentiment; of copies the first
+    texts: dict[str, dict[bytes, int]] = {name: {} for name in FILES}  # text -> sentiment; of copies the first
     left_out = dict.fromkeys(FILES, 0)
     for split, files in listed.items():
         for file, sentiment in track(files, f"retrieval, {split}", len(files)):
@@ -120,17 +120,18 @@ def prepare_stand_in(settings: RetrievalSettings, root: Path, seed: int, writer:
                 left_out[name] += 1
                 continue
             if len(text) >= settings.min_bytes:
-                found[name].setdefault(text, sentiment)
-    for name, texts in found.items():
-        rows = []
-        for sentiment in SENTIMENTS.values():
-            rows += pair_up([t for t, label in texts.items() if label == sentiment], settings.max_bytes, random)
-        if name == "test" and not rows:
+                texts[name].setdefault(text, sentiment)
+    for name, sentiments in texts.items():
+        pairs: list[Pair] = []
+        for asked in SENTIMENTS.values():
+            alike = [text for text, sentiment in sentiments.items() if sentiment == asked]
+            pairs += pair_up(alike, settings.max_bytes, random)
+        if name == "test" and not pairs:
             raise InputError(
                 f"{root / name}: expected four reviews of one sentiment, {settings.min_bytes} bytes or more"
             )
-        random.shuffle(rows)
-        writer.split(name, rows)
+        random.shuffle(pairs)
+        writer.split(name, pairs)
         # A review of the test split would be known by its halves, whatever pairs they stand in.
         split = writer.splits[name]
         writer.splits[name] = split.model_copy(update={"left_out": split.left_out + left_out[name]})
@@ -146,11 +147,11 @@ def prepare(settings: RetrievalSettings, source: Path | None, seed: int, writer:
     for root in (source / folder for folder in FOLDERS):
         if any(find_packed(root, file) for file in FILES.values()):  # packed ones are told of there
             for split, file in FILES.items():
-                rows = RELEASED[split]
-                writer.split(split, track(read_tsv(root / file, settings.max_bytes), f"retrieval, {split}", rows))
-            rows = {split: writer.splits[split].examples + writer.splits[split].left_out for split in FILES}
-            return "files of the LRA release" if rows == RELEASED else "pairs in the format of the LRA release"
-    root = source / "aclImdb" if (source / "aclImdb").is_dir() else source
+                pairs = read_tsv(root / file, settings.max_bytes)
+                writer.split(split, track(pairs, f"retrieval, {split}", RELEASED[split]))
+            counts = {split: writer.splits[split].examples + writer.splits[split].left_out for split in FILES}
+            return "files of the LRA release" if counts == RELEASED else "pairs in the format of the LRA release"
+    root = find(source)
     if not ((root / "train").is_dir() or (root / "test").is_dir()):
         raise InputError(f"{source}: neither is inside; expected {expected}")
     return prepare_stand_in(settings, root, seed, writer)

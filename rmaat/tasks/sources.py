@@ -77,11 +77,11 @@ def require_folder(source: Path, expected: str) -> None:
     if source.is_dir():
         os.scandir(source).close()  # raises where it cannot be read, before something is looked for inside
         return
-    found = instead_of("folder", source)
+    instead = instead_of("folder", source)
     if source.is_file() and (kind := kind_of(first_bytes(source))):
         packed = kind in (GZIP, BZIP2, XZ, ZIP) or "archive" in kind
-        found = f"{kind}, not a folder{'; unpack it' if packed else ''}"
-    raise InputError(f"{source}: {found}; expected {expected}")
+        instead = f"{kind}, not a folder{'; unpack it' if packed else ''}"
+    raise InputError(f"{source}: {instead}; expected {expected}")
 
 
 def gather(folder: Path, endings: Collection[str], is_data: Callable[[Path], bool], what: str) -> list[Path]:
@@ -107,22 +107,23 @@ def gather(folder: Path, endings: Collection[str], is_data: Callable[[Path], boo
     OSError
         A folder that cannot be read.
     """
-    found: list[Path] = []
+    files: list[Path] = []
     left_out: list[Path] = []
-    for path in sorted(each for each in folder.iterdir() if is_visible(each.name) and not ASIDE.fullmatch(each.name)):
+    for path in sorted(path for path in folder.iterdir() if is_visible(path.name) and not ASIDE.fullmatch(path.name)):
         if path.is_dir():
-            inside = (each for each in path.iterdir() if is_visible(each.name) and each.is_file())
-            left_out += [path] * any(each.suffix.lower() in endings for each in inside)
+            inside = (file for file in path.iterdir() if is_visible(file.name) and file.is_file())
+            if any(file.suffix.lower() in endings for file in inside):
+                left_out.append(path)
         elif path.suffix.lower() in endings:
             if not path.is_file():
                 raise InputError(f"{path}: not a regular file, or a link to none")
-            found.append(path)
+            files.append(path)
         elif path.is_file() and is_data(path):
             left_out.append(path)
     if left_out:
         listed = ", ".join(f"*{ending}" for ending in endings)
         raise InputError(f"{folder}: {counted(left_out)} would be left out; expected {what} as {listed}")
-    return found
+    return files
 
 
 def counted(paths: Sequence[Path]) -> str:
@@ -134,13 +135,13 @@ def find_packed(folder: Path, name: str) -> Path | None:
     """The file ``name`` of a folder, or else one of that name with the ending of a packed file; None without any."""
     if not folder.is_dir():
         return None
-    places = {"": 0, **{ending: place for place, ending in enumerate(ENDINGS, start=1)}}
-    found = {
-        places[ending]: path
+    endings = ("", *ENDINGS)
+    files = {
+        endings.index(ending): path
         for path in folder.iterdir()
-        if path.name.startswith(name) and (ending := path.name[len(name) :].lower()) in places and path.is_file()
+        if path.name.startswith(name) and (ending := path.name[len(name) :].lower()) in endings and path.is_file()
     }
-    return found[min(found)] if found else None
+    return files[min(files)] if files else None
 
 
 def as_text(raw: bytes, path: Path, expected: str = "a text in UTF-8, not packed") -> bytes:
@@ -221,13 +222,13 @@ def _read(stream: IO[bytes], most: int | None) -> bytes:
 
 def _member(archive: zipfile.ZipFile, name: str) -> str:
     """The one file of an archive that has this name, in whatever folder."""
-    files: dict[str, list[str]] = {}
-    for each in archive.infolist():
-        parts = PurePosixPath(each.filename).parts
-        if not each.is_dir() and all(map(is_visible, parts)):
-            files.setdefault(parts[-1], []).append(each.filename)
-    if len(found := files.get(name, [])) != 1:
-        listed = brief(", ".join(sorted(files)) or "nothing")
-        count = f"{len(found)} files" if found else "no file"
+    members: dict[str, list[str]] = {}  # file name -> where such files are
+    for entry in archive.infolist():
+        parts = PurePosixPath(entry.filename).parts
+        if not entry.is_dir() and all(map(is_visible, parts)):
+            members.setdefault(parts[-1], []).append(entry.filename)
+    if len(named := members.get(name, [])) != 1:
+        listed = brief(", ".join(sorted(members)) or "nothing")
+        count = f"{len(named)} files" if named else "no file"
         raise InputError(f"holds {count} of the name {name}, expected one; inside: {listed}")
-    return found[0]
+    return named[0]

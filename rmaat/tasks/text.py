@@ -28,14 +28,21 @@ class TextSettings(Settings):
     )
 
 
+def find(source: Path) -> Path:
+    """The folder that holds train/ and test/: ``source``, or the release's folder inside it."""
+    return source / "aclImdb" if (source / "aclImdb").is_dir() else source
+
+
 def reviews(root: Path, split: str) -> list[tuple[Path, int]]:
     """Files of one split with their labels, in a fixed order; what lies beside them is no review (see `gather`)."""
     listed = []
     for name, label in LABELS.items():
         folder = root / split / name
         if not folder.is_dir():
-            found = instead_of("folder", folder)
-            raise InputError(f"{folder}: {found}; expected train/ and test/ with pos/ and neg/ of the aclImdb release")
+            instead = instead_of("folder", folder)
+            raise InputError(
+                f"{folder}: {instead}; expected train/ and test/ with pos/ and neg/ of the aclImdb release"
+            )
         files = gather(folder, [".txt"], lambda _: True, "reviews")
         if not files:
             raise InputError(f"{folder}: no reviews (*.txt) inside")
@@ -56,18 +63,18 @@ def prepare(settings: TextSettings, source: Path | None, seed: int, writer: Writ
     if source is None:
         raise InputError("text: expected --source PATH, the unpacked aclImdb folder; this task cannot be generated")
     require_folder(source, "the unpacked aclImdb folder")
-    root = source / "aclImdb" if (source / "aclImdb").is_dir() else source
+    root = find(source)
     train, test = reviews(root, "train"), reviews(root, "test")
 
-    def rows(files: list[tuple[Path, int]], asked: bool | None, label: str) -> Iterator[tuple[bytes, int]]:
-        for file, sentiment in track(files, f"text, {label}", len(files)):
+    def examples(files: list[tuple[Path, int]], valid: bool | None, split: str) -> Iterator[tuple[bytes, int]]:
+        for file, sentiment in track(files, f"text, {split}", len(files)):
             text = read_review(file)
-            if asked is None or held_out(text, settings.valid_share) == asked:
+            if valid is None or held_out(text, settings.valid_share) == valid:
                 yield text[: settings.max_bytes], sentiment
 
-    writer.split("test", rows(test, None, "test"))
-    writer.split("valid", rows(train, True, "valid"))
-    writer.split("train", rows(train, False, "train"))
+    writer.split("test", examples(test, None, "test"))
+    writer.split("valid", examples(train, True, "valid"))
+    writer.split("train", examples(train, False, "train"))
     return "reviews of IMDB, in the layout of the aclImdb release"
 
 
