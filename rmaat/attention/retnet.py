@@ -10,13 +10,13 @@ Source: Sun et al. 2023 (arXiv 2307.08621). `retention_reference` is this text a
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import pad, silu
+from torch.nn.functional import silu
 
 from astro_sim.common.errors import InputError
 from bridge.constants import Constants
 from rmaat.attention.features import wide
 from rmaat.attention.mixer import Mixer, Projection, join_heads, only
-from rmaat.attention.scan import decayed_sums
+from rmaat.attention.scan import DecayedScan
 
 State = tuple[Tensor, int]  # S (B, h, m, d_v) after the rows so far, and their number
 
@@ -37,15 +37,23 @@ def rotate(x: Tensor, start: int = 0) -> Tensor:
 
 
 def retention(
-    q: Tensor, k: Tensor, v: Tensor, decay: Tensor, chunk: int = 64, before: Tensor | None = None
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    decay: Tensor,
+    causal: bool = True,
+    chunk: int = 64,
+    before: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Causal retention in chunks.
+    """Retention in chunks.
 
     Parameters
     ----------
     q, k, v : Tensor, (batch, heads, rows, features)
     decay : Tensor, (heads,)
         -log gamma.
+    causal : bool
+        Row n sees rows up to n.
     chunk : int
     before : Tensor, (batch, heads, m, d_v), optional
         S after the rows that came before.
@@ -55,23 +63,8 @@ def retention(
     y : Tensor, (batch, heads, rows, d_v)
     after : Tensor, (batch, heads, m, d_v)
     """
-    rows = q.shape[2]
-    short = -rows % chunk
-    q, k, v = (pad(part, (0, 0, 0, short)).unflatten(2, (-1, chunk)) for part in (q, k, v))  # (B, h, J, c, .)
-    rate = decay.to(q.dtype)[:, None, None, None]  # (h, 1, 1, 1)
-    place = torch.arange(chunk, device=q.device, dtype=q.dtype)
-    distance = (place[:, None] - place[None, :]).clamp(min=0)
-    within = ((q @ k.transpose(-1, -2)) * torch.exp(-rate * distance).tril()) @ v
-    written = (k * torch.exp(-rate * (chunk - 1 - place)[:, None])).transpose(-1, -2) @ v  # (B, h, J, m, d_v)
-    states = decayed_sums(written.flatten(3), rate[..., 0] * chunk).unflatten(3, written.shape[3:])
-    if before is not None:
-        count = torch.arange(1, states.shape[2] + 1, device=q.device, dtype=q.dtype)[:, None, None]
-        states = states + torch.exp(-rate * chunk * count) * before.unsqueeze(2)
-    first = torch.zeros_like(states[:, :, :1]) if before is None else before.unsqueeze(2)
-    earlier = torch.cat([first, states[:, :, :-1]], dim=2)  # S at the start of each chunk
-    y = within + (q * torch.exp(-rate * (place + 1)[:, None])) @ earlier
-    after = states[:, :, -1] * torch.exp(rate[..., 0] * short)  # rows of padding decayed it
-    return y.flatten(2, 3)[:, :, :rows], after
+    scan = DecayedScan(decay.to(q.dtype)[:, None], q.shape[2], chunk, both=not causal)
+    return scan.read(q, k, v, before)
 
 
 def retention_reference(q: Tensor, k: Tensor, v: Tensor, decay: Tensor, mask: Tensor, causal: bool) -> Tensor:
@@ -118,10 +111,7 @@ class RetNetAttention(Constants, Mixer):
         x = only(x, mask)
         q, k, v = self._project(x, 0)
         with torch.autocast(x.device.type, enabled=False):
-            y, _ = retention(q, k, v, self.decay)
-            if not self.causal:
-                back, _ = retention(q.flip(2), k.flip(2), v.flip(2), self.decay)
-                y = y + back.flip(2) - (q * k).sum(-1, keepdim=True) * v
+            y, _ = retention(q, k, v, self.decay, self.causal)
         if rows is not None:
             x, y = x[:, rows], y[:, :, rows]
         return self._finish(x, y)
