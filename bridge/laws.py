@@ -79,20 +79,53 @@ class Laws:
         number = self.document.presynaptic_exponent
         return None if number is None else number.value
 
-    @property
-    def short_term(self) -> dict[str, float]:
-        """Time constants of short-term plasticity, s; empty if not fitted."""
-        return {name: number.value for name, number in self.document.short_term.items()}
+    def short_term(self, tokens: int) -> dict[str, float]:
+        """What is left of each short-term state a token later, if a segment has so many tokens.
 
-    def short_term_decay(self, tokens: int) -> dict[str, float]:
-        """What is left of each short-term state a token later, if a cycle spans so many tokens.
-
-        A segment stands for a cycle of tau_cycle seconds, so a token for tau_cycle / tokens: exp(-tau_cycle / (tokens
-        tau)). Empty if no time constants were fitted.
+        By the clock of retention: a segment stands for a cycle of tau_cycle seconds, so a token for tau_cycle / tokens,
+        and exp(-tau_cycle / (tokens tau)) is left. Empty if no time constants were fitted.
         """
+        return {name: float(np.exp(-1.0 / tau)) for name, tau in self._in_tokens(tokens).items()}
+
+    def time_constants(self, heads: int, tokens: int, within: bool = False) -> tuple[float, ...]:
+        """Short-term time constants in tokens, spread over heads: evenly spaced quantiles in the logarithm.
+
+        Parameters
+        ----------
+        heads : int
+        tokens : int
+            Of a segment, which stands for a cycle.
+        within : bool
+            Leave out what lasts longer than a segment.
+
+        Returns
+        -------
+        tuple of float, (heads,)
+            From the shortest to the longest; one head has the median.
+
+        Raises
+        ------
+        InputError
+            Laws without short-term time constants, or with none that ends within a segment.
+        """
+        heads = require_whole("heads", heads, 1)
+        known = self._in_tokens(tokens)
+        if not known:
+            raise InputError(
+                "short_term: these laws hold no short-term time constants; expected laws fitted to an stp dataset, too"
+            )
+        times = sorted(time for time in known.values() if not within or time <= tokens)
+        if not times:
+            raise InputError(
+                f"short_term: every time constant of these laws is longer than a segment of {tokens} tokens"
+            )
+        at = np.linspace(0.0, 1.0, heads) if heads > 1 else np.array([0.5])
+        return tuple(float(time) for time in np.exp(np.quantile(np.log(times), at)))
+
+    def _in_tokens(self, tokens: int) -> dict[str, float]:
         tokens = require_whole("tokens", tokens, 1, of="tokens")
         length = self.document.retention.tau_cycle / tokens
-        return {name: float(np.exp(-length / tau)) for name, tau in self.short_term.items()}
+        return {name: number.value / length for name, number in self.document.short_term.items()}
 
     @property
     def fitted_cycles(self) -> int:

@@ -4,6 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field
 
+from astro_sim.common.errors import InputError
 from astro_sim.common.settings import Settings, quantity
 from bridge.laws import PAPER_EXPONENT, Laws
 from rmaat.models.memory import RULES
@@ -99,6 +100,31 @@ class RMAATConfig(Settings):
         None, "1", "squash H with a sigmoid; by default as the model does: AT, not RMAAT", "AT (arXiv 2312.10925)"
     )
     feedback: bool = quantity(True, "1", "the calcium's feedback P = 1 / C on what is read", PAPER)
+    short_term: Literal["laws", "trainable", "adaptive", "none"] | None = quantity(
+        None,
+        "1",
+        "how what tokens write fades: at the laws' rates, at rates that training moves, or that each token changes, "
+        "too; by default none",
+        "ours",
+    )
+    time_constants: tuple[Annotated[float, Field(gt=0, le=1e9)], ...] | None = quantity(
+        None, "tokens", "of short_term, one a head; by default the laws', spread over the heads", "ours"
+    )
+    carry_traces: bool = quantity(
+        True,
+        "1",
+        "what has not faded at the end of a segment is there in the next, as are a convolution's rows",
+        "ours",
+    )
+    rotation: bool = quantity(
+        False, "1", "with short_term: turn phi(q) and what tokens write by their places", "arXiv 2104.09864"
+    )
+    output_gate: bool = quantity(
+        False, "1", "normalise what each head read, and let the row gate it", "RetNet (arXiv 2307.08621)"
+    )
+    convolution: int = quantity(
+        0, "tokens", "taps of a convolution of tokens before the projections; 0 for none", "Mamba: 4", ge=0, le=64
+    )
     states: int = quantity(
         16, "1", "complex states of a feature, of the state space", "S4D: 32 (N = 64 in conjugate pairs)", ge=1
     )
@@ -113,23 +139,44 @@ class RMAATConfig(Settings):
             raise ValueError("replay_mb: chooses kept_segments, which is given; expected one of the two")
         if self.head != "language" and self.classes is None:
             raise ValueError("classes: missing")
-        if self.sigmoid and self.causal:
-            raise ValueError("sigmoid: not with the head language, where every row has its own H")
+        if self.sigmoid and (self.causal or self.fades):
+            where = "the head language" if self.causal else f"short_term {self.short_term!r}"
+            raise ValueError(f"sigmoid: not with {where}, where every row has its own H")
+        if self.time_constants is not None and len(self.time_constants) != self.heads:
+            raise ValueError(f"time_constants: expected {self.heads}, one a head, got {len(self.time_constants)}")
+        if self.rotation and self.width // self.heads % 2:
+            features = self.width // self.heads
+            raise ValueError(f"rotation: expected an even number of features a head, got {features}")
 
     @property
     def causal(self) -> bool:
         """Whether a row sees only rows up to itself."""
         return self.head == "language"
 
+    @property
+    def fades(self) -> bool:
+        """Whether short-term plasticity acts on what tokens write."""
+        return self.short_term not in (None, "none")
+
     def with_laws(self, laws: Laws | None) -> Self:
-        """Fill exponent and decay where they are open: from the laws, else the paper's 0.25 and the chosen 1.0."""
+        """Fill exponent, decay and time constants where they are open.
+
+        They come from the laws; without fitted values exponent and decay are the paper's 0.25 and the chosen 1.0.
+        Raises `InputError` where time constants are needed and the laws have none.
+        """
 
         def first(*values: float | None) -> float | None:
             return next((value for value in values if value is not None), None)
 
         decay = laws and laws.spatial_decay
         exponent = PAPER_EXPONENT if self.presynaptic_exponent == "paper" else self.presynaptic_exponent
+        times = self.time_constants
+        if self.fades and times is None:
+            if laws is None:
+                raise InputError("short_term: needs laws, or time_constants in tokens")
+            times = laws.time_constants(self.heads, self.segment_length, within=not self.carry_traces)
         return self.replace(
+            time_constants=times if self.fades else None,
             presynaptic_exponent=first(exponent, laws and laws.presynaptic_exponent, PAPER_EXPONENT),
             spatial_decay=first(self.spatial_decay, decay and decay / self.tokens_per_spacing, DEFAULT_DECAY),
         )

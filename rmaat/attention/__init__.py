@@ -7,12 +7,14 @@ retnet         linear time; exponential decay with distance         RetNet
 state_space    linear time; diagonal state space                    S4D
 """
 
-from rmaat.attention.astromorphic import AstromorphicAttention, Rule, astromorphic, astromorphic_reference
+from rmaat.attention.astromorphic import astromorphic, astromorphic_reference
 from rmaat.attention.features import feature_map
+from rmaat.attention.layer import AstromorphicAttention, ShortTerm
 from rmaat.attention.linear import LinearAttention, linear_attention, linear_reference
 from rmaat.attention.mixer import Mixer
 from rmaat.attention.position import RelativePosition
 from rmaat.attention.retnet import RetNetAttention
+from rmaat.attention.rule import Rule
 from rmaat.attention.softmax import SoftmaxAttention, softmax_reference
 from rmaat.attention.state_space import DiagonalStateSpace
 
@@ -24,6 +26,7 @@ __all__ = [
     "RelativePosition",
     "RetNetAttention",
     "Rule",
+    "ShortTerm",
     "SoftmaxAttention",
     "astromorphic",
     "astromorphic_reference",

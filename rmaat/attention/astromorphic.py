@@ -16,47 +16,15 @@ Without the feedback factor P = 1 / C, y_n = phi(q_n) act(H / m).
 Sources: RMAAT (arXiv 2601.00426), AT (arXiv 2312.10925). `astromorphic_reference` is this text as code.
 """
 
-import math
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from astro_sim.common.errors import InputError
 from rmaat.attention.features import feature_map, power, reciprocal, wide
-from rmaat.attention.mixer import LinearTimeAttention
+from rmaat.attention.rule import Rule, factor_of, written
 from rmaat.attention.scan import causal_read
-from rmaat.checks import kind_of, require_mask
-
-
-class Rule(NamedTuple):
-    """The constants of astromorphic attention.
-
-    Attributes
-    ----------
-    exponent : float
-        alpha; the paper's 0.25 by default.
-    m_scale : float or None
-        Divisor m of the paper's normalisation; None: the mean form.
-    sigmoid : bool
-        Squash H as AT does; not with causal attention, where H differs from row to row.
-    feedback : bool
-        Divide by the calcium response, P = 1 / C.
-    """
-
-    exponent: float = 0.25
-    m_scale: float | None = None
-    sigmoid: bool = False
-    feedback: bool = True
-
-    def check(self, causal: bool) -> None:
-        """Raise `InputError` for constants that cannot be, and for a sigmoid with causal attention."""
-        if not math.isfinite(self.exponent):
-            raise InputError(f"exponent: expected a finite number, got {self.exponent}")
-        if self.m_scale is not None and not 0 < self.m_scale < math.inf:
-            raise InputError(f"m_scale: expected a finite number above 0, got {self.m_scale}")
-        if self.sigmoid and causal:
-            raise InputError("sigmoid: not with causal attention, where every row has its own H")
+from rmaat.checks import require_mask
 
 
 class State(NamedTuple):
@@ -65,9 +33,6 @@ class State(NamedTuple):
     h: Tensor  # sum of writes, (B, h, m, d_v)
     total: Tensor  # sum of phi(k), (B, h, 1, m)
     rows: int  # rows so far
-
-
-PAPER = Rule()
 
 
 def astromorphic(
@@ -111,13 +76,13 @@ def astromorphic(
         if mask is not None and q.shape[2] == k.shape[2]:
             q = torch.where(mask[:, None, :, None], q, 0.0)
         queries = feature_map(q)
-        keys, write, v = _write(k, v, phi_r, mask)
+        keys, write, v = written(k, v, phi_r, mask)
         count = float(k.shape[2]) if mask is None else mask.sum(1)[:, None, None, None].clamp(min=1).to(v.dtype)
         state = write.transpose(2, 3) @ v  # H: (B, h, m, d_v)
         if rule.sigmoid:
             divisor = rule.m_scale or count
             state = torch.sigmoid(state / divisor) * divisor
-        factor = _factor(rule, count)
+        factor = factor_of(rule, count)
         if rule.feedback:
             g = power(keys.sum(2, keepdim=True), rule.exponent)  # (B, h, 1, m)
             factor = factor * reciprocal(queries @ g.transpose(2, 3))  # (B, h, N, 1)
@@ -152,7 +117,7 @@ def astromorphic_causal(
         q = wide(q)
         require_mask(mask, k.shape[0], k.shape[2])
         queries = feature_map(q if mask is None else torch.where(mask[:, None, :, None], q, 0.0))
-        keys, write, v = _write(k, v, phi_r, mask)
+        keys, write, v = written(k, v, phi_r, mask)
         before, total, seen = (None, 0.0, 0) if state is None else state
         rows = k.shape[2]
         if mask is None:
@@ -161,31 +126,10 @@ def astromorphic_causal(
             count = (seen + mask.cumsum(1))[:, None, :, None].clamp(min=1).to(v.dtype)  # (B, 1, N, 1)
         total = total + keys.cumsum(2)  # (B, h, N, m)
         read, after = causal_read(queries, write, v, chunk, before)
-        factor = _factor(rule, count)
+        factor = factor_of(rule, count)
         if rule.feedback:
             factor = factor * reciprocal((queries * power(total, rule.exponent)).sum(-1, keepdim=True))
         return read * factor, State(after, total[:, :, -1:], seen + rows)
-
-
-def _write(k: Tensor, v: Tensor, phi_r: Tensor | None, mask: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-    """phi(K), phi(K) + phi(R) and V, each 0 outside the mask."""
-    k, v = wide(k), wide(v)
-    if phi_r is not None and phi_r.shape != k.shape[1:]:  # which might spread over rows or heads
-        raise InputError(f"shared: expected phi(R) of shape {tuple(k.shape[1:])}, got {kind_of(phi_r)}")
-    if mask is None:
-        keys = feature_map(k)
-        return keys, keys if phi_r is None else keys + phi_r, v
-    w = mask[:, None, :, None]  # (B, 1, N, 1)
-    keys = w * feature_map(torch.where(w, k, 0.0))  # before phi: NaN has no way back
-    # V is 0 outside the mask, so what would be written with it need not be.
-    return keys, keys if phi_r is None else keys + phi_r, torch.where(w, v, 0.0)
-
-
-def _factor(rule: Rule, count: Tensor | float) -> Tensor | float:
-    """f / m; f is N^alpha where the response C is divided by, which grows so, and 1 where it is not."""
-    if rule.m_scale is not None:
-        return 1.0 / rule.m_scale
-    return count ** ((rule.exponent if rule.feedback else 0.0) - 1.0)
 
 
 def astromorphic_reference(
@@ -216,33 +160,3 @@ def astromorphic_reference(
                 elif C > 0:
                     out[b, h, n] = f * (phi_q @ H) / C
     return out
-
-
-class AstromorphicAttention(LinearTimeAttention):
-    """Multi-head astromorphic attention; the caller adds the residual.
-
-    Parameters
-    ----------
-    width, heads : int
-        ``width`` must be a multiple of ``heads``; each head has width / heads features in m and d_v.
-    causal : bool
-    rule : Rule
-
-    Raises
-    ------
-    InputError
-        A width that the heads do not divide; a sigmoid with causal attention.
-    """
-
-    def __init__(self, width: int, heads: int, causal: bool = False, rule: Rule = PAPER) -> None:
-        super().__init__(width, heads, causal)
-        rule.check(causal)
-        self.rule = rule
-
-    def attend(
-        self, q: Tensor, k: Tensor, v: Tensor, shared: Tensor | None, mask: Tensor | None, state: State | None
-    ) -> tuple[Tensor, State | None]:
-        """See `LinearTimeAttention.attend`."""
-        if self.causal:
-            return astromorphic_causal(q, k, v, shared, mask, self.rule, state=state)
-        return astromorphic(q, k, v, shared, mask, self.rule), None

@@ -1,6 +1,6 @@
 """What all variants have in common, so that a block need not know which one it holds."""
 
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -8,6 +8,18 @@ from torch import Tensor, nn
 from astro_sim.common.errors import InputError
 from rmaat.attention.features import wide
 from rmaat.checks import kind_of, refuse_tracing, require_counts, require_mask
+
+Part = Literal["memory", "tokens", "write"]  # of a segment: memory rows, tokens, and rows that write the memory
+
+
+class Parts(NamedTuple):
+    """What the rows of a segment are: so many memory rows in front, tokens, and at the end so many that write."""
+
+    memory: int = 0
+    write: int = 0
+
+
+TOKENS = Parts()  # all rows are
 
 
 class Mixer(nn.Module):
@@ -59,7 +71,49 @@ class Mixer(nn.Module):
         """
         raise NotImplementedError
 
-    def extend(self, x: Tensor, state: Any = None, shared: Tensor | None = None) -> tuple[Tensor, Any]:
+    def begin(self, batch: int) -> Any:
+        """What `segment` is handed with the first segment of a sequence; nothing, of most variants."""
+        return ()
+
+    def segment(
+        self,
+        x: Tensor,
+        mask: Tensor | None = None,
+        shared: Tensor | None = None,
+        rows: slice | None = None,
+        parts: Parts = TOKENS,
+        carried: Any = (),
+    ) -> tuple[Tensor, Any]:
+        """Mix all rows of a segment.
+
+        Parameters
+        ----------
+        x, mask, shared, rows
+            As of `forward`.
+        parts : Parts
+            How many rows are memory, and how many write it.
+        carried : object
+            What the segment before handed on, of constant size.
+
+        Returns
+        -------
+        y : Tensor, (batch, wanted rows, width)
+        carried : object
+            For the next segment.
+        """
+        return self(x, mask, shared, rows), carried
+
+    def carried(self, state: Any) -> Any:
+        """What `segment` would have handed on, had it seen the rows that made ``state``."""
+        return ()
+
+    def resume(self, carried: Any) -> Any:
+        """The state to begin a segment with, after one that handed on ``carried``."""
+        return None
+
+    def extend(
+        self, x: Tensor, state: Any = None, shared: Tensor | None = None, part: Part = "tokens"
+    ) -> tuple[Tensor, Any]:
         """Mix rows that follow those which made ``state``, causal variants only.
 
         Parameters
@@ -69,6 +123,8 @@ class Mixer(nn.Module):
             What an earlier call returned; None before the first row. Of constant size, except softmax attention's.
         shared : Tensor, (heads, rows, width / heads), optional
             Of these rows.
+        part : {"memory", "tokens", "write"}
+            What these rows are in a segment; of consequence where tokens fade.
 
         Returns
         -------
@@ -165,7 +221,9 @@ class LinearTimeAttention(Mixer):
         y = y[:, :, rows] if self.causal and rows is not None else y
         return self._narrow(self.emit(join_heads(y), x), x)
 
-    def extend(self, x: Tensor, state: Any = None, shared: Tensor | None = None) -> tuple[Tensor, Any]:
+    def extend(
+        self, x: Tensor, state: Any = None, shared: Tensor | None = None, part: Part = "tokens"
+    ) -> tuple[Tensor, Any]:
         """See `Mixer.extend`."""
         self._require_causal()
         self.check(x)

@@ -1,4 +1,6 @@
-r"""Relative position R = W^T (W B W^T), learned through W, in O(N m log N) and without an N x N matrix.
+r"""Places of rows: relative position, and the rotation of features.
+
+Relative position is R = W^T (W B W^T), learned through W, in O(N m log N) and without an N x N matrix.
 
 Source: RMAAT (arXiv 2601.00426).
 """
@@ -72,3 +74,23 @@ class RelativePosition(nn.Module):
         token = (position >= 0) & (position < self.tokens)
         base = torch.where(token[:, None] & token[None, :], base, torch.eye(rows, dtype=base.dtype))
         return self.weight.transpose(1, 2) @ (self.weight @ base @ self.weight.transpose(1, 2))
+
+
+def rotate(x: Tensor, places: Tensor) -> Tensor:
+    """Turn pairs of features, the first half with the second: theta_j = 10000^(-2 j / m) a place.
+
+    Parameters
+    ----------
+    x : Tensor, (..., rows, m)
+        m even.
+    places : Tensor, (..., rows or 1)
+        Whole numbers of either sign.
+
+    Source: Su et al. 2021 (arXiv 2104.09864).
+    """
+    half = x.shape[-1] // 2
+    theta = 10_000.0 ** (-torch.arange(half, device=x.device, dtype=torch.float64) / half)
+    angle = places.double()[..., None] * theta
+    cos, sin = angle.cos().to(x.dtype), angle.sin().to(x.dtype)
+    a, b = x[..., :half], x[..., half:]
+    return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1)

@@ -15,7 +15,8 @@ from torch.nn.functional import silu
 from astro_sim.common.errors import InputError
 from bridge.constants import Constants
 from rmaat.attention.features import wide
-from rmaat.attention.mixer import Mixer, Projection, join_heads, only
+from rmaat.attention.mixer import Mixer, Part, Projection, join_heads, only
+from rmaat.attention.position import rotate
 from rmaat.attention.scan import DecayedScan
 
 State = tuple[Tensor, int]  # S (B, h, m, d_v) after the rows so far, and their number
@@ -24,16 +25,6 @@ State = tuple[Tensor, int]  # S (B, h, m, d_v) after the rows so far, and their 
 def decays(heads: int) -> Tensor:
     """-log gamma of every head, (heads,)."""
     return -torch.log1p(-(2.0 ** (-5.0 - torch.arange(heads, dtype=torch.float64))))
-
-
-def rotate(x: Tensor, start: int = 0) -> Tensor:
-    """Turn pairs of features (first half with second half) by position times theta; (..., rows, m), m even."""
-    rows, half = x.shape[-2], x.shape[-1] // 2
-    theta = 10_000.0 ** (-torch.arange(half, device=x.device, dtype=torch.float64) / half)
-    angle = torch.arange(start, start + rows, device=x.device, dtype=torch.float64)[:, None] * theta
-    cos, sin = angle.cos().to(x.dtype), angle.sin().to(x.dtype)
-    a, b = x[..., :half], x[..., half:]
-    return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1)
 
 
 def retention(
@@ -116,7 +107,9 @@ class RetNetAttention(Constants, Mixer):
             x, y = x[:, rows], y[:, :, rows]
         return self._finish(x, y)
 
-    def extend(self, x: Tensor, state: State | None = None, shared: Tensor | None = None) -> tuple[Tensor, State]:
+    def extend(
+        self, x: Tensor, state: State | None = None, shared: Tensor | None = None, part: Part = "tokens"
+    ) -> tuple[Tensor, State]:
         """See `Mixer.extend`."""
         self._require_causal()
         self.check(x)
@@ -128,7 +121,8 @@ class RetNetAttention(Constants, Mixer):
 
     def _project(self, x: Tensor, start: int) -> tuple[Tensor, Tensor, Tensor]:
         q, k, v = (wide(part) for part in self.project(x))
-        return rotate(q, start), rotate(k, start) * k.shape[-1] ** -0.5, v
+        places = torch.arange(start, start + q.shape[2], device=q.device)
+        return rotate(q, places), rotate(k, places) * k.shape[-1] ** -0.5, v
 
     def _finish(self, x: Tensor, y: Tensor) -> Tensor:
         return self.out(silu(self.gate(x)) * join_heads(self.norm(y)).to(x.dtype))

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from rmaat.attention.mixer import Mixer, Projection, join_heads, only
+from rmaat.attention.mixer import Mixer, Part, Projection, join_heads, only
 
 State = tuple[Tensor, Tensor]  # keys and values of the rows so far, (B, h, rows, m) each
 
@@ -49,7 +49,9 @@ class SoftmaxAttention(Mixer):
             y = scaled_dot_product_attention(q, k, v, allowed if rows is None else allowed[..., rows, :])
         return self.out(join_heads(y))
 
-    def extend(self, x: Tensor, state: State | None = None, shared: Tensor | None = None) -> tuple[Tensor, State]:
+    def extend(
+        self, x: Tensor, state: State | None = None, shared: Tensor | None = None, part: Part = "tokens"
+    ) -> tuple[Tensor, State]:
         """See `Mixer.extend`; the state grows by a key and a value a row."""
         self._require_causal()
         self.check(x)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import gelu, glu, pad
 
 from rmaat.attention.features import wide
-from rmaat.attention.mixer import Mixer, only
+from rmaat.attention.mixer import Mixer, Part, only
 from rmaat.checks import require_counts
 
 State = Tensor  # h, complex (B, d, n)
@@ -92,7 +92,9 @@ class DiagonalStateSpace(Mixer):
         y = y if rows is None else y[:, rows]
         return self._narrow(glu(self.emit(gelu(y), x), dim=-1), x)
 
-    def extend(self, x: Tensor, state: State | None = None, shared: Tensor | None = None) -> tuple[Tensor, State]:
+    def extend(
+        self, x: Tensor, state: State | None = None, shared: Tensor | None = None, part: Part = "tokens"
+    ) -> tuple[Tensor, State]:
         """See `Mixer.extend`."""
         self._require_causal()
         self.check(x)

@@ -10,13 +10,14 @@ from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_map_only
 
 from astro_sim.common.errors import InputError
 from bridge.constants import restore_constants
 from bridge.retention import Retention
 from rmaat.amrb import Step
 from rmaat.checks import kind_of, refuse_tracing
-from rmaat.models.encoder import SegmentEncoder, SequenceEncoder
+from rmaat.models.encoder import Link, SegmentEncoder, SequenceEncoder
 from rmaat.models.segments import Segments, check_lengths
 
 
@@ -46,8 +47,8 @@ class Model(nn.Module):
 
     # What kinds of models differ in
 
-    def segment(self, *arguments: Any, **named: Any) -> tuple[Tensor, Tensor]:
-        """One segment, of the form that `rmaat.amrb` carries a memory through: the memory is its first argument."""
+    def segment(self, *arguments: Any, **named: Any) -> tuple[Link, Tensor]:
+        """One segment, of the form that `rmaat.amrb` carries a memory through: the link is its first argument."""
         raise NotImplementedError
 
     def loss_and_hits(self, tokens: Tensor, lengths: Tensor, labels: Tensor, call: Any = None) -> tuple[Tensor, int]:
@@ -70,10 +71,10 @@ class Model(nn.Module):
         raise NotImplementedError
 
     def advance(
-        self, memory: Tensor, carried: Tensor, tokens: Tensor, lengths: Tensor | None,
+        self, link: Link, carried: Tensor, tokens: Tensor, lengths: Tensor | None,
         real: Tensor | None, factor: Tensor, active: Tensor | None, shared: Tensor | None,
-    ) -> tuple[Tensor, Tensor, Tensor | None]:  # fmt: skip
-        """The next segment of a stream: memory, what is carried beside it, and what is answered at once, if anything.
+    ) -> tuple[Link, Tensor, Tensor | None]:  # fmt: skip
+        """The next segment of a stream: the link to the one after, what is carried beside it, and an answer, if any.
 
         ``lengths`` are those of this segment; the others are as of `SegmentEncoder.forward`.
         """
@@ -133,11 +134,11 @@ class Model(nn.Module):
         """The step of a segment, compiled if `compile_segments` was called."""
         return self.segment if self._compiled is None else self._compiled_segment
 
-    def _compiled_segment(self, *arguments: Any) -> tuple[Tensor, Tensor]:
+    def _compiled_segment(self, *arguments: Any) -> tuple[Link, Tensor]:
         assert self._compiled is not None
         # Strides of a slice tell the length of the whole, and there would be code for each. Copied here, inside of
         # what is replayed, the copies are not held.
-        return self._compiled(self, *(x.contiguous() if isinstance(x, Tensor) else x for x in arguments))
+        return self._compiled(self, *tree_map_only(Tensor, Tensor.contiguous, arguments))
 
     def cut(self, tokens: Tensor, lengths: Tensor | None) -> Segments:
         """How a batch falls into segments."""

@@ -13,7 +13,7 @@ from astro_sim.common.errors import InputError
 from rmaat.attention.features import wide
 from rmaat.checks import kind_of
 from rmaat.models.base import Model
-from rmaat.models.encoder import SegmentEncoder, SequenceEncoder
+from rmaat.models.encoder import Link, SegmentEncoder, SequenceEncoder
 from rmaat.models.segments import Segments, check_lengths
 
 
@@ -125,25 +125,25 @@ class SequenceClassifier(Model):
 
     def segment(
         self,
-        memory: Tensor,
+        link: Link,
         tokens: Tensor,
         real: Tensor | None,
         factor: Tensor,
         active: Tensor | None,
         shared: Tensor | None,
         wanted: bool = True,
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Link, Tensor]:
         """One segment: memory in, memory out, and the (batch, width) that the head may see.
 
         Parameters are those of `SegmentEncoder.forward`; where the readout has no use for this segment (not
         ``wanted``), zeros stand in for it.
         """
         encoder, reads_rows = self.recurrent, wanted and self.config.readout != "memory"
-        after, written, rows = encoder(memory, tokens, real, factor, active, shared, reads_rows)
+        after, written, rows = encoder(link, tokens, real, factor, active, shared, reads_rows)
         if not wanted:
-            return after, after.new_zeros(len(after), self.config.width)
+            return after, after.memory.new_zeros(len(tokens), self.config.width)
         if rows is None:
-            return after, mean_rows(encoder.rule.readable(after, written), None)
+            return after, mean_rows(encoder.rule.readable(after.memory, written), None)
         return after, mean_rows(rows, real)
 
     def _by_segments(self, cut: Segments) -> Tensor:
@@ -194,13 +194,13 @@ class SequenceClassifier(Model):
         return wide(torch.zeros(len(memory), self.config.width, dtype=memory.dtype, device=memory.device))
 
     def advance(
-        self, memory: Tensor, carried: Tensor, tokens: Tensor, lengths: Tensor | None,
+        self, link: Link, carried: Tensor, tokens: Tensor, lengths: Tensor | None,
         real: Tensor | None, factor: Tensor, active: Tensor | None, shared: Tensor | None,
-    ) -> tuple[Tensor, Tensor, Tensor | None]:  # fmt: skip
+    ) -> tuple[Link, Tensor, Tensor | None]:  # fmt: skip
         """See `Model.advance`; it answers at the end alone."""
-        memory, seen = self.segment(memory, tokens, real, factor, active, shared)
+        link, seen = self.segment(link, tokens, real, factor, active, shared)
         after = carried + seen if self.config.readout == "mean" else seen.to(carried.dtype)
-        return memory, after if active is None else torch.where(active[:, None], after, carried), None
+        return link, after if active is None else torch.where(active[:, None], after, carried), None
 
     def conclude(self, memory: Tensor, carried: Tensor, segments: Tensor) -> Tensor:
         """See `Model.conclude`."""

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -16,10 +16,18 @@ from bridge.retention import Retention
 from rmaat.amrb import Step, affordable, kinds, run_segments
 from rmaat.attention import AstromorphicAttention, Mixer, RelativePosition
 from rmaat.attention.features import wide
+from rmaat.attention.mixer import TOKENS, Part, Parts
 from rmaat.config import RMAATConfig
 from rmaat.models.memory import RULES
 
 MakeMixer = Callable[[], Mixer]
+
+
+class Link(NamedTuple):
+    """What a segment hands to the next: all that AMRB and streams hold of what came before."""
+
+    memory: Tensor  # mem_t, (batch, M, width)
+    layers: tuple[Any, ...]  # what each mixer hands on (`Mixer.segment`); empty if nothing is carried beside the memory
 
 
 def sinusoids(length: int, width: int) -> Tensor:
@@ -49,14 +57,24 @@ class Block(nn.Module):
         self.norm_feedforward = nn.LayerNorm(config.width)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, x: Tensor, mask: Tensor | None, shared: Tensor | None, rows: slice | None = None) -> Tensor:
-        """(B, N, d) -> (B, wanted rows, d)."""
-        y = self.attention(x, mask, shared, rows)
-        return self._finish(x if rows is None else x[:, rows], y)
+    def forward(
+        self,
+        x: Tensor,
+        mask: Tensor | None,
+        shared: Tensor | None,
+        rows: slice | None = None,
+        parts: Parts = TOKENS,
+        carried: Any = None,
+    ) -> tuple[Tensor, Any]:
+        """(B, N, d) -> (B, wanted rows, d), and what the mixer hands on (`Mixer.segment`)."""
+        y, carried = self.attention.segment(
+            x, mask, shared, rows, parts, self.attention.begin(len(x)) if carried is None else carried
+        )
+        return self._finish(x if rows is None else x[:, rows], y), carried
 
-    def extend(self, x: Tensor, state: Any, shared: Tensor | None) -> tuple[Tensor, Any]:
+    def extend(self, x: Tensor, state: Any, shared: Tensor | None, part: Part = "tokens") -> tuple[Tensor, Any]:
         """Rows that follow those which made ``state``, as `Mixer.extend`."""
-        y, state = self.attention.extend(x, state, shared)
+        y, state = self.attention.extend(x, state, shared, part)
         return self._finish(x, y), state
 
     def _finish(self, x: Tensor, y: Tensor) -> Tensor:
@@ -138,11 +156,13 @@ class SegmentEncoder(Encoder):
         # mem_1: unit rows, as after a block
         self.memory = nn.Parameter(torch.randn(config.memory_tokens, config.width))
         self.write = nn.Parameter(torch.zeros(config.memory_tokens, config.width)) if config.causal else None
+        self.parts = Parts(config.memory_tokens, config.memory_tokens if config.causal else 0)
         self._kept: dict[Any, int] = {}
 
-    def begin(self, batch: int) -> Tensor:
-        """mem_1, (batch, M, d)."""
-        return self.memory.expand(batch, -1, -1)
+    def begin(self, batch: int) -> Link:
+        """mem_1, and traces of nothing."""
+        layers = tuple(block.attention.begin(batch) for block in self.blocks) if self.config.carry_traces else ()  # pyright: ignore[reportCallIssue, reportAttributeAccessIssue]
+        return Link(self.memory.expand(batch, -1, -1), layers)
 
     def factors(self, totals: Sequence[int], segments: int) -> Tensor:
         """Factor of every example and segment, (batch, segments); `MemoryRule.factors`."""
@@ -187,19 +207,20 @@ class SegmentEncoder(Encoder):
 
     def forward(
         self,
-        memory: Tensor,
+        link: Link,
         tokens: Tensor,
         real: Tensor | None,
         factor: Tensor,
         active: Tensor | None,
         shared: Tensor | None,
         rows: bool = True,
-    ) -> tuple[Tensor, Tensor, Tensor | None]:
+    ) -> tuple[Link, Tensor, Tensor | None]:
         """One segment.
 
         Parameters
         ----------
-        memory : Tensor, (batch, M, width)
+        link : Link
+            mem_t, and what the layers carry.
         tokens : Tensor of int64, (batch, length)
             At most ``segment_length`` of them.
         real : Tensor of bool, (batch, length), optional
@@ -215,8 +236,8 @@ class SegmentEncoder(Encoder):
 
         Returns
         -------
-        memory : Tensor, (batch, M, width)
-            mem_{t+1}.
+        link : Link
+            mem_{t+1}, and what the layers carry.
         written : Tensor, (batch, M, width)
             mem'_{t+1}, before the memory rule.
         rows : Tensor, (batch, length, width), or None
@@ -225,22 +246,24 @@ class SegmentEncoder(Encoder):
         c, (batch, length) = self.config, tokens.shape
         if length > c.segment_length:
             raise InputError(f"segment: expected at most {c.segment_length} tokens, got {length}")
-        m = c.memory_tokens
-        parts = [memory, self.embed(tokens)]
+        m, memory = c.memory_tokens, link.memory
+        joined = [memory, self.embed(tokens)]
         if self.write is not None:
-            parts.append(memory + self.write)
-        x = torch.cat(parts, dim=1)  # (B, M + L, d), causal (B, M + L + M, d)
+            joined.append(memory + self.write)
+        x = torch.cat(joined, dim=1)  # (B, M + L, d), causal (B, M + L + M, d)
         mask = None
         if real is not None:
             ones = real.new_ones(batch, m)
             mask = torch.cat([ones, real] if self.write is None else [ones, real, ones], dim=1)
         shared = self.of_rows(shared, length)
         memory_rows = slice(m) if self.write is None else slice(m + length, None)
-        for block in self.blocks[:-1]:
-            x = block(x, mask, shared)
-        x = self.blocks[-1](x, mask, shared, None if rows else memory_rows)
+        before, layers, last = link.layers or (None,) * c.depth, [], len(self.blocks) - 1
+        for i, block in enumerate(self.blocks):
+            wanted = None if rows or i < last else memory_rows
+            x, handed_on = block(x, mask, shared, wanted, self.parts, before[i])
+            layers.append(handed_on)
         written = x[:, memory_rows] if rows else x
-        after = self.updated(memory, written, factor, active)
+        after = Link(self.updated(memory, written, factor, active), tuple(layers) if link.layers else ())
         return after, written, x[:, m : m + length] if rows else None
 
     def updated(self, memory: Tensor, written: Tensor, factor: Tensor, active: Tensor | None = None) -> Tensor:
@@ -256,19 +279,19 @@ class SegmentEncoder(Encoder):
         short = shared[:, : m + length]
         return short if self.write is None else torch.cat([short, shared[:, -m:]], dim=1)
 
-    def carry(self, step: Step, segments: Sequence[tuple[Any, ...]], batch: int) -> tuple[Tensor, list[Tensor]]:
+    def carry(self, step: Step, segments: Sequence[tuple[Any, ...]], batch: int) -> tuple[Link, list[Tensor]]:
         """Run ``step`` over segments from mem_1 on, by the backward setting of the configuration."""
-        c, memory = self.config, self.begin(batch)
+        c, link = self.config, self.begin(batch)
         keep = 1 if c.kept_segments is None else c.kept_segments
         if c.replay_mb is not None and c.backward == "amrb" and torch.is_grad_enabled():
-            kind = (len(segments), frozenset(kinds(segments)), memory.dtype,
-                    torch.is_autocast_enabled(memory.device.type), self.training)  # fmt: skip
+            kind = (len(segments), frozenset(kinds(segments)), link.memory.dtype,
+                    torch.is_autocast_enabled(link.memory.device.type), self.training)  # fmt: skip
             if kind not in self._kept:
-                self._kept[kind] = affordable(step, memory, segments, c.replay_mb)
+                self._kept[kind] = affordable(step, link, segments, c.replay_mb)
             keep = self._kept[kind]
         # Whatever the configuration says: somebody may have changed a part, or put it in training alone.
         draws = any(isinstance(part, _DropoutNd) and part.training and part.p > 0 for part in self.modules())
-        return run_segments(step, memory, segments, c.backward, keep, c.truncate_after, draws)
+        return run_segments(step, link, segments, c.backward, keep, c.truncate_after, draws)
 
 
 class SequenceEncoder(Encoder):
@@ -292,5 +315,5 @@ class SequenceEncoder(Encoder):
         shared = None if shared is None else shared[:, :length]
         x = self.embed(tokens)
         for block in self.blocks:
-            x = block(x, real, shared)
+            x, _ = block(x, real, shared)
         return x

@@ -1,6 +1,7 @@
 """Causal language modelling: each token predicted from those before it, and a prompt gone on from token by token."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -9,9 +10,10 @@ from torch.nn.functional import cross_entropy, pad
 
 from astro_sim.common.errors import InputError, brief
 from rmaat.attention.features import wide
+from rmaat.attention.mixer import Mixer, Part
 from rmaat.checks import kind_of, require_counts
 from rmaat.models.base import Model, evaluating
-from rmaat.models.encoder import SegmentEncoder, SequenceEncoder
+from rmaat.models.encoder import Link, SegmentEncoder, SequenceEncoder
 from rmaat.models.segments import Segments
 
 
@@ -82,16 +84,16 @@ class LanguageModel(Model):
 
     def segment(
         self,
-        memory: Tensor,
+        link: Link,
         inputs: Tensor,
         targets: Tensor | None,
         real: Tensor | None,
         factor: Tensor,
         active: Tensor | None,
         shared: Tensor | None,
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Link, Tensor]:
         """One segment: memory in, memory out, and scores (batch, 2), or logits where no targets are given."""
-        after, _, rows = self.recurrent(memory, inputs, real, factor, active, shared)
+        after, _, rows = self.recurrent(link, inputs, real, factor, active, shared)
         assert rows is not None
         logits = self.out(rows)
         return after, logits if targets is None else score(logits, targets, real)
@@ -125,16 +127,16 @@ class LanguageModel(Model):
         return torch.zeros(len(memory), 1, dtype=torch.int64, device=memory.device)
 
     def advance(
-        self, memory: Tensor, carried: Tensor, tokens: Tensor, lengths: Tensor | None,
+        self, link: Link, carried: Tensor, tokens: Tensor, lengths: Tensor | None,
         real: Tensor | None, factor: Tensor, active: Tensor | None, shared: Tensor | None,
-    ) -> tuple[Tensor, Tensor, Tensor | None]:  # fmt: skip
+    ) -> tuple[Link, Tensor, Tensor | None]:  # fmt: skip
         """See `Model.advance`; it answers with logits of these tokens, (batch, length, vocabulary)."""
         inputs = torch.cat([carried, tokens[:, :-1]], dim=1)
-        memory, logits = self.segment(memory, inputs, None, real, factor, active, shared)
+        link, logits = self.segment(link, inputs, None, real, factor, active, shared)
         if lengths is None:
-            return memory, tokens[:, -1:], logits
+            return link, tokens[:, -1:], logits
         last = tokens.gather(1, (lengths - 1).clamp(min=0)[:, None])
-        return memory, last if active is None else torch.where(active[:, None], last, carried), logits
+        return link, last if active is None else torch.where(active[:, None], last, carried), logits
 
     def conclude(self, memory: Tensor, carried: Tensor, segments: Tensor) -> Tensor:
         """See `Model.conclude`."""
@@ -234,7 +236,9 @@ class Decoder:
         self._total, self.memory = None, None
         if isinstance(self.encoder, SegmentEncoder):
             self._total = self.encoder.announced(total, batch)
-            self.memory = self.encoder.begin(batch)
+            link = self.encoder.begin(batch)
+            self.memory = link.memory
+            self._resume(link.layers)
             self.segments = torch.zeros(batch, dtype=torch.int64, device=self.memory.device)
 
     def feed(self, inputs: Tensor) -> Tensor:
@@ -264,22 +268,32 @@ class Decoder:
             first = self.model.config.memory_tokens
             if self.place == 0:  # a segment begins; one beyond T is refused here
                 self._factor = self.encoder.factor_at(self.segments, self._total)
-                self._extend(self.memory, 0)
+                self._extend(self.memory, 0, "memory")
         return self._extend(self.encoder.embed(tokens, self.place), first + self.place)
 
     def _end_segment(self, size: int) -> None:
         """Write, and begin the next."""
         if not isinstance(self.encoder, SegmentEncoder) or self.memory is None or self.encoder.write is None:
             raise InputError(f"tokens: the model {self.model.name!r} takes at most max_length = {size} of them")
-        written = self._extend(self.memory + self.encoder.write, self.model.config.memory_tokens + size)
+        written = self._extend(self.memory + self.encoder.write, self.model.config.memory_tokens + size, "write")
         self.memory = self.encoder.updated(self.memory, written, self._factor)
-        self.segments = self.segments + 1
-        self.states, self.place = [None] * len(self.states), 0
+        self.segments, self.place = self.segments + 1, 0
+        carries = self.model.config.carry_traces
+        self._resume([mixer.carried(state) for mixer, state in zip(self._mixers, self.states, strict=True)] * carries)
 
-    def _extend(self, x: Tensor, start: int) -> Tensor:
+    def _resume(self, layers: Sequence[Any]) -> None:
+        """Begin a segment with what the layers carry; with nothing of it, if that is nothing."""
+        layers = layers or [mixer.begin(self.batch) for mixer in self._mixers]
+        self.states = [mixer.resume(carried) for mixer, carried in zip(self._mixers, layers, strict=True)]
+
+    @property
+    def _mixers(self) -> list[Mixer]:
+        return [block.attention for block in self.encoder.blocks]  # pyright: ignore[reportReturnType]
+
+    def _extend(self, x: Tensor, start: int, part: Part = "tokens") -> Tensor:
         shared = None if self._shared is None else self._shared[:, start : start + x.shape[1]]
         for i, block in enumerate(self.encoder.blocks):
-            x, self.states[i] = block.extend(x, self.states[i], shared)  # pyright: ignore[reportCallIssue]
+            x, self.states[i] = block.extend(x, self.states[i], shared, part)  # pyright: ignore[reportCallIssue]
         return x
 
 

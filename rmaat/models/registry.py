@@ -26,6 +26,7 @@ from rmaat.attention import (
     RelativePosition,
     RetNetAttention,
     Rule,
+    ShortTerm,
     SoftmaxAttention,
 )
 from rmaat.config import RMAATConfig
@@ -48,7 +49,11 @@ def _astromorphic(c: RMAATConfig) -> Mixer:
     assert isinstance(c.presynaptic_exponent, float)  # `resolve` filled it
     m_scale = c.m_scale if c.normalisation == "paper" else None
     rule = Rule(c.presynaptic_exponent, m_scale, bool(c.sigmoid), c.feedback)
-    return AstromorphicAttention(c.width, c.heads, c.causal, rule)
+    fading = None
+    if c.fades:
+        assert c.time_constants is not None  # likewise
+        fading = ShortTerm(c.time_constants, c.short_term, c.rotation)  # pyright: ignore[reportArgumentType]
+    return AstromorphicAttention(c.width, c.heads, c.causal, rule, fading, c.output_gate, c.convolution)
 
 
 def _state_space(c: RMAATConfig) -> Mixer:
@@ -57,7 +62,7 @@ def _state_space(c: RMAATConfig) -> Mixer:
 
 ASTROMORPHIC = frozenset(
     ("presynaptic_exponent", "spatial_decay", "tokens_per_spacing", "relative_position", "normalisation", "m_scale",
-     "sigmoid", "feedback")
+     "sigmoid", "feedback", "short_term", "time_constants", "carry_traces", "rotation", "output_gate", "convolution")
 )  # fmt: skip
 RECURRENT = frozenset(
     ("memory_tokens", "memory_rule", "backward", "kept_segments", "replay_mb", "truncate_after", "trainable_laws")
@@ -127,6 +132,7 @@ def without_effect(name: str, config: RMAATConfig) -> list[str]:
     idle |= {"kept_segments", "replay_mb"} if config.backward != "amrb" else set()
     idle |= {"truncate_after"} if config.backward != "truncated" else set()
     idle |= {"m_scale"} if config.normalisation != "paper" else set()
+    idle |= {"rotation", "time_constants"} if not config.fades else set()
     idle |= {"spatial_decay", "tokens_per_spacing"} if not config.relative_position else set()
     return sorted(each for each in idle if getattr(config, each) != fields[each].default)
 
@@ -145,6 +151,8 @@ def resolve(name: str, config: RMAATConfig, laws: Laws | None = None) -> RMAATCo
         changes["memory_rule"] = memory.DEFAULT if name == "rmaat" else memory.NONE
     if config.sigmoid is None:
         changes["sigmoid"] = member.sigmoid and not config.causal
+    if config.short_term is None:
+        changes["short_term"] = "none"
     filled = config.replace(**changes).with_laws(laws)
     return _matched(name, filled) if config.match_parameters else filled
 
@@ -238,8 +246,9 @@ def _matched(name: str, config: RMAATConfig) -> RMAATConfig:
     """``feedforward`` such that the model has as many parameters as RMAAT; within a hundredth it is left as it is."""
     plain = config.replace(match_parameters=False)
     bare = plain.replace(
-        memory_rule=memory.NONE, trainable_laws=False, readout="mean"
-    )  # needs no laws, fits every model
+        memory_rule=memory.NONE, trainable_laws=False, readout="mean",
+        time_constants=(1.0,) * config.heads if config.fades else None,
+    )  # fmt: skip  # needs no laws, fits every model
     with torch.device("meta"):
         goal, own = (count_parameters(build_model(each, bare))[0] for each in ("rmaat", name))
     if abs(own - goal) <= CLOSE * goal:

@@ -13,10 +13,12 @@ from typing import Self
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_flatten, tree_leaves, tree_map, tree_map_only, tree_unflatten
 
 from astro_sim.common.errors import InputError, brief
 from rmaat.checks import kind_of, require_counts
 from rmaat.models.base import Model
+from rmaat.models.encoder import Link
 from rmaat.models.segments import check_lengths, real_places
 
 HEARD = 1e-3  # share of a segment that enters the memory; below it a stream is said to have stopped listening
@@ -32,9 +34,9 @@ class StreamWarning(UserWarning):
 class Stream:
     """A model at work on sequences that arrive a segment at a time.
 
-    Held between segments: M memory rows, how many segments each row has seen and whether its sequence has ended, and
-    what the model carries beside the memory: the (batch, width) that a head will read, or the last token of a language
-    model. With gradients on, the graph behind them too, until `detach`.
+    Held between segments: M memory rows and the traces of short-term plasticity, how many segments each row has seen
+    and whether its sequence has ended, and what the model carries beside that: the (batch, width) that a head will
+    read, or the last token of a language model. With gradients on, the graph behind them too, until `detach`.
 
     Parameters
     ----------
@@ -62,7 +64,7 @@ class Stream:
         self.model, self.encoder, self.batch = model, model.recurrent, batch
         require_counts(1, batch=batch)
         self._total = self.encoder.announced(total, batch)
-        self.memory = self.encoder.begin(batch)
+        self.link = self.encoder.begin(batch)
         self.carried = model.begin_carried(self.memory)
         device = self.memory.device
         self.segments = torch.zeros(batch, dtype=torch.int64, device=device)
@@ -72,6 +74,11 @@ class Stream:
             heard = self.encoder.retention.heard(HEARD, int(self._total.max()))
             if heard is not None:
                 self._say_deaf(heard, 3)
+
+    @property
+    def memory(self) -> Tensor:
+        """mem_t, (batch, M, width)."""
+        return self.link.memory
 
     def _say_deaf(self, heard: int, level: int) -> None:
         """Warn once; ``level`` counts the calls from here up to the user's."""
@@ -127,8 +134,8 @@ class Stream:
         factor = self.encoder.factor_at(self.segments, self._total, active)
         if self._warn and (deaf := (factor < HEARD) & (counts > 0)).any():
             self._say_deaf(int(self.segments[deaf].min()), 3)
-        self.memory, self.carried, logits = self.model.advance(
-            self.memory, self.carried, tokens, lengths, real, factor, active, self.encoder.shared()
+        self.link, self.carried, logits = self.model.advance(
+            self.link, self.carried, tokens, lengths, real, factor, active, self.encoder.shared()
         )
         self.segments = self.segments + (1 if active is None else active.long())
         self.ended = self.ended | ((counts > 0) & (counts < size))
@@ -152,7 +159,7 @@ class Stream:
 
     def detach(self) -> Self:
         """Cut the gradient here (truncated back-propagation through time)."""
-        self.memory, self.carried = self.memory.detach(), self.carried.detach()
+        self.link, self.carried = tree_map_only(Tensor, Tensor.detach, (self.link, self.carried))
         return self
 
     def reset(self, rows: Tensor | None = None, total: int | Tensor | None = None) -> Self:
@@ -170,7 +177,13 @@ class Stream:
             if new is None or (self._total is None and not chosen.all()):
                 raise InputError("total: the other rows have no T; expected it for all rows or for none")
             self._total = new if self._total is None else torch.where(chosen, new, self._total)
-        self.memory = torch.where(chosen[:, None, None], self.encoder.begin(self.batch), self.memory)
+        self.link = tree_map(
+            lambda new, old: (
+                torch.where(chosen.reshape(-1, *[1] * (old.ndim - 1)), new, old) if isinstance(old, Tensor) else old
+            ),
+            self.encoder.begin(self.batch),
+            self.link,
+        )
         self.carried = torch.where(chosen[:, None], 0, self.carried)
         self.segments = torch.where(chosen, 0, self.segments)
         self.ended = self.ended & ~chosen
@@ -179,7 +192,7 @@ class Stream:
     def state_dict(self) -> dict[str, Tensor]:
         """What is held, as tensors without gradient; fit for safetensors."""
         state = {
-            "memory": self.memory,
+            **dict(zip(self._names, self._tensors(self.link), strict=True)),
             "segments": self.segments,
             self.model.carried: self.carried,
             "ended": self.ended,
@@ -210,9 +223,21 @@ class Stream:
             )
         parts = {name: value.to(self.segments.device) for name, value in state.items() if name != "model"}
         self._require_sound(parts)
-        self.memory, self.segments, self.ended = (parts[name] for name in ("memory", "segments", "ended"))
+        leaves, layout = tree_flatten(self.link)
+        given = iter([parts[name] for name in self._names])
+        self.link = tree_unflatten([next(given) if isinstance(leaf, Tensor) else leaf for leaf in leaves], layout)
+        self.segments, self.ended = parts["segments"], parts["ended"]
         self.carried, self._total = parts[self.model.carried], parts.get("total")
         return self
+
+    @property
+    def _names(self) -> list[str]:
+        """Of the tensors of the link, in a state."""
+        return ["memory", *(f"traces.{k}" for k in range(len(self._tensors(self.link)) - 1))]
+
+    @staticmethod
+    def _tensors(link: Link) -> list[Tensor]:
+        return [leaf for leaf in tree_leaves(link) if isinstance(leaf, Tensor)]
 
     def _require_sound(self, state: Mapping[str, Tensor]) -> None:
         """Raise `InputError` for values that no stream has."""
@@ -220,7 +245,7 @@ class Stream:
         total = state.get("total", segments.clamp(min=1))
         for name, (holds, expected) in {
             "segments": (segments >= 0, "counts from 0"),
-            "memory": (state["memory"].isfinite(), "finite numbers"),
+            **{name: (state[name].isfinite(), "finite numbers") for name in self._names},
             self.model.carried: self.model.carried_is_sound(state[self.model.carried]),
             "ended": (~state["ended"] | (segments > 0), "no end before a first segment"),
             "total": ((total >= 1) & (total >= segments), "T from 1, and no more segments than T"),

@@ -83,9 +83,9 @@ def test_short_term_constants_become_decays_of_a_token(document):
     document["short_term"] = {"p_s": number}
     document["digest"] = digest({name: value for name, value in document.items() if name != "digest"})
     laws = Laws.from_json(document)
-    assert laws.short_term_decay(20) == {"p_s": pytest.approx(np.exp(-0.25), rel=1e-15)}
+    assert laws.short_term(20) == {"p_s": pytest.approx(np.exp(-0.25), rel=1e-15)}
     with pytest.raises(InputError, match="tokens: expected a whole number of tokens from 1, got 0"):
-        laws.short_term_decay(0)
+        laws.short_term(0)
 
 
 @pytest.mark.parametrize("method", METHODS)

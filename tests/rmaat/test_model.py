@@ -115,13 +115,13 @@ def test_the_readout_memory_reads_what_it_says(config, laws, rule, merged):
     model = RMAAT(config.replace(memory_rule=rule, readout="memory"), laws).double().eval()
     tokens, encoder = torch.randint(1, 16, (2, 18)), model.encoder
     factors, shared = encoder.factors([3, 3], 3), encoder.shared()
-    memory = encoder.begin(2)
+    link = encoder.begin(2)
     for t, part in enumerate(tokens.split(6, dim=1)):
-        memory, written, _ = encoder(memory, part, None, factors[:, t], None, shared)
-    read = memory if merged else written
+        link, written, _ = encoder(link, part, None, factors[:, t], None, shared)
+    read = link.memory if merged else written
     torch.testing.assert_close(model(tokens), model.head(read.mean(1)), rtol=0, atol=1e-13)
     if rule != "none":
-        assert (memory - written).abs().max() > 1e-3
+        assert (link.memory - written).abs().max() > 1e-3
 
 
 @torch.no_grad()

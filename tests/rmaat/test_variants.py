@@ -23,7 +23,8 @@ from rmaat.attention import (
     softmax_reference,
 )
 from rmaat.attention.features import power, reciprocal
-from rmaat.attention.retnet import retention_reference, rotate
+from rmaat.attention.position import rotate
+from rmaat.attention.retnet import retention_reference
 from rmaat.attention.scan import causal_read, decayed_sums
 from rmaat.attention.state_space import kernel, kernel_reference
 from tests.rmaat.refusals import refuses
@@ -82,7 +83,8 @@ def literal(layer, x, mask):
     elif isinstance(layer, AstromorphicAttention):
         y = astromorphic_reference(q, k, v, None, mask, layer.rule, layer.causal)
     else:
-        q, k = rotate(q), rotate(k) * k.shape[-1] ** -0.5
+        places = torch.arange(q.shape[2])
+        q, k = rotate(q, places), rotate(k, places) * k.shape[-1] ** -0.5
         y = retention_reference(q, k, v, layer.decay, mask, layer.causal)
         y = (y - y.mean(-1, keepdim=True)) / (y.var(-1, keepdim=True, correction=0) + 1e-5).sqrt()
         gate = layer.gate(x)
@@ -294,10 +296,10 @@ def test_constants_are_the_papers():
     expected = -torch.log(1 - torch.tensor([1 / 32, 1 / 64, 1 / 128, 1 / 256], dtype=torch.float64))
     torch.testing.assert_close(layer.decay, expected, rtol=1e-14, atol=0)
     ones = torch.cat([torch.ones(3, 4), torch.zeros(3, 4)], dim=1).double()  # angle 0 in every pair
-    turned = rotate(ones)
+    turned = rotate(ones, torch.arange(3))
     angles = torch.atan2(turned[1, 4:], turned[1, :4])
     torch.testing.assert_close(angles, torch.tensor([1.0, 0.1, 0.01, 0.001]).double(), rtol=1e-6, atol=0)
-    torch.testing.assert_close(rotate(ones, start=1)[:2], turned[1:], rtol=0, atol=1e-15)
+    torch.testing.assert_close(rotate(ones, torch.arange(1, 4))[:2], turned[1:], rtol=0, atol=1e-15)
     space = DiagonalStateSpace(4, 1, states=3)
     torch.testing.assert_close(-space.log_decay.exp(), torch.full((4, 3), -0.5))
     torch.testing.assert_close(space.frequency[0], torch.tensor([0.0, 3.14159265, 6.28318531]))
