@@ -57,6 +57,27 @@ class CalciumEvents:
         return {name: (dims, value) for name, value in self.named.items()}
 
 
+def fall_time(time: Array, traces: Array) -> Array:
+    """Time constant of the steepest relative fall between two samples, of what decays exponentially between inputs.
+
+    Parameters
+    ----------
+    time : array, (samples,)
+        s, evenly spaced.
+    traces : array, (samples, cells)
+        From 0. Samples below a thousandth of the largest one are left out.
+
+    Returns
+    -------
+    array, (cells,)
+        s; NaN where a trace never falls.
+    """
+    before, after = traces[:-1], traces[1:]
+    counted = (after > 1e-3 * traces.max(axis=0)) & (after < before)
+    fall = np.where(counted, np.log(np.where(counted, before, 1.0) / np.where(counted, after, 1.0)), 0.0).max(axis=0)
+    return np.divide(time[1] - time[0], fall, out=np.full_like(fall, np.nan), where=fall > 0)
+
+
 def calcium_events(
     time: Array, trace: Array, threshold: float | Array, start: float | None = None, onset: float | None = None
 ) -> CalciumEvents:

@@ -29,7 +29,8 @@ from bridge.short_term import presynaptic_exponent, short_term, spatial_decay
 
 Array = NDArray[np.float64]
 
-EXPERIMENTS = ("ltp", "spatial", "frequency", "stp")
+SHORT = ("stp", "an", "gliotransmission")  # hold time constants of short-term plasticity
+EXPERIMENTS = ("ltp", "spatial", "frequency", *SHORT)
 METHOD = {"levels": "least squares on cycle ends", "dynamics": "least squares on the steps between cycle ends"}
 
 
@@ -46,8 +47,9 @@ def fit_laws(
     ----------
     datasets : xarray.Dataset or several of them
         One ``ltp`` dataset: a run, or a sweep over ``seed`` or ``layout``, whose points count as repetitions.
-        Optionally one each of ``spatial``, ``frequency`` and ``stp``, all of the same model. Datasets of experiments of
-        your own that stand for one of these but ``stp`` are taken in its place.
+        Optionally one each of ``spatial`` and ``frequency``, of the same model; and of ``an``, ``gliotransmission`` and
+        ``stp`` of each model, whose time constants have names of their own. Datasets of experiments of your own that
+        stand for ``ltp``, ``spatial`` or ``frequency`` are taken in its place.
     family : str, optional
         Use this family for the retention law; by default the one with the lowest AICc.
     noise : {"levels", "dynamics"}, optional
@@ -70,6 +72,7 @@ def fit_laws(
     seed = require_whole("seed", seed, 0)
     draws = require_whole("draws", draws, 0, 100_000)
     given: dict[str, xr.Dataset] = {}
+    short: dict[tuple[str, str], xr.Dataset] = {}
     # A single dataset gets a list around it; so does what is no dataset, and it is refused as such.
     single = isinstance(datasets, xr.Dataset | str) or not isinstance(datasets, Iterable)
     several: Any = [datasets] if single else datasets
@@ -80,20 +83,25 @@ def fit_laws(
                 f"cannot fit a law to the experiment {name!r}; expected {', '.join(EXPERIMENTS)}, or one of your own "
                 "that stands for one of them"
             )
-        if name in given:
-            raise InputError(f"two datasets of the experiment {name!r}; expected one")
-        given[name] = dataset if name == "ltp" else require_single(dataset)
+        model = str(dataset.attrs["model"])
+        if name in given or (name, model) in short:
+            of = f", {model} model" if name in SHORT else ""
+            raise InputError(f"two datasets of the experiment {name!r}{of}; expected one")
+        if name in SHORT:
+            short[name, model] = require_single(dataset)
+        else:
+            given[name] = dataset if name == "ltp" else require_single(dataset)
     if "ltp" not in given:
         raise InputError("expected an 'ltp' dataset (variable 'p_l_cycle') to fit the retention law to; got none")
     models = {name: str(dataset.attrs["model"]) for name, dataset in given.items()}
     if len(set(models.values())) > 1:
         told = ", ".join(f"{name} {model}" for name, model in models.items())
-        raise InputError(f"datasets of different models ({told}); expected one model for all of a laws file")
+        raise InputError(f"datasets of different models ({told}); expected one for all but the short-term ones")
     decay, alpha = given.get("spatial"), given.get("frequency")
     # What takes no time is read first, so that what is wrong with it is told at once.
     spatial = None if decay is None else spatial_decay(decay)
     exponent = None if alpha is None else presynaptic_exponent(alpha)
-    fast = short_term(given["stp"]) if "stp" in given else {}
+    fast = {name: number for dataset in short.values() for name, number in short_term(dataset).items()}
     return Laws(
         LawsDocument(
             retention=retention_law(given["ltp"], family, noise, draws, seed),
@@ -101,7 +109,7 @@ def fit_laws(
             presynaptic_exponent=exponent,
             short_term=fast,
             perturbation=None,
-            sources=[_source(dataset) for dataset in given.values()],
+            sources=[_source(dataset) for dataset in (*given.values(), *short.values())],
             versions=versions("rmaat", "numpy", "scipy", "lmfit"),
         )
     )

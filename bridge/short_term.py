@@ -63,15 +63,63 @@ def presynaptic_exponent(dataset: xr.Dataset) -> Number:
 
 
 def short_term(dataset: xr.Dataset) -> dict[str, Number]:
-    """Time constants of short-term plasticity, s.
+    """Time constants of short-term plasticity, s, by name.
 
-    Of the macro model: how long facilitation ``s`` and fast calcium ``p_s`` take to fall to 1/e after the stimulus. Of
-    the biophysical model: ``facilitation`` (1/Omega_f) and ``depression`` (1/Omega_d), from the release of the second
-    of two spikes without gliotransmission, against their distance.
+    - ``stp`` of the macro model: how long facilitation ``s`` and fast calcium ``p_s`` take to fall to 1/e after the
+      stimulus, in the mean over synapses.
+    - ``stp`` of the biophysical model: ``facilitation`` (1/Omega_f) and ``depression`` (1/Omega_d), from the release of
+      the second of two spikes without gliotransmission, against their distance.
+    - ``an``: ``AG``, the decay of 2-AG, and ``eSP``, that of the potentiation by glutamate.
+    - ``gliotransmission``: ``Gamma_S``, the unbinding of presynaptic receptors.
+
+    Raises
+    ------
+    InputError
+        A dataset from which they cannot be told.
     """
-    if str(dataset.attrs["model"]) == "macro":
-        return {name: _relaxation(dataset, name) for name in ("s", "p_s")}
-    return _paired_pulses(dataset)
+    experiment, model = str(dataset.attrs["experiment"]), str(dataset.attrs["model"])
+    if experiment == "an":
+        found = {"AG": _fall(dataset, "AG_fall"), "eSP": _driven(dataset, "eSP", "Glu")}
+    elif experiment == "gliotransmission":
+        found = {"Gamma_S": _fall(dataset, "Gamma_S_fall")}
+    elif model == "macro":
+        found = {name: _relaxation(dataset, name) for name in ("s", "p_s")}
+    else:
+        found = _paired_pulses(dataset)
+    told = f"{experiment}, {model}: "
+    return {name: number.model_copy(update={"origin": told + number.origin}) for name, number in found.items()}
+
+
+def _fall(dataset: xr.Dataset, name: str) -> Number:
+    """The shortest of the fall times in a dataset: what was driven meanwhile falls more slowly."""
+    _require_unit(dataset, name, "s")
+    times = dataset[name].values.ravel()
+    times = times[np.isfinite(times)]
+    if not len(times):
+        raise InputError(f"{name}: expected something that rises and falls, to fit a time constant to")
+    origin = f"steepest relative fall between two samples, the least of {len(times)}; no noise, no interval"
+    return Number(value=float(times.min()), stderr=None, low=None, high=None, unit="s", origin=origin)
+
+
+def _driven(dataset: xr.Dataset, name: str, driver: str) -> Number:
+    """tau of tau dx/dt = -x + m u, from the steps between samples: a line through them in x and u."""
+    time = dataset["time"].values
+    step = time[1] - time[0]
+    x, u = (dataset[each].transpose("time", ...).values.reshape(len(time), -1) for each in (name, driver))
+    change, sums = np.diff(x, axis=0).ravel(), [(part[1:] + part[:-1]).ravel() * step / 2 for part in (x, u)]
+    columns = np.stack(sums, axis=1)
+    if not np.linalg.matrix_rank(columns / np.maximum(np.abs(columns).max(0), 1e-300)) == 2:
+        raise InputError(f"{name}: expected {driver} that comes and goes, to fit a time constant to")
+    (rate, _), residuals, *_ = np.linalg.lstsq(columns, change, rcond=None)
+    if not rate < 0:
+        raise InputError(f"{name}: expected a decay, to fit a time constant to")
+    freedom = len(change) - 2
+    variance = float(residuals[0]) / freedom if len(residuals) else 0.0
+    error = float(np.sqrt(variance * np.linalg.inv(columns.T @ columns)[0, 0])) / rate**2
+    half = float(stats.t.ppf(0.5 + CONFIDENCE / 2, freedom)) * error
+    value = -1.0 / float(rate)
+    origin = f"line through the steps of {name} between {len(change)} samples, in {name} and {driver}; {MISFIT}"
+    return Number.of(Estimate(value, error, value - half, value + half), "s", origin)
 
 
 def _relaxation(dataset: xr.Dataset, name: str) -> Number:

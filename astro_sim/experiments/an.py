@@ -101,7 +101,9 @@ def run(settings: ANSettings, parameters: ANParameters, generator: np.random.Gen
         session.run(s.duration, watch=[units.astrocytes, units.neurons])
         time = values(cells, "t", "s")
         traces = {name: values(cells, name, unit).T for name, unit in TRACES.items()}
-        AG = values(cannabinoid, "AG", "uM").reshape(len(time), *shape[:2]).swapaxes(0, 1)  # (unit, time, neuron)
+        AG = values(cannabinoid, "AG", "uM")
+        AG_fall = observables.fall_time(time, AG)
+        AG = AG.reshape(len(time), *shape[:2]).swapaxes(0, 1)  # (unit, time, neuron)
         sent = [np.asarray(getattr(units.synapses, f"sent_{period}")[:]).reshape(shape) for period in PERIODS]
         fired = spikes_before(spikes, s.duration, p.dt)
         glio = spikes_before(released, s.duration, p.dt)
@@ -115,6 +117,7 @@ def run(settings: ANSettings, parameters: ANParameters, generator: np.random.Gen
             **over(("unit", "time"), (s.repetitions, -1), traces),
             **_period_figures(s, time, traces["eSP"], PR),
             **over(("unit", "time", "neuron"), AG.shape, {"AG": AG, "DSE": p.K_AG * AG}),
+            **over(("unit", "neuron"), shape[:2], {"AG_fall": AG_fall}),
             "PR": (("unit", "time", "neuron", "synapse"), PR),
             "releases": (("period", "unit", "neuron", "synapse"), np.stack(sent)),
             "gliotransmitter_releases": (("period", "unit"), _releases(s, p, *glio)),
@@ -228,6 +231,7 @@ MEANINGS = {
         "releases": ("1", "releases of transmitter in all of the period (with mean transmission, the sum of PR)"),
         "Glu": ("uM", "glutamate that the astrocyte released"),
         "eSP": ("percent", "potentiation by the astrocyte's glutamate"),
+        "AG_fall": ("s", "time constant of the steepest fall of 2-AG; NaN where it never falls"),
         "eSP_period": ("percent", "e-SP averaged over the measuring window at the end of each period"),
         "gliotransmitter_releases": (
             "1",

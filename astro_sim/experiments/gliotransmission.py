@@ -100,6 +100,7 @@ def run(
         "spike_count": spikes,
         "glio_rate": glio / settings.window,
         "Gamma_S_mean": gamma[inside].mean(axis=0),
+        "Gamma_S_fall": observables.fall_time(time, gamma),
         "C_mean": calcium[inside].mean(axis=0),
         **events.named,
     }
@@ -141,6 +142,7 @@ MEANINGS = {
         "spike_count": ("1", "presynaptic spikes in the window"),
         "glio_rate": ("Hz", "releases of gliotransmitter a second"),
         "Gamma_S_mean": ("1", "mean fraction of bound presynaptic gliotransmitter receptors"),
+        "Gamma_S_fall": ("s", "time constant of the steepest fall of that fraction; NaN where it never falls"),
         "C_mean": ("uM", "mean cytosolic calcium"),
     }
 }

@@ -226,7 +226,7 @@ REFUSED = [
     ),
     (
         lambda ltp, spatial, frequency: [ltp, of_another_model()],
-        "datasets of different models (ltp macro, spatial biophysical); expected one model for all of a laws file",
+        "datasets of different models (ltp macro, spatial biophysical); expected one for all but the short-term ones",
     ),
     (lambda ltp, spatial, frequency: [astro_sim.simulate("ltp", amplitude=0.0)], NO_RISE),
     (
