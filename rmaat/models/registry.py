@@ -107,7 +107,9 @@ class Member:
 MEMBERS = {
     "transformer": Member("Vaswani et al. 2017", "softmax", _plain(SoftmaxAttention), False),
     "linear-transformer": Member("Katharopoulos et al. 2020", "linear", _plain(LinearAttention), False),
-    "at": Member("AT (arXiv 2312.10925)", "astromorphic", _astromorphic, False, ASTROMORPHIC, sigmoid=True),
+    "at": Member(
+        "AT (arXiv 2312.10925)", "astromorphic", _astromorphic, False, ASTROMORPHIC, True, frozenset(("carry_traces",))
+    ),
     "retnet": Member("Sun et al. 2023", "retention", _plain(RetNetAttention), False),
     "s4d": Member(
         "Gu et al. 2022", "state space", _state_space, False, frozenset(("states",)), ignored=frozenset(("heads",))
@@ -151,7 +153,7 @@ def resolve(name: str, config: RMAATConfig, laws: Laws | None = None) -> RMAATCo
         changes["memory_rule"] = memory.DEFAULT if name == "rmaat" else memory.NONE
     if config.sigmoid is None:
         changes["sigmoid"] = member.sigmoid and not config.causal
-    if config.short_term is None:
+    if config.short_term is None or "short_term" in member.unused:
         changes["short_term"] = "none"
     filled = config.replace(**changes).with_laws(laws)
     return _matched(name, filled) if config.match_parameters else filled

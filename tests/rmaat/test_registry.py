@@ -126,7 +126,8 @@ def test_settings_without_effect_are_told_and_have_none(config, laws, batch, nam
         "presynaptic_exponent": 0.7, "spatial_decay": 0.3, "tokens_per_spacing": 3.0, "relative_position": False,
         "normalisation": "paper", "m_scale": 3.0, "sigmoid": True, "feedback": False, "states": 3, "memory_tokens": 5,
         "memory_rule": "consolidate", "backward": "bptt", "kept_segments": 0, "replay_mb": 100.0, "truncate_after": 2,
-        "trainable_laws": True, "max_length": 99, "heads": 4,
+        "trainable_laws": True, "max_length": 99, "heads": 4, "short_term": "laws", "time_constants": (3.0,) * 2,
+        "carry_traces": False, "rotation": True, "output_gate": True, "convolution": 4,
     }  # fmt: skip
     base = made(name, config, laws)(*batch)
     for setting in get(name).unused:
@@ -138,7 +139,8 @@ def test_settings_without_effect_are_told_and_have_none(config, laws, batch, nam
 
 def _used(name):
     astromorphic = {"presynaptic_exponent", "spatial_decay", "tokens_per_spacing", "relative_position",
-                    "normalisation", "m_scale", "sigmoid", "feedback"}  # fmt: skip
+                    "normalisation", "m_scale", "sigmoid", "feedback", "short_term", "time_constants", "rotation",
+                    "output_gate", "convolution"} | ({"carry_traces"} if name == "rmaat" else set())  # fmt: skip
     recurrent = {"memory_tokens", "memory_rule", "backward", "kept_segments", "replay_mb", "truncate_after",
                  "trainable_laws"}  # fmt: skip
     return {
