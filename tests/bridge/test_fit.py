@@ -221,9 +221,8 @@ REFUSED = [
     (lambda ltp, spatial, frequency: [spatial, spatial], "two datasets of the experiment 'spatial'; expected one"),
     (
         lambda ltp, spatial, frequency: [ltp, astro_sim.simulate("associative", n=4, cues=1, duration=1.0)],
-        "cannot fit a law to the experiment 'associative'; expected ltp, spatial, frequency, stp, an, gliotransmission, "
-        "or one of your own "
-        "that stands for one of them",
+        "cannot fit a law to the experiment 'associative'; expected ltp, spatial, frequency, stp, an, gliotransmission"
+        ", or one of your own that stands for one of them",
     ),
     (
         lambda ltp, spatial, frequency: [ltp, of_another_model()],
