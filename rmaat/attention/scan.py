@@ -124,9 +124,9 @@ class DecayedScan:
         """
         if before is None:
             before = values.new_zeros(*values.shape[:-2], write.shape[-1], values.shape[-1])
-        parts = [self._chunks(part) for part in (queries, write, values)]  # (..., J, c, .)
+        queries, write, values = (self._chunks(part) for part in (queries, write, values))  # (..., J, c, .)
         forward = self.read_chunks if self.plain else partial(_Read.apply, self)
-        read, after = forward(*parts, before, self.step)[:2]
+        read, after = forward(queries, write, values, before, self.step)[:2]
         return read.flatten(-3, -2)[..., : self.rows, :], after
 
     def sums(self, x: Tensor, before: Tensor | None = None) -> tuple[Tensor, Tensor]:
