@@ -15,16 +15,17 @@ if TYPE_CHECKING:
     from bridge.exploration.sensitivity import sensitivity
     from bridge.exploration.sweep import fit_sweep
     from bridge.fit import fit_laws
-    from bridge.laws import Laws
+    from bridge.laws import Laws, default_laws
 
 _HOME = {
     "Laws": "bridge.laws",
+    "default_laws": "bridge.laws",
     "fit_laws": "bridge.fit",
     "fit_sweep": "bridge.exploration.sweep",
     "match": "bridge.exploration.match",
     "sensitivity": "bridge.exploration.sensitivity",
 }
 
-__all__ = ["Laws", "fit_laws", "fit_sweep", "match", "sensitivity"]
+__all__ = ["Laws", "default_laws", "fit_laws", "fit_sweep", "match", "sensitivity"]
 
 __getattr__ = lazily(__name__, _HOME)

@@ -41,6 +41,7 @@ PERTURBATIONS = {
     "slower": "time constants multiplied by a factor",
     "posterior": "parameters of one of the draws: a law that the data allow too",
 }
+DEFAULTS = ("macro", "biophysical")  # models whose laws ship with the package
 WEIGHTS = ("flat", "reversed", "random")  # perturbations that leave the parameters as they are
 
 
@@ -356,6 +357,26 @@ class Laws:
         if stated != laws.digest:
             raise InputError(f"{where}: the digest does not hold; the file was changed after it was written")
         return laws
+
+
+def default_laws(model: str = "macro") -> Laws:
+    """The laws that ship with the package: those of a simulation with the default settings.
+
+    For a first model, or where no experiment of one's own is at hand. ``benchmarks/studies/default_laws.py`` made them;
+    their ``sources`` say of which datasets.
+
+    Parameters
+    ----------
+    model : {"macro", "biophysical"}
+        Which model's long-term plasticity. Short-term time constants are those of both.
+
+    Raises
+    ------
+    InputError
+        Another model.
+    """
+    require_known("model", model, DEFAULTS)
+    return Laws.load(Path(__file__).parent / "defaults" / f"{model}.json")
 
 
 def _segments(total: int) -> int:

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from astro_sim.common.errors import InputError, require_known
 from astro_sim.common.settings import load_toml
 from bridge.laws import Laws
@@ -14,6 +16,8 @@ from rmaat.tasks.data_folder import MANIFEST, load
 
 TASKS = ("listops", "text", "retrieval", "image", "pathfinder")
 PRESETS = {"small": "lra-small", "paper": "lra"}
+SHORT_TERM = "short-term"  # the preset of that experiment, and of no other
+SHORT_TERM_TASKS = ("enwik8", "text")
 BASE = "rmaat"  # the name of the row that ablations differ from
 
 
@@ -120,6 +124,70 @@ def ablations(
     return plans
 
 
+def short_term(tasks: Sequence[str], seeds: int, laws: Laws, presets: Mapping[str, Mapping[str, Any]]) -> list[Plan]:
+    """What short-term plasticity is worth, and whether it is the simulated law that is.
+
+    Every row has the preset's gate and convolution, and rotation where something fades. The ladder is that of the laws,
+    spread over the heads. "Spread" lies evenly in the logarithm between 2 tokens and 8 segments; the random one draws
+    between the ends of the ladder, anew for each seed.
+
+    Parameters
+    ----------
+    tasks : sequence of str
+        Of `SHORT_TERM_TASKS`.
+    seeds : int
+    laws : Laws
+        With short-term time constants.
+    presets : mapping
+        RMAAT's settings on each task.
+    """
+    _check(tasks, seeds, SHORT_TERM_TASKS)
+    plans = []
+    for seed in range(seeds):
+        for task in tasks:
+            heads, tokens = (
+                int(presets[task].get(name, RMAATConfig.model_fields[name].default))
+                for name in ("heads", "segment_length")
+            )
+            ladder = np.array(laws.time_constants(heads, tokens))
+            spread = np.geomspace(2.0, 8.0 * tokens, heads)
+            drawn = np.random.default_rng(seed).uniform(np.log(ladder[0]), np.log(ladder[-1]), heads)
+            retnet = -1.0 / np.log1p(-(2.0 ** (-5.0 - np.arange(heads))))
+            changes: list[tuple[str, dict[str, Any]]] = [
+                ("none", {"short_term": "none", "rotation": False}),
+                ("none at alpha 1", {"short_term": "none", "rotation": False, "presynaptic_exponent": 1.0}),
+                ("laws", {}),
+                ("laws at alpha 1", {"presynaptic_exponent": 1.0}),
+                ("trainable", {"short_term": "trainable"}),
+                ("adaptive", {"short_term": "adaptive"}),
+                ("spread", {"time_constants": spread}),
+                ("trainable spread", {"time_constants": spread, "short_term": "trainable"}),
+                ("ladder of RetNet", {"time_constants": retnet}),
+                ("ladder over 4", {"time_constants": ladder / 4}),
+                ("ladder times 4", {"time_constants": ladder * 4}),
+                ("random", {"time_constants": np.sort(np.exp(drawn))}),
+                ("all at the median", {"time_constants": np.full(heads, np.exp(np.median(np.log(ladder))))}),
+                ("no rotation", {"rotation": False}),
+                ("no gate", {"output_gate": False}),
+                ("no convolution", {"convolution": 0}),
+                ("no carried traces", {"carry_traces": False}),
+                ("no H_astro", {"relative_position": False}),
+            ]
+            plans += [Plan(task, "rmaat", seed, name, _plain(change)) for name, change in changes]
+            rivals = ["retnet", "rmt", "s4d", "transformer", "rlt"]
+            plans += [Plan(task, model, seed, model) for model in rivals]
+    return plans
+
+
+def _plain(change: Mapping[str, Any]) -> dict[str, Any]:
+    """With the base of all rows, and numbers as settings have them."""
+    rounded = {
+        name: tuple(float(f"{time:.6g}") for time in value) if isinstance(value, np.ndarray) else value
+        for name, value in change.items()
+    }
+    return {"short_term": "laws", "rotation": True, **rounded}
+
+
 def _cut(preset: Mapping[str, Any], length: int, segments: int) -> dict[str, Any]:
     """Settings that cut so long an example into so many segments, and else show and keep as much as the preset does."""
     before = preset.get("segment_length", RMAATConfig.model_fields["segment_length"].default)
@@ -144,8 +212,8 @@ def unreached(plans: Sequence[Plan], place: Place, over: Mapping[str, Any]) -> l
     return [f"{task}: {line}" for task, line in lines.items() if line is not None]
 
 
-def _check(tasks: Sequence[str], seeds: int) -> None:
+def _check(tasks: Sequence[str], seeds: int, known: Sequence[str] = TASKS) -> None:
     for task in tasks:
-        require_known("task", task, TASKS)
+        require_known("task", task, known)
     if seeds < 1:
         raise InputError(f"seeds: expected at least 1, got {seeds}")

@@ -26,7 +26,7 @@ def fit(
 ) -> None:
     """Distil the laws from datasets.
 
-    Example: rmaat fit ltp.nc spatial.nc frequency.nc --out laws.json
+    Example: rmaat fit ltp.nc spatial.nc frequency.nc stp.nc --out laws.json
     """
     from astro_sim.dataset import read
     from bridge.describe import numbers, percent, taken

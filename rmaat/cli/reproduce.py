@@ -1,7 +1,7 @@
 """The verbs `rmaat reproduce ...`: the paper's experiments, run or resumed."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,6 +10,9 @@ from astro_sim.common.files import require_suffix
 from astro_sim.common.settings import parse_assignments
 from rmaat.cli.terminal import Set, table
 
+if TYPE_CHECKING:
+    from rmaat.plans import Plan
+
 app = typer.Typer(name="reproduce", help="Run, or resume, the experiments of the paper, and write their table.")
 
 Laws_ = Annotated[Path, typer.Option("--laws", help="Laws file.")]
@@ -17,6 +20,7 @@ DataRoot = Annotated[Path, typer.Option("--data", help="Folder with a data folde
 Runs = Annotated[Path, typer.Option(help="Folder for the runs.")]
 Preset = Annotated[str, typer.Option(help="Settings: small (configs/lra-small) or paper (configs/lra).")]
 Tasks = Annotated[str | None, typer.Option(help="Tasks, with commas.")]
+Only = Annotated[str | None, typer.Option(help="Rows, with commas, by their names in the table.")]
 Seeds = Annotated[int, typer.Option(help="Runs of each kind, seeds from 0.")]
 Replace = Annotated[
     bool, typer.Option("--replace", help="Replace finished rows that were made with other settings, data or laws.")
@@ -59,7 +63,7 @@ def ablations(
     out: Annotated[Path, typer.Option(help="Table to write (JSON).")] = Path("results/ablations.json"),
     preset: Preset = "small",
     tasks: Tasks = "listops,text",
-    only: Annotated[str | None, typer.Option(help="Rows, with commas, by their names in the table.")] = None,
+    only: Only = None,
     seeds: Seeds = 1,
     minutes: Minutes = None,
     set_: Set = None,
@@ -78,12 +82,46 @@ def ablations(
         require_known("task", task, TASKS)
     presets = {task: {**place.preset(task, BASE), **over} for task in asked}
     plans = ablations(asked, seeds, Laws.load(laws), longest(asked, data), presets)
-    if only is not None:
-        names = {plan.name for plan in plans}
-        for name in _list(only):
-            require_known("row", name, names)
-        plans = [plan for plan in plans if plan.name in _list(only)]
+    plans = _only(plans, only)
     _go(plans, place, out, f"ablations {preset}", minutes, over, replace)
+
+
+@app.command("short-term")
+def short_term(
+    laws: Laws_,
+    data: DataRoot = Path("data"),
+    runs: Runs = Path("runs"),
+    out: Annotated[Path, typer.Option(help="Table to write (JSON).")] = Path("results/short-term.json"),
+    tasks: Tasks = "enwik8,text",
+    only: Only = None,
+    seeds: Seeds = 1,
+    minutes: Minutes = None,
+    set_: Set = None,
+    replace: Replace = False,
+) -> None:
+    """What fading traces in the attention are worth, and whether it is the simulated law that is.
+
+    Example: rmaat reproduce short-term --laws laws.json --tasks enwik8 --only "none,laws,retnet" --seeds 3
+    """
+    from bridge.laws import Laws
+    from rmaat.plans import BASE, SHORT_TERM, SHORT_TERM_TASKS, short_term
+
+    place, over = _place(laws, data, runs, out, SHORT_TERM, set_)
+    asked = _list(tasks)
+    for task in asked:
+        require_known("task", task, SHORT_TERM_TASKS)
+    presets = {task: {**place.preset(task, BASE), **over} for task in asked}
+    plans = _only(short_term(asked, seeds, Laws.load(laws), presets), only)
+    _go(plans, place, out, "short-term", minutes, over, replace)
+
+
+def _only(plans: list["Plan"], only: str | None) -> list["Plan"]:
+    """The rows that were asked for by name; all by default."""
+    if only is None:
+        return plans
+    for name in (asked := _list(only)):
+        require_known("row", name, {plan.name for plan in plans})
+    return [plan for plan in plans if plan.name in asked]
 
 
 def _list(text: str | None) -> list[str]:
@@ -95,12 +133,13 @@ def _place(
 ) -> tuple[Any, dict[str, Any]]:
     """Where things lie, and the settings over the preset's; what is wrong with them is told before anything starts."""
     from bridge.laws import Laws
-    from rmaat.plans import PRESETS, Place
+    from rmaat.plans import PRESETS, SHORT_TERM, Place
     from rmaat.settings import flatten
 
     require_suffix(out, ".json")
-    require_known("preset", preset, PRESETS)
-    configs = Path(__file__).resolve().parents[2] / "configs" / PRESETS[preset]
+    known = {**PRESETS, SHORT_TERM: SHORT_TERM} if preset == SHORT_TERM else PRESETS
+    require_known("preset", preset, known)
+    configs = Path(__file__).resolve().parents[2] / "configs" / known[preset]
     if not configs.is_dir():
         raise InputError("reproduce: expected a checkout of the project; the installed package has no configs/")
     Laws.load(laws)

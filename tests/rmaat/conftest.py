@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch.multiprocessing.spawn import spawn
 
+from astro_sim.common.files import digest
 from bridge.laws import Laws
 from rmaat.config import RMAATConfig
 from rmaat.tasks.listops import ListOpsSettings
@@ -25,6 +26,21 @@ def _seeded():
 def laws(simulated, fitted) -> Laws:
     """The exponential law of the preset (tau = 6 cycles), without the two optional numbers."""
     return fitted(simulated("ltp", cycles=24, burn_in=3), draws=0)
+
+
+@pytest.fixture(scope="session")
+def laws_with_times(laws) -> Callable[[dict[str, float]], Laws]:
+    """The same with given short-term time constants, s."""
+
+    def make(times: dict[str, float]) -> Laws:
+        numbers = {
+            name: {"value": value, "stderr": None, "low": None, "high": None, "unit": "s", "origin": "stated"}
+            for name, value in times.items()
+        }
+        document = {**laws.document.model_dump(mode="json"), "short_term": numbers}
+        return Laws.from_json({**document, "digest": digest(document)})
+
+    return make
 
 
 @pytest.fixture(scope="session")

@@ -17,17 +17,32 @@ import pytest
 import analysis
 from astro_sim.common.errors import InputError
 from astro_sim.common.files import alone
+from astro_sim.common.settings import load_toml
 from bridge.laws import Laws
 from rmaat import reproduce as reproduction
 from rmaat.__main__ import main
-from rmaat.plans import BASE, PRESETS, TASKS, Place, Plan, ablations, longest, lra
+from rmaat.plans import (
+    BASE,
+    PRESETS,
+    SHORT_TERM,
+    SHORT_TERM_TASKS,
+    TASKS,
+    Place,
+    Plan,
+    ablations,
+    longest,
+    lra,
+    short_term,
+)
 from rmaat.records import last_step, read_metrics, read_right, read_run, unpacked
 from rmaat.reproduce import reproduce
+from rmaat.settings import RunSettings, of_model
 from rmaat.tasks import data_folder
 from rmaat.tasks.listops import ListOpsSettings
 from rmaat.tasks.writer import prepare
 from tests.rmaat.refusals import refuses
 
+CONFIGS = Path(__file__).parents[2] / "configs"
 TINY = """
 [model]
 width = 8
@@ -101,6 +116,26 @@ def test_ablations_differ_from_the_base_in_what_they_say(laws):
     assert next(plan for plan in plans if plan.name == "RLT with AMRB").model == "rlt"
     assert "alpha fitted" not in changes  # these laws have no exponent
     assert not any(plan.name.endswith("segments") for plan in ablations(("text",), 1, laws, {}, {}))
+
+
+def test_short_term_rows_are_the_ladder_and_what_could_stand_in_its_place(laws_with_times):
+    """Of cycles of 10 s over 256 tokens, 4 heads: quantiles in the logarithm of 0.52, 2.3 and 40 s."""
+    laws = laws_with_times({"s": 0.52, "p_s": 2.3, "eSP": 40.0})
+    presets = {
+        task: of_model(load_toml(CONFIGS / SHORT_TERM / f"{task}.toml"), "rmaat", task) for task in SHORT_TERM_TASKS
+    }
+    plans = short_term(SHORT_TERM_TASKS, 2, laws, presets)
+    assert len(plans) == len({plan.folder for plan in plans})
+    one = {plan.name: plan.changes for plan in plans if (plan.task, plan.seed) == ("enwik8", 0)}
+    assert one["laws"] == {"short_term": "laws", "rotation": True}  # the model takes the ladder from the laws
+    ladder = np.array(laws.time_constants(4, 256))
+    np.testing.assert_allclose(one["ladder over 4"]["time_constants"], ladder / 4, rtol=1e-5)
+    np.testing.assert_allclose(one["all at the median"]["time_constants"], np.sqrt(ladder[1] * ladder[2]), rtol=1e-5)
+    retnet = [-1 / np.log(1 - 2.0 ** -(5 + h)) for h in range(4)]  # 31.5 to 255.5 tokens
+    np.testing.assert_allclose(one["ladder of RetNet"]["time_constants"], retnet, rtol=1e-5)
+    assert ladder[0] <= min(one["random"]["time_constants"]) < max(one["random"]["time_constants"]) <= ladder[-1]
+    for plan in plans:
+        RunSettings.build({**presets[plan.task], **plan.changes}, 257, 2)
 
 
 def test_every_ablation_is_a_setting_that_its_model_takes(place, laws):
@@ -419,4 +454,5 @@ def test_the_tables_of_the_project_stay_what_they_are(name):
 
 def test_presets_are_folders_with_a_file_a_task():
     for folder in PRESETS.values():
-        assert {path.stem for path in (Path(__file__).parents[2] / "configs" / folder).glob("*.toml")} == set(TASKS)
+        assert {path.stem for path in (CONFIGS / folder).glob("*.toml")} == set(TASKS)
+    assert {path.stem for path in (CONFIGS / SHORT_TERM).glob("*.toml")} == set(SHORT_TERM_TASKS)

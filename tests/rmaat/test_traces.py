@@ -9,7 +9,6 @@ from torch.nn.functional import elu, pad
 
 import rmaat
 from astro_sim.common.errors import InputError
-from astro_sim.common.files import digest
 from rmaat.attention import AstromorphicAttention, Rule, ShortTerm
 from rmaat.attention.mixer import Parts
 from rmaat.attention.scan import DecayedScan
@@ -204,8 +203,8 @@ def test_a_state_that_was_saved_goes_on_alike():
     assert all(torch.equal(a[0], b[0]) for a, b in zip(stream.link.layers[0].traces, fresh.link.layers[0].traces))  # noqa: B905
 
 
-def test_time_constants_are_the_laws_spread_over_the_heads(document_with):
-    laws = document_with({"fast": 0.5, "slow": 2.0, "slowest": 50.0})  # cycles of 10 s
+def test_time_constants_are_the_laws_spread_over_the_heads(laws_with_times):
+    laws = laws_with_times({"fast": 0.5, "slow": 2.0, "slowest": 50.0})  # cycles of 10 s
     tokens = np.array([12.5, 50.0, 1250.0])  # of 250 a segment
     np.testing.assert_allclose(laws.time_constants(3, 250), tokens, rtol=1e-12)
     np.testing.assert_allclose(laws.time_constants(1, 250), 50.0, rtol=1e-12)
@@ -226,17 +225,17 @@ def test_time_constants_are_the_laws_spread_over_the_heads(document_with):
     ({"short_term": "laws", "sigmoid": True}, "sigmoid: not with short_term 'laws', where every row has its own H"),
     ({"short_term": "law"}, "short_term: expected 'laws', 'trainable', 'adaptive' or 'none', got 'law'"),
 ])  # fmt: skip
-def test_what_cannot_be_is_refused_in_one_line(settings, message, document_with):
+def test_what_cannot_be_is_refused_in_one_line(settings, message, laws_with_times):
     def made():
         config = rmaat.RMAATConfig(**{"vocabulary": 9, "classes": 2, "width": 16, **settings})
-        return rmaat.build_model("rmaat", config, document_with({}))
+        return rmaat.build_model("rmaat", config, laws_with_times({}))
 
     refuses(message, made)
 
 
-def test_laws_that_outlast_a_segment_need_carried_traces(document_with):
+def test_laws_that_outlast_a_segment_need_carried_traces(laws_with_times):
     message = "short_term: every time constant of these laws is longer than a segment of 8 tokens"
-    refuses(message, document_with({"slow": 50.0}).time_constants, 4, 8, within=True)
+    refuses(message, laws_with_times({"slow": 50.0}).time_constants, 4, 8, within=True)
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
@@ -247,19 +246,3 @@ def test_laws_that_outlast_a_segment_need_carried_traces(document_with):
 ])  # fmt: skip
 def test_a_layer_refuses_what_it_cannot_have(arguments, message):
     refuses(message, AstromorphicAttention, **{"width": 8, "heads": 2, **arguments})
-
-
-@pytest.fixture
-def document_with(laws):
-    """Laws with given short-term time constants, s."""
-
-    def make(times: dict[str, float]):
-        numbers = {
-            name: {"value": value, "stderr": None, "low": None, "high": None, "unit": "s", "origin": "stated"}
-            for name, value in times.items()
-        }
-        document = laws.document.model_dump(mode="json")
-        document["short_term"] = numbers
-        return type(laws).from_json({**document, "digest": digest(document)})
-
-    return make
