@@ -86,7 +86,7 @@ class Laws:
         By the clock of retention: a segment stands for a cycle of tau_cycle seconds, so a token for tau_cycle / tokens,
         and exp(-tau_cycle / (tokens tau)) is left. Empty if no time constants were fitted.
         """
-        return {name: float(np.exp(-1.0 / tau)) for name, tau in self._in_tokens(tokens).items()}
+        return {name: float(np.exp(-1.0 / tau)) for name, tau in self.short_term_tokens(tokens).items()}
 
     def time_constants(self, heads: int, tokens: int, within: bool = False) -> tuple[float, ...]:
         """Short-term time constants in tokens, spread over heads: evenly spaced quantiles in the logarithm.
@@ -110,7 +110,7 @@ class Laws:
             Laws without short-term time constants, or with none that ends within a segment.
         """
         heads = require_whole("heads", heads, 1)
-        known = self._in_tokens(tokens)
+        known = self.short_term_tokens(tokens)
         if not known:
             raise InputError(
                 "short_term: these laws hold no short-term time constants; expected laws fitted to an stp dataset, too"
@@ -123,7 +123,8 @@ class Laws:
         at = np.linspace(0.0, 1.0, heads) if heads > 1 else np.array([0.5])
         return tuple(float(time) for time in np.exp(np.quantile(np.log(times), at)))
 
-    def _in_tokens(self, tokens: int) -> dict[str, float]:
+    def short_term_tokens(self, tokens: int) -> dict[str, float]:
+        """Short-term time constants in tokens, if a segment has so many, and stands for a cycle; by name."""
         tokens = require_whole("tokens", tokens, 1, of="tokens")
         length = self.document.retention.tau_cycle / tokens
         return {name: number.value / length for name, number in self.document.short_term.items()}

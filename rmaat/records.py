@@ -208,6 +208,9 @@ class Diagnostics(Record):
     influence: list[Number] = Field(min_length=1, description="of each segment on the output")
     memory_norm: list[Number] | None = Field(min_length=1, description="after each segment; null without a memory")
     first: list[Kept] | None
+    time_constants: list[list[Number]] | None = Field(
+        None, description="of short-term plasticity, tokens: a list a layer, a head each; null where nothing fades"
+    )
 
 
 class Best(Record):

@@ -1,5 +1,6 @@
 """The memory at work: what reaches the output, what the memory holds, what is left of the first segment."""
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,7 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 
 from analysis.collect import Inputs
-from analysis.curves import colour
+from analysis.curves import GREY, colour
 from analysis.report.parts import Bullets, Part, Plot, Table, Text, number
 from analysis.report.plots import DECADES, SYMBOLS, below, new
 from rmaat.records import Kept, RunRecord
@@ -40,6 +41,11 @@ class Look:
         Of the memory after segment 1, 2, ...; empty for a model without memory.
     kept : list of Kept
         By T; empty where there is nothing beyond T = 1, which is 1 by definition.
+    began, times : list of float, list of list of float
+        Time constants of the heads in tokens: where they began, and where training has left them, layer by layer;
+        empty where nothing fades.
+    ladder : dict of str to float
+        Those of the laws, in tokens.
     """
 
     index: int
@@ -51,6 +57,9 @@ class Look:
     influence: list[float]
     norms: list[float]
     kept: list[Kept]
+    began: list[float]
+    times: list[list[float]]
+    ladder: dict[str, float]
 
 
 def look(index: int, label: str, run: RunRecord) -> Look | None:
@@ -69,6 +78,9 @@ def look(index: int, label: str, run: RunRecord) -> Look | None:
         influence=seen.influence,
         norms=seen.memory_norm or [],
         kept=kept if any(row.T > 1 for row in kept) else [],
+        began=list(built.time_constants or ()),
+        times=seen.time_constants or [],
+        ladder=run.laws.short_term_tokens(built.segment_length) if run.laws is not None else {},
     )
 
 
@@ -89,7 +101,33 @@ def memory(inputs: Inputs) -> list[Part]:
         parts.append(_norms(having))
     if reaching := [one for one in looks if one.kept]:
         parts += [_kept(reaching), _table(reaching)]
+    if fading := [one for one in looks if one.times]:
+        parts.append(_times(fading))
     return parts
+
+
+def _times(looks: list[Look]) -> Plot:
+    """Where the time constant of each head began and where it is, on the ladder of the biology."""
+    figure, lines = new("layer"), {(name, time) for one in looks for name, time in one.ladder.items()}
+    for one in looks:
+        for layer, times in enumerate(one.times, start=1):
+            place = f"{one.label}, layer {layer}"
+            for times_of, name, alone in ((one.began, "at the start", True), (times, "after training", False)):
+                trace = _trace(times_of, np.zeros(len(times_of)), f"{one.label}, {name}", one.index, alone)
+                trace.update(y=[place] * len(times_of), mode="markers", showlegend=layer == 1)
+                figure.add_trace(trace)
+    mark = {"color": GREY, "width": 1, "dash": "dot"}
+    for name, time in sorted(lines, key=lambda line: line[1]):
+        figure.add_vline(time, line=mark, annotation={"text": name, "textangle": -90})
+    starts = ((one.began, times) for one in looks for times in one.times)
+    moved = max(abs(math.log(now / then)) for began, times in starts for then, now in zip(began, times, strict=True))
+    furthest = f"The furthest was moved by a factor of {number(math.exp(moved), 3)}." if moved > 1e-9 else "None moved."
+    return Plot(
+        below(figure, "time constant (tokens)", type="log"),
+        "Time constants of the heads: where the laws put them (open), and where training has left them (filled). "
+        f"Dotted: what the simulations gave, a segment standing for a cycle. {furthest}",
+        120 + 60 * sum(len(one.times) for one in looks),
+    )
 
 
 def sentence(look: Look) -> str:

@@ -134,6 +134,10 @@ class Mixer(nn.Module):
         """
         raise NotImplementedError
 
+    def time_constants(self) -> Tensor | None:
+        """In how many tokens what a token writes has fallen to 1/e, (heads,); None where it does not fade."""
+        return None
+
     def check(self, x: Tensor, mask: Tensor | None = None) -> None:
         """Raise `InputError` for rows that are none of this mixer's, or a mask that is none of theirs."""
         refuse_tracing()

@@ -113,6 +113,11 @@ class Model(nn.Module):
         retention = self.retention
         return None if retention is None or retention.shift is None else retention
 
+    def time_constants(self) -> list[list[float]] | None:
+        """Of short-term plasticity, in tokens, as training has left them: a list a layer, a head each; None without."""
+        layers = [block.attention.time_constants() for block in self.encoder.blocks]  # pyright: ignore[reportAttributeAccessIssue, reportCallIssue]
+        return None if layers[0] is None else [layer.tolist() for layer in layers]
+
     def compile_segments(self, even: bool = False, **options: Any) -> Self:
         """Hand the step of a segment to `torch.compile`; it is compiled once for each shape. Returns the model.
 

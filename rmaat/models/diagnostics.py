@@ -137,7 +137,7 @@ def look(model: Model, tokens: Tensor, lengths: Tensor) -> dict[str, Any]:
     dict
         ``influence``: per segment, root mean square over examples that have it; ``memory_norm``: likewise, or None
         without memory; ``first``: rows with ``T``, ``measured`` (`kept_of_first`, relative to T = 1) and ``direct``, as
-        far as the shortest example reaches, or None.
+        far as the shortest example reaches, or None; ``time_constants``: `Model.time_constants`.
     """
     if model.config.head == "match":
         raise InputError("inspect: pairs have two towers; expected a model of the head classify or language")
@@ -152,6 +152,7 @@ def look(model: Model, tokens: Tensor, lengths: Tensor) -> dict[str, Any]:
         "influence": mean(segment_influence(model, tokens, lengths)),
         "memory_norm": None,
         "first": None,
+        "time_constants": model.time_constants(),
     }
     if model.recurs:
         result["memory_norm"] = mean(memory_norms(model, tokens, lengths))

@@ -72,6 +72,22 @@ def test_figures_draw_the_diagnostics(tmp_path: Path, laws: Laws, write_run: Wri
     assert "one from 2 to 2.12; two from 2 to 2.12" in norms.caption
 
 
+def test_time_constants_lie_on_the_ladder_of_the_laws(tmp_path: Path, laws: Laws, write_run: Writer, diagnostics):
+    built = {"short_term": "trainable", "time_constants": [4.0, 64.0], "heads": 2}
+    diagnostics["time_constants"] = [[4.0, 64.0], [8.0, 48.0]]
+    write_run(tmp_path / "one", laws, built=built, diagnostics=diagnostics)
+    *_, plot = plots(section_of(tmp_path / "one"))
+    drawn = [(trace.name, list(trace.x), set(trace.y)) for trace in plot.figure.data]
+    assert drawn == [
+        ("one, at the start", [4.0, 64.0], {"one, layer 1"}),
+        ("one, after training", [4.0, 64.0], {"one, layer 1"}),
+        ("one, at the start", [4.0, 64.0], {"one, layer 2"}),
+        ("one, after training", [8.0, 48.0], {"one, layer 2"}),
+    ]
+    assert "The furthest was moved by a factor of 2." in plot.caption
+    assert plot.figure.layout.xaxis.type == "log"
+
+
 def test_what_single_precision_would_lose_is_drawn(tmp_path: Path, laws: Laws, write_run: Writer, diagnostics) -> None:
     diagnostics["first"][-1] = {"T": 4, "measured": 1e-60, "direct": 1e-80}
     run = write_run(tmp_path / "mine", laws, diagnostics=diagnostics)
