@@ -80,3 +80,16 @@ def test_spike_counts_lose_no_spike(spikes):
     assert binned.shape == (10, 4)
     assert binned.sum() == len(spikes)
     np.testing.assert_array_equal(binned.sum(axis=0), np.bincount(indices.astype(int), minlength=4))
+
+
+def test_the_steepest_fall_is_that_between_inputs():
+    """Pulses onto an exponential of 3 s, and the same with a constant inflow, which falls more slowly; and nothing."""
+    time = 0.1 * np.arange(400)
+    pulsed, fed = np.zeros(400), np.ones(400)
+    for k in range(399):
+        pulsed[k + 1] = pulsed[k] * np.exp(-0.1 / 3.0) + (1.0 if k % 40 == 0 else 0.0)
+        fed[k + 1] = 0.5 + (fed[k] - 0.5) * np.exp(-0.1 / 3.0)
+    falls = observables.fall_time(time, np.stack([pulsed, fed, np.zeros(400)], axis=1))
+    assert falls[0] == pytest.approx(3.0, rel=1e-12)
+    assert falls[1] > 6.0 - 1e-9  # at first half of it is fed
+    assert np.isnan(falls[2])

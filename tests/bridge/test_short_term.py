@@ -8,7 +8,7 @@ from scipy import stats
 import astro_sim
 from astro_sim.common.errors import InputError
 from astro_sim.dataset import describe
-from bridge.short_term import presynaptic_exponent, short_term, spatial_decay
+from bridge.short_term import _driven, presynaptic_exponent, short_term, spatial_decay
 
 
 def macro_stp(s, p_s, duty=0.5):
@@ -117,3 +117,31 @@ def test_decay_with_distance_is_the_slope_of_the_logarithm(spatial_dataset, rng)
 def test_presynaptic_exponent_is_the_slope_of_logarithms(frequency_dataset, alpha):
     rate = np.arange(1.0, 11.0)
     assert presynaptic_exponent(frequency_dataset(rate, 0.1 * rate**alpha)).value == pytest.approx(alpha, rel=1e-12)
+
+
+def test_a_driven_decay_is_told_from_its_driver():
+    """tau dx/dt = -x + 7 u, tau = 40 s, solved exactly over steps in which u is constant."""
+    time = 0.1 * np.arange(2001)
+    u = np.where((time > 50) & (time < 90), 1.0, 0.2)
+    x = np.zeros_like(time)
+    for k in range(len(time) - 1):
+        x[k + 1] = 7 * u[k] + (x[k] - 7 * u[k]) * np.exp(-0.1 / 40)
+    dataset = xr.Dataset({"x": (("unit", "time"), x[None]), "u": (("unit", "time"), u[None])}, {"time": time})
+    assert _driven(dataset, "x", "u").value == pytest.approx(40.0, rel=0.02)  # u jumps between two samples
+    with pytest.raises(InputError, match="^x: expected u that comes and goes, to fit a time constant to$"):
+        _driven(dataset.assign(u=0.0 * dataset["u"]), "x", "u")
+
+
+@pytest.mark.biology
+def test_the_slower_biophysical_processes_give_their_rates_back():
+    """2-AG 10 s and e-SP 40 s (De Pitta and Brunel's script), receptors 1/Omega_G = 120 s."""
+    run = astro_sim.simulate(
+        "an", duration=60.0, failure_time=30.0, healthy_window=10.0, failed_window=10.0, target="numpy"
+    )
+    found = short_term(run)
+    assert found["AG"].value == pytest.approx(10.0, rel=1e-3)
+    assert found["eSP"].low < 40.0 < found["eSP"].high or found["eSP"].value == pytest.approx(40.0, rel=0.02)
+    run = astro_sim.simulate(
+        "gliotransmission", rates=(0.5, 2.0), modulations=("open",), repetitions=1, window=60.0, target="numpy"
+    )
+    assert short_term(run)["Gamma_S"].value == pytest.approx(120.0, rel=0.01)
