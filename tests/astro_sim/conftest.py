@@ -65,7 +65,11 @@ def named(question: Question) -> str:
     return f"{question.experiment}-{question.model}"
 
 
-@pytest.fixture(scope="session", params=EVERY, ids=named)
+@pytest.fixture(
+    scope="session",
+    params=[pytest.param(each, marks=[pytest.mark.biology] if each.model == "biophysical" else []) for each in EVERY],
+    ids=named,
+)
 def question(request):
     """Every experiment on every model that runs it, made short."""
     return request.param

@@ -15,7 +15,6 @@ import astro_sim
 from astro_sim import experiments
 from astro_sim.common.errors import InputError
 from astro_sim.dataset import REQUIRED_ATTRIBUTES, changes_of, content_digest, settings_of
-from tests.astro_sim.conftest import EVERY, named
 
 
 def test_every_variable_carries_unit_and_description(dataset):
@@ -42,12 +41,6 @@ def test_every_experiment_and_model_is_among_those_tested(question):
     assert (question.experiment, question.model) in known
 
 
-@pytest.mark.parametrize(
-    "question",
-    [pytest.param(each, marks=[pytest.mark.biology] if each.model == "biophysical" else []) for each in EVERY],
-    ids=named,
-    indirect=True,
-)
 def test_stored_settings_make_the_same_dataset_again(dataset, question):
     again = astro_sim.simulate(question.experiment, question.model, seed=3, **json.loads(dataset.attrs["settings"]))
     xr.testing.assert_identical(again, dataset)

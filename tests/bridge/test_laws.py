@@ -115,3 +115,29 @@ def test_the_simulated_law_is_the_papers_closed_form(simulated):
     exact = (1 - q) * q ** np.arange(16) / (1 - q**16)
     # burn-in leaves 1e-13 in the ratios of increments, the fit magnifies it little
     np.testing.assert_allclose(laws.retention(16), exact, rtol=1e-8)
+
+
+@pytest.mark.parametrize("model", ["macro", "biophysical"])
+def test_laws_ship_with_the_package(model):
+    """Time constants in s: of the macro model as coupled, of the others 1/3.33 Hz, 1/2 Hz, 10 s, 40 s and 2 min."""
+    laws = bridge.default_laws(model)
+    assert [source.model for source in laws.document.sources if source.experiment == "ltp"] == [model]
+    expected = {
+        "s": 0.52,
+        "p_s": 2.3,
+        "facilitation": 0.3,
+        "depression": 0.5,
+        "AG": 10.0,
+        "eSP": 40.0,
+        "Gamma_S": 120.0,
+    }
+    times = {name: number.value for name, number in laws.document.short_term.items()}
+    assert times == pytest.approx(expected, rel=2e-3)
+    assert laws.document.retention.identifiable
+    assert laws.spatial_decay is not None
+    assert laws.presynaptic_exponent is not None
+
+
+def test_only_known_laws_ship_with_the_package():
+    with pytest.raises(InputError, match="unknown model 'micro'; did you mean 'macro'"):
+        bridge.default_laws("micro")
