@@ -8,7 +8,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal $(if $
 
 .PHONY: demo test test-biology test-slow test-long lint format bench docs clean
 
-demo: $(STAMP)   ## simulate, distil, train with AMRB and report, in one to three minutes
+demo: $(STAMP)   ## simulate, distil, train with AMRB and report, in one to two minutes
 	rm -rf demo
 	$(BIN)/rmaat demo --out demo
 
