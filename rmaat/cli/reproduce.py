@@ -152,22 +152,18 @@ def _go(
     from rmaat.plans import unreached
     from rmaat.reproduce import reproduce
 
-    rows = []
+    finished, wrong, lines = 0, False, []
     for row in reproduce(plans, place, out, what, minutes, over, replace):
-        rows.append(row)
-        print(f"{row.task}, {row.name}, seed {row.seed}: {row.state}, accuracy {_accuracy(row)}", flush=True)
+        accuracy = "-" if row.accuracy is None else f"{row.accuracy:.3f}"
+        print(f"{row.task}, {row.name}, seed {row.seed}: {row.state}, accuracy {accuracy}", flush=True)
+        spent = "-" if row.seconds is None else f"{row.seconds / 60:.1f}"
+        lines.append((row.task, row.name, row.seed, row.state, accuracy, spent))
+        finished += row.finished
+        wrong |= row.state.startswith(("failed", "no data"))
     print()
-    minutes_of = [(row, "-" if row.seconds is None else f"{row.seconds / 60:.1f}") for row in rows]
-    table(
-        ("task", "what", "seed", "state", "accuracy", "minutes"),
-        [(row.task, row.name, row.seed, row.state, _accuracy(row), spent) for row, spent in minutes_of],
-    )
+    table(("task", "what", "seed", "state", "accuracy", "minutes"), lines)
     for line in unreached(plans, place, over):
         print(line)
-    print(f"{out}: {sum(row.finished for row in rows)} of {len(rows)} runs finished")
-    if any(row.state.startswith(("failed", "no data")) for row in rows):
+    print(f"{out}: {finished} of {len(lines)} runs finished")
+    if wrong:
         raise typer.Exit(1)
-
-
-def _accuracy(row: Any) -> str:
-    return "-" if row.accuracy is None else f"{row.accuracy:.3f}"
