@@ -102,7 +102,7 @@ def test_numpy_integers_count_too(laws, method):
 
 
 def test_the_package_offers_its_names_and_no_others():
-    assert set(bridge.__all__) == {"Laws", "fit_laws", "fit_sweep", "match", "sensitivity"}
+    assert set(bridge.__all__) == {"Laws", "default_laws", "fit_laws", "fit_sweep", "match", "sensitivity"}
     assert bridge.Laws is Laws
     with pytest.raises(AttributeError, match="module 'bridge' has no attribute 'fit_law'"):
         _ = bridge.fit_law
